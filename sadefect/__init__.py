@@ -1,0 +1,38 @@
+"""sadefect: SSIM autoencoders for unsupervised defect segmentation, reproduced.
+
+A companion to Bergmann et al., "Improving Unsupervised Defect Segmentation by Applying Structural
+Similarity to Autoencoders", VISAPP 2019, doi:10.5220/0007364503720380.
+
+Public names are imported when they are first used, so that ``import sadefect`` loads no framework.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "ssim": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
+    "models": ("build_autoencoder", "build_decoder", "build_encoder"),
+    "patches": ("OverlapAverage", "RandomPatches", "window_starts", "windows"),
+    "anomaly_maps": ("AnomalyMap", "anomaly_map"),
+    "segmentation": ("disc", "opening", "regions", "segment", "threshold_for_fpr"),
+    "metrics": ("PixelMetrics", "aupro", "auroc", "per_region_overlap", "roc_curve"),
+    "datasets": ("dataset_fingerprint", "dataset_names", "load_dataset", "read_image", "read_mask"),
+    "training": ("load_model",),
+    "experiments": ("Experiment",),
+    "results": ("Result", "learning_curve"),
+    "runs": ("run",),
+    "errors": ("DataError", "DatasetNotFound", "StoreError", "TrainingDiverged"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'sadefect' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,90 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from .errors import StoreError
+
+
+@contextmanager
+def whole(path):
+    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    Works for a file or a folder; whoever reads ``path`` sees the old content or the new one.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written to; nothing is left behind.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        yield temporary / path.name
+        os.replace(temporary / path.name, path)
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full; free some room",
+            errno.EACCES: "the folder cannot be written to; change its permissions",
+            errno.EROFS: "the file system is read-only",
+        }
+        if error.errno not in reasons:
+            raise
+        raise StoreError(
+            f"could not write {path}: {reasons[error.errno]}, or point SADEFECT_CACHE elsewhere; "
+            "nothing was lost, run again to go on"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_arrays(path, **arrays):
+    """Write arrays to an ``.npz`` file, whole or not at all."""
+    with whole(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def load_arrays(path):
+    """Read an ``.npz`` file as a dict of arrays; no code in it is ever run.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise StoreError(f"{path} is damaged ({error}); remove it and run again") from error
+
+
+def save_json(path, value):
+    """Write JSON, sorted and indented, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_json(path):
+    """Read JSON.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged ({error}); remove it and run again") from error

@@ -1,0 +1,175 @@
+"""Patches: random crops to train on, windows to score, and their average (section 4.2)."""
+
+import numpy as np
+
+from .errors import DataError
+
+STRIDE = 30  # Pixels between windows in both directions, section 4.2.
+
+
+class RandomPatches:
+    """A fixed set of random crops, and the order in which a training sees them.
+
+    The crops are drawn once; each epoch visits all of them in its own random order. Only
+    positions are stored, pixels are read from the images when a batch is asked for. Everything is
+    a function of the seed and of how many patches were seen before, which is what makes a training
+    resume exactly.
+
+    Parameters
+    ----------
+    images : list of float32 arrays (H, W)
+        Defect-free images; they may differ in size.
+    patch_size : int
+        Side of a patch in pixels.
+    count : int
+        Size of the set; the paper draws 10,000.
+    seed : int
+        Of positions and orders.
+
+    Raises
+    ------
+    DataError
+        If there is no image, or one is smaller than a patch.
+
+    References
+    ----------
+    Section 4.2 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patches = RandomPatches([np.zeros((40, 50), "float32")], 32, count=10)
+    >>> patches.batch(start=0, size=4).shape
+    (4, 32, 32, 1)
+    """
+
+    def __init__(self, images, patch_size=128, count=10_000, seed=0):
+        if not len(images):
+            raise DataError(
+                "expected at least one defect-free image to draw patches from; got none"
+            )
+        for image in images:
+            require_size(image, patch_size)
+        self.images, self.patch_size, self.count, self.seed = images, patch_size, count, seed
+        heights, widths = (
+            np.array([image.shape[axis] - patch_size + 1 for image in images]) for axis in (0, 1)
+        )
+        # One number per position in any image makes every position equally likely.
+        ends = np.cumsum(heights * widths)
+        flat = np.random.default_rng([seed, 0]).integers(ends[-1], size=count)
+        self.image = np.searchsorted(ends, flat, side="right")
+        within = flat - (ends - heights * widths)[self.image]
+        self.top, self.left = np.divmod(within, widths[self.image])
+
+    def order(self, start, size):
+        """Which of the ``count`` patches are the ``start``-th to ``start + size``-th seen."""
+        indices = np.arange(start, start + size)
+        epochs, places = np.divmod(indices, self.count)
+        chosen = np.empty(size, int)
+        for epoch in np.unique(epochs):
+            permutation = np.random.default_rng([self.seed, 1, int(epoch)]).permutation(self.count)
+            chosen[epochs == epoch] = permutation[places[epochs == epoch]]
+        return chosen
+
+    def batch(self, start, size):
+        """Patches seen from ``start`` on, float32 ``(size, patch_size, patch_size, 1)``."""
+        side = self.patch_size
+        batch = np.empty((size, side, side, 1), "float32")
+        for row, index in enumerate(self.order(start, size)):
+            top, left = self.top[index], self.left[index]
+            batch[row, :, :, 0] = self.images[self.image[index]][
+                top : top + side, left : left + side
+            ]
+        return batch
+
+
+def require_size(image, patch_size):
+    """Raise `DataError` unless a patch fits into the image."""
+    if min(image.shape[:2]) < patch_size:
+        raise DataError(
+            f"expected an image of at least {patch_size}x{patch_size} pixels, one patch; got "
+            f"{image.shape[0]}x{image.shape[1]}; use a smaller patch_size or a larger image"
+        )
+
+
+def window_starts(length, patch_size=128, stride=STRIDE):
+    """First pixels of the windows along one axis; the last window is moved back to the border.
+
+    Parameters
+    ----------
+    length, patch_size, stride : int
+        In pixels.
+
+    Returns
+    -------
+    int array
+
+    Examples
+    --------
+    >>> window_starts(256).tolist()
+    [0, 30, 60, 90, 120, 128]
+    """
+    if not 1 <= stride <= patch_size:
+        raise ValueError(
+            f"stride must lie between 1 and patch_size={patch_size}, or pixels are left out; "
+            f"received {stride!r}"
+        )
+    starts = np.arange(0, length - patch_size + 1, stride)
+    return starts if starts[-1] == length - patch_size else np.append(starts, length - patch_size)
+
+
+def windows(image, patch_size=128, stride=STRIDE):
+    """Views of all windows of an image, and where they start.
+
+    Parameters
+    ----------
+    image : array (H, W)
+    patch_size, stride : int
+        In pixels.
+
+    Returns
+    -------
+    views : array (H - patch_size + 1, W - patch_size + 1, patch_size, patch_size)
+        Every position, nothing copied; index it with the corners.
+    corners : int array (N, 2)
+        Top and left of the windows at this stride, row by row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> views, corners = windows(np.zeros((696, 1024), "float32"))
+    >>> len(corners)
+    620
+    """
+    require_size(image, patch_size)
+    rows, columns = (window_starts(length, patch_size, stride) for length in image.shape)
+    corners = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.lib.stride_tricks.sliding_window_view(image, (patch_size, patch_size)), corners
+
+
+class OverlapAverage:
+    """Mean of overlapping patches, pixel by pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> average = OverlapAverage((4, 6))
+    >>> average.add([(0, 0), (0, 2)], np.stack([np.zeros((4, 4)), np.ones((4, 4))]))
+    >>> average.mean()[0].tolist()
+    [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
+    """
+
+    def __init__(self, shape):
+        self.total = np.zeros(shape)  # float64, or hundreds of overlaps lose a digit.
+        self.count = np.zeros(shape)
+
+    def add(self, corners, patches):
+        """Add patches ``(N, P, P)`` whose top left pixels are ``corners`` ``(N, 2)``."""
+        for (top, left), patch in zip(corners, patches, strict=True):
+            here = slice(top, top + patch.shape[0]), slice(left, left + patch.shape[1])
+            self.total[here] += patch
+            self.count[here] += 1
+
+    def mean(self):
+        """The average, float32 of the given shape."""
+        return (self.total / self.count).astype("float32")

@@ -1,0 +1,92 @@
+"""The network is that of table 1, and a saved one loads anywhere."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from sadefect import SSIMLoss, build_autoencoder, build_decoder, build_encoder
+from sadefect.training import load_model
+
+# Layer, output size, channels, kernel, stride of table 1.
+TABLE = [
+    ("conv1", 64, 32, 4, 2),
+    ("conv2", 32, 32, 4, 2),
+    ("conv3", 32, 32, 3, 1),
+    ("conv4", 16, 64, 4, 2),
+    ("conv5", 16, 64, 3, 1),
+    ("conv6", 8, 128, 4, 2),
+    ("conv7", 8, 64, 3, 1),
+    ("conv8", 8, 32, 3, 1),
+    ("conv9", 1, 100, 8, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("latent_dim", "parameters"),
+    [(50, 843_699), (100, 1_048_549), (200, 1_458_249), (500, 2_687_349), (1000, 4_735_849)],
+)
+def test_number_of_parameters(latent_dim, parameters):
+    assert build_autoencoder(latent_dim=latent_dim).count_params() == parameters
+
+
+def test_encoder_is_table_1():
+    encoder = build_encoder(128, 100)
+    for name, size, channels, kernel, stride in TABLE:
+        layer = encoder.get_layer(name)
+        assert layer.output.shape == (None, size, size, channels)
+        assert layer.kernel_size == (kernel, kernel) and layer.strides == (stride, stride)
+        if name != "conv9":
+            assert encoder.get_layer(f"{name}_leaky_relu").negative_slope == pytest.approx(0.2)
+    assert encoder.output is encoder.get_layer("conv9").output  # The bottleneck is linear.
+
+
+def test_decoder_mirrors_the_encoder():
+    decoder = build_decoder(128, 100)
+    encoder = build_encoder(128, 100)
+    for number in range(1, 10):
+        there, back = encoder.get_layer(f"conv{number}"), decoder.get_layer(f"deconv{number}")
+        assert there.input.shape == back.output.shape
+        assert there.output.shape[1:] == back.input.shape[1:]
+        assert there.kernel_size == back.kernel_size
+    assert decoder.get_layer("reconstruction").activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("patch_size", [32, 64, 128])
+def test_patch_sizes(patch_size):
+    model = build_autoencoder(patch_size, 10, "sigmoid")
+    output = np.asarray(model(np.zeros((2, patch_size, patch_size, 1), "float32")))
+    assert output.shape == (2, patch_size, patch_size, 1)
+    assert output.min() > 0 and output.max() < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((100, 10), "patch_size"), ((128, 0), "latent")]
+)
+def test_unusable_sizes_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build_autoencoder(*arguments)
+
+
+def test_a_saved_model_loads_in_a_fresh_process(tmp_path):
+    model = build_autoencoder(32, 4)
+    model.compile("adam", SSIMLoss(data_range=1.0, window_size=7))
+    patch = np.random.default_rng(0).random((1, 32, 32, 1), dtype="float32")
+    model.train_on_batch(patch, patch)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "patch.npy", patch)
+    script = (
+        "import sys, numpy as np; from sadefect import load_model; "
+        "model = load_model(sys.argv[1] + '/model.keras'); "
+        "patch = np.load(sys.argv[1] + '/patch.npy'); "
+        "print(model.loss.options.window_size, float(np.asarray(model(patch)).sum()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    window, total = done.stdout.split()
+    assert int(window) == 7
+    assert float(total) == pytest.approx(float(np.asarray(model(patch)).sum()), rel=1e-4)
+    assert load_model(tmp_path / "model.keras").count_params() == model.count_params()

@@ -1,0 +1,88 @@
+"""Crops, windows and their average."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sadefect import DataError, OverlapAverage, RandomPatches, window_starts, windows
+
+
+def numbered(height, width):
+    return np.arange(height * width, dtype="float32").reshape(height, width)
+
+
+def test_crops_are_crops_and_cover_all_images():
+    images = [numbered(40, 50), 10_000 + numbered(36, 90)]
+    patches = RandomPatches(images, 32, count=500, seed=3)
+    batch = patches.batch(0, 500)
+    for patch in batch[..., 0]:
+        image = images[int(patch[0, 0] >= 10_000)]
+        top, left = np.argwhere(image == patch[0, 0])[0]
+        np.testing.assert_array_equal(patch, image[top : top + 32, left : left + 32])
+    share = np.mean(batch[:, 0, 0, 0] >= 10_000)
+    assert share == pytest.approx(5 * 59 / (5 * 59 + 9 * 19), abs=0.07)
+
+
+def test_each_epoch_sees_each_patch_once_in_another_order():
+    patches = RandomPatches([numbered(64, 64)], 32, count=100)
+    first, second = patches.order(0, 100), patches.order(100, 100)
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert not np.array_equal(first, second)
+
+
+@given(st.integers(0, 300), st.integers(1, 130), st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_a_batch_depends_on_the_coordinate_alone(start, size, seed):
+    patches = RandomPatches([numbered(40, 40)], 32, count=100, seed=seed)
+    one_by_one = [int(patches.order(index, 1)[0]) for index in range(start, start + size)]
+    assert patches.order(start, size).tolist() == one_by_one
+
+
+def test_seeds_differ_and_repeat():
+    first, again, other = (RandomPatches([numbered(99, 99)], 32, 50, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.batch(0, 9), again.batch(0, 9))
+    assert not np.array_equal(first.batch(0, 9), other.batch(0, 9))
+
+
+@given(st.integers(32, 200), st.integers(1, 32))
+@settings(max_examples=50, deadline=None)
+def test_windows_reach_every_pixel_and_end_at_the_border(length, stride):
+    starts = window_starts(length, 32, stride)
+    assert starts[0] == 0 and starts[-1] == length - 32
+    assert (np.diff(starts) > 0).all() and (np.diff(starts) <= stride).all()
+
+
+def test_the_papers_windows():
+    assert len(windows(np.zeros((696, 1024), "float32"))[1]) == 620
+    assert window_starts(256)[-1] == 128
+
+
+@given(st.integers(32, 70), st.integers(32, 70), st.integers(1, 32))
+@settings(max_examples=30, deadline=None)
+def test_averaging_windows_of_an_image_gives_the_image(height, width, stride):
+    image = np.random.default_rng(0).random((height, width), dtype="float32")
+    views, corners = windows(image, 32, stride)
+    average = OverlapAverage(image.shape)
+    average.add(corners, views[corners[:, 0], corners[:, 1]])
+    np.testing.assert_allclose(average.mean(), image, rtol=1e-5)
+
+
+def test_views_copy_nothing():
+    image = np.zeros((64, 64), "float32")
+    assert np.shares_memory(windows(image, 32)[0], image)
+
+
+@pytest.mark.parametrize("shape", [(31, 64), (64, 31)])
+def test_an_image_smaller_than_a_patch_is_refused(shape):
+    image = np.zeros(shape, "float32")
+    for use in (lambda: RandomPatches([image], 32), lambda: windows(image, 32)):
+        with pytest.raises(DataError, match="at least 32x32"):
+            use()
+
+
+def test_no_images_and_gaps_between_windows_are_refused():
+    with pytest.raises(DataError, match="at least one"):
+        RandomPatches([], 32)
+    with pytest.raises(ValueError, match="stride"):
+        window_starts(100, 32, 33)
