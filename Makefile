@@ -1,0 +1,77 @@
+# `make book` and `make test` do all of their own set-up: they need Python 3.11 to 3.13 and make.
+# `make help` lists the verbs.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+PROFILE ?= quick
+JOBS ?=
+MINUTES ?= 60
+MINUTES ?= 60
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TORCH := $(VENV)/.torch
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# RETRAIN=1 and REEVALUATE=1 take no stored result for an answer.
+ifeq ($(RETRAIN),1)
+export SADEFECT_RETRAIN := 1
+endif
+ifeq ($(REEVALUATE),1)
+export SADEFECT_REEVALUATE := 1
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test test-slow install lab notebooks lint record numerics bench clean
+
+help:  ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options of make book: PROFILE=smoke|quick|paper RETRAIN=1 REEVALUATE=1 JOBS=n"
+	@echo "Options of make record: MINUTES=n"
+	@echo "Option of make record: MINUTES=n, how long to go on"
+
+book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/index.html
+	@$(BIN)/python -m sadefect.book build --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+test: $(INSTALLED)  ## Run the tests, the smoke book included
+	$(BIN)/python -m pytest
+
+test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
+	$(BIN)/python -m pytest -m "slow or torch"
+
+install: $(INSTALLED)  ## Make the environment in .venv from requirements.lock
+
+lab: $(INSTALLED)  ## Open the notebooks in JupyterLab
+	@JUPYTER_CONFIG_DIR=$(CURDIR)/$(VENV)/etc/jupyter $(BIN)/jupytext-config set-default-viewer python
+	JUPYTER_CONFIG_DIR=$(CURDIR)/$(VENV)/etc/jupyter $(BIN)/jupyter lab --notebook-dir=. notebooks
+
+notebooks: $(INSTALLED)  ## Make the .ipynb twins of the notebook scripts
+	@$(BIN)/python -m sadefect.book twins
+
+lint: $(INSTALLED)  ## Check style, format and twins
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	@$(BIN)/python -m sadefect.book twins --check
+
+record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
+	$(BIN)/python -m sadefect record --minutes $(MINUTES)
+
+bench: $(INSTALLED)  ## Measure the ratios in benchmarks/
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove what was built, but not .venv and not the store of results
+	rm -rf book/_build .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+	"error: Python 3.11, 3.12 or 3.13 is needed, found %d.%d; name one: make PYTHON=python3.11" % v)'
+	@echo "Installing into $(VENV), about two minutes and 2 GB ..."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The torch extra is in no other verb's way: it is large, and the lock is without it.
+$(TORCH): $(INSTALLED)
+	$(PIP) install -qq --no-build-isolation -e ".[torch]"
+	@touch $@

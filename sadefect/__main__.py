@@ -1,0 +1,5 @@
+"""``python -m sadefect`` is ``sadefect``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,194 @@
+"""The built book: `sadefect.execution` executes its notebooks, this renders them beside the prose.
+
+papermill executes, the book only renders. Both leave alone what did not change, so that the next
+build is quick and goes on where a failed one stopped. Needs the extra ``sadefect[book]`` and a
+checkout of the repository, from which all paths are taken.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import nbformat
+import typer
+import yaml
+
+from .execution import alone, digest, digest_of_files, execute, libraries
+from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
+
+# Cells that are folded away in the book, and what is written on the fold.
+FOLDED = {
+    "parameters": "Parameters of this page",
+    "injected-parameters": "Their values in this build",
+}
+
+
+def stage(root: Path = ROOT, output: Path | None = None) -> Path:
+    """Put the prose, the executed notebooks and the configuration into one folder.
+
+    Notebooks lie there at the path that they have in the repository, so that links to launch, edit
+    and download them are right.
+
+    Returns
+    -------
+    Path
+        The folder, ``stage`` in `output`.
+
+    Raises
+    ------
+    BookError
+        If a page was not executed, or failed.
+    """
+    output = output or root / "book" / "_build"
+    folder = output / "stage"
+    shutil.rmtree(folder, ignore_errors=True)
+    left_out = shutil.ignore_patterns("_build", ".*", "__pycache__")
+    shutil.copytree(root / "book", folder, ignore=left_out)
+    shutil.copy(root / "_config.yml", folder)
+    (folder / "notebooks").mkdir()
+    for page in pages(root):
+        executed = output / "executed" / page.twin.name
+        notebook = nbformat.read(executed, as_version=4) if executed.is_file() else None
+        if notebook is None or notebook.metadata.get("sadefect", {}).get("failed", True):
+            raise BookError(f"{page.name} was not executed to its end; `make book` does it")
+        for cell in notebook.cells:
+            tags = cell.metadata.get("tags", [])
+            for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
+                cell.metadata["tags"] = [*tags, "hide-input"]
+                cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
+        text = notebook_text(notebook)
+        (folder / "notebooks" / page.twin.name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def render(
+    root: Path = ROOT, output: Path | None = None, *, say: Callable[[str], None] = print
+) -> Path:
+    """Build the HTML from executed notebooks and prose, unless neither changed.
+
+    All of it is built anew, because pages show numbers of others, and every warning is an error.
+
+    Returns
+    -------
+    Path
+        ``html/index.html`` in `output`.
+
+    Raises
+    ------
+    BookError
+        If it cannot be built; the HTML of the last build stays.
+    """
+    output = output or root / "book" / "_build"
+    html, mark, work = output / "html", output / "html.digest", output / "sphinx"
+    with alone(output):
+        staged = stage(root, output)
+        files = [path for path in staged.rglob("*") if path.is_file()]
+        made_from = digest([digest_of_files(staged, files), libraries()])
+        if html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == made_from:
+            say("The HTML is unchanged")
+            return html / "index.html"
+        say("Building the HTML, about 20 s ...")
+        start = time.monotonic()
+        shutil.rmtree(work, ignore_errors=True)
+        run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
+        options = ["build", staged, "--path-output", work, "-W", "--keep-going", "-q"]
+        result = subprocess.run(
+            [sys.executable, "-c", run, *options],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if result.returncode:
+            lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
+            raise BookError("\n".join(["no HTML; warnings count as errors:", *lines]))
+        mark.unlink(missing_ok=True)
+        shutil.rmtree(html, ignore_errors=True)
+        os.replace(work / "_build" / "html", html)
+        mark.write_text(made_from, encoding="utf-8")
+        shutil.rmtree(work)
+        say(f"  built in {time.monotonic() - start:.0f} s")
+    return html / "index.html"
+
+
+def build(
+    profile: str = "quick",
+    *,
+    root: Path = ROOT,
+    output: Path | None = None,
+    workers: int | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Execute what changed, then render the book; parameters as in `execute`.
+
+    Returns
+    -------
+    Path
+        ``html/index.html`` in `output`, to be opened in a browser.
+    """
+    start = time.monotonic()
+    execute(profile, root=root, output=output, workers=workers, say=say)
+    index = render(root, output, say=say)
+    say(f"Done in {time.monotonic() - start:.0f} s. Open {index.as_uri()}")
+    return index
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build the book.")
+_Profile = Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")]
+_Jobs = Annotated[int | None, typer.Option(help="Pages executed at once.")]
+
+
+@app.command("build")
+def _build(profile: _Profile = "quick", jobs: _Jobs = None) -> None:
+    """Execute the pages that changed and build the HTML."""
+    build(profile, workers=jobs)
+
+
+@app.command("execute")
+def _execute(
+    names: Annotated[list[str] | None, typer.Argument(help="Pages; all by default.")] = None,
+    profile: _Profile = "quick",
+    jobs: _Jobs = None,
+) -> None:
+    """Execute pages without building the HTML."""
+    execute(profile, only=names or (), workers=jobs)
+
+
+@app.command("twins")
+def _twins(
+    check: Annotated[bool, typer.Option("--check", help="Only look; fail if any differs.")] = False,
+) -> None:
+    """Make the notebooks from the scripts."""
+    stale = write_twins(check=check)
+    for path in stale:
+        print(path.relative_to(ROOT))
+    if stale and check:
+        raise BookError("these notebooks differ from their scripts; run `make notebooks`")
+
+
+@app.command("parameters")
+def _parameters(name: str, profile: _Profile = "quick") -> None:
+    """Print a page's parameters in a profile as YAML, for `papermill -f`."""
+    values = {page.name: read_profile(profile).of(page) for page in pages() if page.name == name}
+    if not values:
+        raise BookError(f"no page {name}; there are {', '.join(page.name for page in pages())}")
+    print(yaml.safe_dump(values[name], sort_keys=False), end="")
+
+
+def main() -> None:
+    """Run a command; a problem with the book is a message, not a traceback."""
+    try:
+        app()
+    except BookError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    from sadefect.book import main as run  # Under its own name, as the workers know it.
+
+    run()

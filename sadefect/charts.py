@@ -1,0 +1,160 @@
+"""Curves and tables made of results, in the house style of `sadefect.plots`."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.ticker import PercentFormatter
+
+from . import paper
+from .plots import COLOURS, WIDTH, Figure, house_style
+
+
+class Method(NamedTuple):
+    """How a method is named and drawn: by colour and by dashes, for who sees only one of them."""
+
+    label: str
+    dashes: str
+
+
+METHODS = {"ssim": Method("SSIM", "-"), "l2": Method("$\\ell^2$", "--")}
+
+
+def method_name(result):
+    """The method of a result, as figures and tables call it."""
+    return METHODS[result.experiment.method].label
+
+
+def _line(result, **more):
+    method = result.experiment.method
+    return {"color": COLOURS[method], "linestyle": METHODS[method].dashes} | more
+
+
+def _panels(names, height=3.6):
+    """A figure with one panel for each name, side by side."""
+    figure = Figure(figsize=(WIDTH if len(names) > 1 else 0.6 * WIDTH, height))
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    for panel, name in zip(axes, names, strict=True):
+        panel.set_title(name)
+        panel.grid(color="#DDDDDD", linewidth=0.6)
+        panel.set_axisbelow(True)
+    return figure, axes
+
+
+def roc_curves(results):
+    """ROC curves, one panel for each data set, the areas under them in the legend.
+
+    Parameters
+    ----------
+    results : dict
+        Data set to list of `Result`.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, panels = _panels(results)
+        for axes, group in zip(panels, results.values(), strict=True):
+            axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
+            for result in group:
+                label = f"{method_name(result)}: {result.metrics['auroc']:.3f}"
+                fpr, tpr = (result.curves[name] for name in ("fpr", "tpr"))
+                axes.plot(fpr, tpr, **_line(result, label=label))
+            axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
+            axes.legend(loc="lower right", title="AUROC", alignment="left")
+        panels[0].set_ylabel("true positive rate")
+    return figure
+
+
+def learning_curves(curves):
+    """AUROC against patches seen, one panel for each data set, the paper's values dashed.
+
+    Parameters
+    ----------
+    curves : dict
+        Data set to a list of learning curves, each a list of `Result` of one trajectory.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, panels = _panels(curves)
+        for axes, (dataset, group) in zip(panels, curves.items(), strict=True):
+            for curve in (curve for curve in group if curve):
+                patches = [result.experiment.patches_seen for result in curve]
+                areas = [result.metrics["auroc"] for result in curve]
+                axes.plot(
+                    patches, areas, **_line(curve[0], marker="o", markersize=3.5),
+                    label=method_name(curve[0]),
+                )  # fmt: skip
+                reported = paper.AUROC.get((dataset, curve[0].experiment.method))
+                if reported:
+                    axes.axhline(reported.value, color=COLOURS[curve[0].experiment.method],
+                                 linestyle=":", linewidth=1.2)  # fmt: skip
+                    axes.annotate(
+                        f"paper, {METHODS[curve[0].experiment.method].label}: {reported.value:g}",
+                        (0.02, reported.value), xycoords=("axes fraction", "data"),
+                        xytext=(0, 2), textcoords="offset points", fontsize=8,
+                    )  # fmt: skip
+            axes.set_xscale("log")
+            axes.set(ylim=(0.45, 1.0), xlabel="patches seen in training")
+            axes.legend(loc="lower right")
+        panels[0].set_ylabel("AUROC")
+    return figure
+
+
+def region_overlaps(results):
+    """Median and quartiles of the defects' overlap, against the false positive rate.
+
+    Parameters
+    ----------
+    results : dict
+        Data set to list of `Result`.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, panels = _panels(results)
+        for axes, (dataset, group) in zip(panels, results.items(), strict=True):
+            for result in group:
+                fprs, overlaps = (
+                    result.curves[name] for name in ("overlap_fprs", "region_overlaps")
+                )
+                low, median, high = np.quantile(overlaps, (0.25, 0.5, 0.75), axis=1)
+                axes.fill_between(
+                    fprs, low, high, color=COLOURS[result.experiment.method], alpha=0.18, lw=0
+                )
+                axes.plot(
+                    fprs, median, **_line(result, marker="o", markersize=3.5),
+                    label=method_name(result),
+                )  # fmt: skip
+            if dataset == "nanotwice":
+                axes.plot(
+                    paper.OVERLAP_FPR.value, paper.OVERLAP_MEDIAN.value, "x", markersize=8,
+                    markeredgewidth=2, color=COLOURS["text"],
+                    label=f"paper's median, SSIM: > {paper.OVERLAP_MEDIAN.value:g}",
+                )  # fmt: skip
+            axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="false positive rate")
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.legend(loc="lower right")
+        panels[0].set_ylabel("overlap with the defect")
+    return figure
+
+
+def table(header, rows):
+    """A Markdown table; floats with three digits, numbers of the paper with where they are from."""
+    from IPython.display import Markdown
+
+    lines = [header, ["---"] * len(header), *(map(_cell, row) for row in rows)]
+    return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _cell(value):
+    if isinstance(value, paper.Reported):
+        return f"{value.value:g} ({value.where}, {value.source})"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,112 @@
+"""The verbs of the shell. Frameworks are imported by the verbs that need them only."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="SSIM autoencoders for unsupervised defect segmentation, reproduced.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_seen", "auroc",
+           "aupro", "variant", "source")  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")]
+
+
+def table(title, columns, rows):
+    """Print a table as wide as it needs to be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    printed = Table(*columns, title=title)
+    for row in rows:
+        printed.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(printed)
+
+
+@app.command("results")
+def show_results(as_json: Json = False):
+    """All results, recorded and local."""
+    from .results import results
+
+    rows = [result.row() for result in results()]
+    rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        table("Results", COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+
+
+@app.command()
+def record(
+    minutes: Annotated[float, typer.Option(help="Time for training; it is resumed the next time.")],
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these data sets.")] = None,
+    weights: Annotated[bool, typer.Option(help="Record float16 weights too.")] = False,
+):
+    """Train and score the headline experiments on SADEFECT_DATA, and write recorded/."""
+    from . import recording
+
+    for name in dataset or ["nanotwice"]:
+        if name not in recording.GROUPS:
+            raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
+        group = recording.GROUPS[name]
+        budget = recording.train_for(group, minutes)
+        if not budget:
+            print(f"{name}: no milestone reached yet; run again to go on")
+            continue
+        for path in recording.record(recording.score(group, budget), weights=weights):
+            print(path)
+
+
+@app.command("train-one", hidden=True)
+def train_one(experiment: str):
+    """Train the experiment that the JSON describes."""
+    from .experiments import Experiment
+    from .runs import train
+
+    train(Experiment(**json.loads(experiment)))
+
+
+@data.command("list")
+def list_data(as_json: Json = False):
+    """The data sets, and whether their files are here."""
+    from .datasets import dataset_names, load_dataset
+    from .errors import DataError
+
+    rows = []
+    for name in dataset_names():
+        try:
+            loaded = load_dataset(name)
+            rows.append([name, len(loaded.train), len(loaded.test), "here", loaded.licence])
+        except DataError:
+            rows.append([name, "", "", "your own" if name == "folder" else "not here", ""])
+    columns = ("name", "train", "test", "files", "licence")
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+    else:
+        table("Data sets", columns, rows)
+
+
+@data.command("fetch")
+def fetch_data(name: str):
+    """Download a data set where its host still serves it."""
+    from .datasets.fetch import fetch
+
+    print(fetch(name))
+
+
+def main():
+    """Run a verb; expected errors are one message without a traceback, exit code 1."""
+    from .errors import DataError, StoreError, TrainingDiverged
+
+    try:
+        app()
+    except (DataError, StoreError, TrainingDiverged) as error:
+        print(f"sadefect: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,120 @@
+"""Data sets behind one function; images are read when they are asked for."""
+
+from ..errors import DatasetNotFound
+from .base import Dataset, Sample
+from .images import read_image, read_mask
+
+__all__ = [
+    "Dataset",
+    "Sample",
+    "dataset_fingerprint",
+    "dataset_names",
+    "load_dataset",
+    "read_image",
+    "read_mask",
+]
+
+
+def dataset_names():
+    """Names that `load_dataset` takes; instead of ``grid`` any category of MVTec AD.
+
+    Examples
+    --------
+    >>> "nanotwice" in dataset_names()
+    True
+    """
+    from .checkerboard import NAME
+    from .synthetic import NAMES
+
+    return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES, NAME]
+
+
+def _loader(name):
+    from . import checkerboard, fabrics, folder, mvtec_ad, nanotwice, synthetic
+
+    if name == "nanotwice":
+        return nanotwice.load
+    if name in fabrics.FOLDERS:
+        return fabrics.load
+    if name.startswith("mvtec_ad/") and name.count("/") == 1 and not name.endswith(("/", "..")):
+        return mvtec_ad.load
+    if name == "folder":
+        return folder.load
+    if name in synthetic.NAMES:
+        return synthetic.load
+    if name == checkerboard.NAME:
+        return checkerboard.load
+    raise ValueError(f"name must be one of {dataset_names()}; received {name!r}")
+
+
+def load_dataset(name, root=None, **options):
+    """A data set by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `dataset_names`: the paper's nanofibres (``nanotwice``) and woven fabrics
+        (``fabric1``, ``fabric2``), ``mvtec_ad/<category>``, your own images (``folder``), or a
+        synthetic stand-in, which needs no files.
+    root : path, optional
+        Where the files are; by default ``SADEFECT_DATA``, then the user's cache directory.
+    **options
+        ``size``: pixels to which textures are scaled, 256 by default as in section 4.2, None for
+        the files' own size.
+
+    Returns
+    -------
+    Dataset
+        ``train`` (defect-free) and ``test``; each has a length and holds samples with ``image``
+        (float32 (H, W) in [0, 1]), ``mask`` (bool), ``kind`` and ``name``.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known.
+    DatasetNotFound
+        If the files are not there; the message says what to put where.
+    DataError
+        If a folder is empty, or an image has no mask.
+
+    References
+    ----------
+    Section 4.1 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> data = load_dataset("synthetic/weave-tiny")
+    >>> data.test[0].mask.dtype
+    dtype('bool')
+    """
+    return _loader(name)(name, root, **options)
+
+
+def dataset_fingerprint(name, root=None):
+    """What results of a data set are stored under, without its files where it is a known one.
+
+    Parameters
+    ----------
+    name, root
+        As in `load_dataset`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DatasetNotFound
+        If it has to be computed and the files are not there.
+    """
+    from . import mvtec_ad, nanotwice, synthetic
+
+    if name in synthetic.NAMES:
+        return synthetic.fingerprint(name)
+    known = {"nanotwice": nanotwice.FINGERPRINT, **mvtec_ad.FINGERPRINTS}
+    try:
+        return load_dataset(name, root).fingerprint
+    except DatasetNotFound:
+        if name in known:
+            return known[name]
+        raise

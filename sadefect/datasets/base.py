@@ -1,0 +1,153 @@
+"""The type that all data sets return, and where their files are looked for."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its ground truth, read each time they are asked for.
+
+    Parameters
+    ----------
+    name : str
+        Unique within its split, for instance "ITIA1101" or "bent/000".
+    kind : str
+        "good", or the class of the defect.
+    read_image : callable
+        Returns float32 ``(H, W)`` in [0, 1].
+    read_mask : callable, optional
+        Returns bool ``(H, W)``; without it the image is free of defects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Sample("one", "good", lambda: np.zeros((4, 4), "float32")).mask.any()
+    np.False_
+    """
+
+    name: str
+    kind: str
+    read_image: Callable[[], np.ndarray]
+    read_mask: Callable[[], np.ndarray] | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """Gray values in [0, 1], float32 ``(H, W)``."""
+        return self.read_image()
+
+    @property
+    def mask(self) -> np.ndarray:
+        """True on defects, bool ``(H, W)``."""
+        if self.read_mask is None:
+            return np.zeros(self.image.shape, bool)
+        return self.read_mask()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Defect-free images to train on and images with masks to score.
+
+    Parameters
+    ----------
+    name : str
+        As given to `load_dataset`.
+    train, test : sequences of Sample
+        Both have a length, and read nothing until an image is asked for.
+    fingerprint : str
+        Names the content; results are stored under it.
+    source, licence : str
+        Who made it, and what may be done with it.
+    publishable : bool
+        Whether its images may stand in the published book.
+    """
+
+    name: str
+    train: Sequence[Sample]
+    test: Sequence[Sample]
+    fingerprint: str
+    source: str
+    licence: str
+    publishable: bool = False
+
+    def split(self, train: str = "split") -> tuple[list[Sample], list[Sample]]:
+        """Defect-free images to train on, and those held out for thresholds.
+
+        Parameters
+        ----------
+        train : {"split", "all"}
+            "split" never trains on the last tenth of the images, at least one; "all" trains on
+            every image, the held-out ones included: thresholds are then optimistic.
+
+        Returns
+        -------
+        trained_on, held_out : lists of Sample
+        """
+        held_out = max(1, len(self.train) // 10)
+        if train not in ("split", "all"):
+            raise ValueError(f'train must be "split" or "all"; received {train!r}')
+        if train == "split" and len(self.train) < 2:
+            raise ValueError(
+                f"expected at least 2 defect-free images in {self.name}, one to hold out; got "
+                f'{len(self.train)}; add images, or use train="all"'
+            )
+        trained_on = self.train if train == "all" else self.train[:-held_out]
+        return list(trained_on), list(self.train[-held_out:])
+
+
+def data_root(root=None) -> Path:
+    """Where data sets are: ``root``, ``SADEFECT_DATA``, or the user's cache directory."""
+    import platformdirs
+
+    root = root or os.environ.get("SADEFECT_DATA")
+    if root:
+        return Path(root).expanduser()
+    return (
+        Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect")) / "data"
+    )
+
+
+def content_fingerprint(paths: Sequence[Path], base: Path) -> str:
+    """SHA-256 over the names and bytes of files, 16 hexadecimal digits.
+
+    The bytes, not the pixels: reading a folder is cheaper than decoding it.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.relative_to(base).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=32)
+def _cached_fingerprint(base, stamps):
+    return content_fingerprint([base / name for name, *_ in stamps], base)
+
+
+def fingerprint_of(base, folders=("",)):
+    """Fingerprint of all images below folders of ``base``, computed once per process and content."""
+    stamps = []
+    for folder in folders:
+        for path in sorted((base / folder).rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                stat = path.stat()
+                stamps.append((path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
+    return _cached_fingerprint(base, tuple(sorted(stamps)))
+
+
+def verified(name, known, found):
+    """The fingerprint to store results under; warns where files are not the known ones."""
+    if known not in (None, found):
+        warnings.warn(
+            f"the files of {name} have the fingerprint {found}, not {known} as in the recorded "
+            "results; results with these files are stored apart from them",
+            stacklevel=3,
+        )
+    return found

@@ -1,0 +1,28 @@
+"""MVTec AD, the same group's later data set."""
+
+from ..errors import DatasetNotFound
+from .base import data_root
+from .folder import TEXTURE_SIZE, laid_out
+
+# Of the copy at 512x512 pixels, averaged over areas, without the 21 defect-free test images.
+FINGERPRINTS = {"mvtec_ad/grid": "8f181499a4bc7f53"}
+
+
+def load(name, root, size=TEXTURE_SIZE):
+    """A category of MVTec AD, gray, scaled to 256x256 like the paper's textures."""
+    base = data_root(root) / name
+    if not base.is_dir():
+        raise DatasetNotFound(
+            f"expected a category of MVTec AD at {base} with train/good, test and ground_truth; "
+            "there is none; get it from the MVTec web site (a form has to be filled in), unpack "
+            f"it into {base.parent}, or set SADEFECT_DATA"
+        )
+    return laid_out(
+        name,
+        base,
+        size,
+        known=FINGERPRINTS.get(name) if size == TEXTURE_SIZE else None,
+        source="P. Bergmann, M. Fauser, D. Sattlegger and C. Steger, MVTec AD, CVPR 2019, "
+        "doi:10.1109/CVPR.2019.00982",
+        licence="CC BY-NC-SA 4.0",
+    )

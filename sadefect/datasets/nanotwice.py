@@ -1,0 +1,33 @@
+"""NanoTWICE, the paper's nanofibres."""
+
+from ..errors import DatasetNotFound
+from .base import Dataset, data_root, fingerprint_of, verified
+from .folder import defective_samples, good_samples
+
+FINGERPRINT = "d8a29e661a385553"
+
+
+def load(name, root):
+    """Five defect-free (1024x700) and forty defective (1024x696) SEM images of nanofibres."""
+    base = data_root(root)
+    base = next(
+        (folder for folder in (base / "nanotwice", base) if (folder / "Normal").is_dir()), None
+    )
+    if base is None:
+        raise DatasetNotFound(
+            f"expected NanoTWICE in {data_root(root) / 'nanotwice'} with the folders Normal, "
+            "Anomalous/images and Anomalous/gt; there is none; run `sadefect data fetch "
+            "nanotwice`, or unpack the authors' archive dfg05er_Data.zip there, or set SADEFECT_DATA"
+        )
+    masks = base / "Anomalous" / "gt"
+    return Dataset(
+        name,
+        good_samples(base / "Normal"),
+        defective_samples(
+            base / "Anomalous" / "images", lambda path: masks / f"{path.stem}_gt.png", "defective"
+        ),
+        verified(name, FINGERPRINT, fingerprint_of(base, ("Normal", "Anomalous"))),
+        "D. Carrera, F. Manganini, G. Boracchi and E. Lanzarone, Defect Detection in SEM Images of "
+        "Nanofibrous Materials, 2017, doi:10.1109/TII.2016.2641472",
+        "none stated; research use with citation",
+    )

@@ -1,0 +1,452 @@
+"""How well anomaly maps find true defects: ROC, per-region overlap, AUPRO (section 4.3).
+
+One pass over the images, and nothing kept of an image but counts. Values are counted in bins that
+are fixed in advance: the leading bits of a float32 are a logarithmic grid over all numbers, and,
+with the sign's bit turned, in the order of the numbers. A curve therefore holds true points only,
+at the lower edges of bins, and is taken to be straight in between.
+"""
+
+from itertools import zip_longest
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from .errors import DataError
+from .segmentation import as_map, as_mask, check_share
+
+BITS = 22  # Sign, 8 of the exponent, 13 of the mantissa: bins are 0.01 % of their value wide.
+FPRS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
+QUANTILES = (0.25, 0.5, 0.75)
+SIGN = np.uint32(1 << 31)
+DROPPED = np.uint32(32 - BITS)
+
+
+def _bins(values):
+    """The bins of float32 values, as int64 in the order of the values."""
+    bits = (values + np.float32(0)).view(np.uint32)  # Adding 0 makes 0 of -0.
+    turned = (bits.view(np.int32) >> 31).view(np.uint32) | SIGN  # All bits if negative.
+    return ((bits ^ turned) >> DROPPED).astype(np.int64)
+
+
+def _lower_edges(bins):
+    """The smallest float32 of each bin."""
+    bits = bins.astype(np.uint32) << DROPPED
+    return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)
+
+
+class RocCurve(NamedTuple):
+    """Arrays ``(n,)``: shares flagged at each threshold, which fall from infinity."""
+
+    fpr: np.ndarray
+    tpr: np.ndarray
+    thresholds: np.ndarray
+
+
+class RegionOverlap(NamedTuple):
+    """The share of each true defect region that is found at given false positive rates.
+
+    ``fprs`` is ``(n_fprs,)``; ``overlaps`` ``(n_fprs, n_regions)`` in [0, 1]; ``areas`` in pixels
+    and ``images``, the number of the image from 0, are ``(n_regions,)``.
+    """
+
+    fprs: np.ndarray
+    overlaps: np.ndarray
+    areas: np.ndarray
+    images: np.ndarray
+
+    @property
+    def quantiles(self):
+        """The 25, 50 and 75 % quantiles over the regions, ``(n_fprs, 3)``."""
+        return np.quantile(self.overlaps, QUANTILES, axis=1).T
+
+
+class PixelMetrics:
+    """Counts of anomaly values over the images of a test set, and the metrics they give.
+
+    A pixel is flagged if its value is at least the threshold. The false positive rate is the share
+    flagged of all defect-free pixels of the data set, the true positive rate that of all defect
+    pixels. A region is an 8-connected component of a true mask. Memory is that of the bins, 32 MiB,
+    and at most 8 bytes for each defect pixel.
+
+    References
+    ----------
+    Section 4.3 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> pixels = PixelMetrics()
+    >>> mask = np.zeros((8, 8), bool)
+    >>> mask[2:4, 2:6] = True
+    >>> pixels.update(mask, np.where(mask, 0.9, 0.1))
+    >>> pixels.auroc(), pixels.aupro(), pixels.per_region_overlap([0.05]).overlaps.item()
+    (1.0, 1.0, 1.0)
+    """
+
+    def __init__(self):
+        self.images = 0
+        self._defect_free = np.zeros(1 << BITS, np.int64)
+        # One entry per image with defects: the bins and counts of its regions, one region after
+        # the other, how many bins each region has, and the number of the image.
+        self._regions = []
+
+    def update(self, mask, map):
+        """Count one image.
+
+        Parameters
+        ----------
+        mask : array (H, W)
+            True where the image is defective; bool, or zeros and ones.
+        map : array (H, W)
+            The anomaly map, float32, larger where the image is more anomalous.
+
+        Raises
+        ------
+        DataError
+            If the two differ in shape, the mask holds other values than 0 and 1, or the map NaN
+            or infinity; nothing is counted then.
+        """
+        try:
+            mask, map = as_mask(mask), as_map(map)
+        except DataError as error:
+            raise DataError(f"image {self.images}: {error}") from None
+        if mask.shape != map.shape:
+            raise DataError(
+                f"image {self.images}: expected a mask and a map of one shape; got {mask.shape} "
+                f"and {map.shape}; pass the map of the image that the mask is of, at its size"
+            )
+        bins = _bins(map)
+        first = bins.min()
+        counts = np.bincount((bins - first).ravel())
+        if mask.any():
+            labels, n_regions = ndimage.label(mask, np.ones((3, 3)))
+            defective = bins[mask]
+            counts -= np.bincount(defective - first, minlength=len(counts))
+            both = (labels[mask].astype(np.int64) - 1 << BITS) | defective
+            both, times = np.unique(both, return_counts=True)
+            self._regions.append(
+                (
+                    (both & (1 << BITS) - 1).astype(np.uint32),
+                    times.astype(np.uint32),
+                    np.bincount(both >> BITS, minlength=n_regions),
+                    np.full(n_regions, self.images),
+                )
+            )
+        self._defect_free[first : first + len(counts)] += counts
+        self.images += 1
+
+    def state(self):
+        """Everything counted, as a dict of small arrays that `from_state` takes."""
+        bins = np.flatnonzero(self._defect_free)
+        names = ("region_bins", "region_counts", "region_lengths", "region_images")
+        empty = ((np.zeros(0, np.uint32),) * 2 + (np.zeros(0, np.int64),) * 2,)
+        columns = zip(*(self._regions or empty), strict=True)
+        return {
+            "bits": np.array(BITS),
+            "images": np.array(self.images),
+            "bins": bins.astype(np.uint32),
+            "counts": self._defect_free[bins],
+        } | {name: np.concatenate(column) for name, column in zip(names, columns, strict=True)}
+
+    @classmethod
+    def from_state(cls, state):
+        """The object whose `state` this is; it can count further images.
+
+        Raises
+        ------
+        DataError
+            If the arrays are not those of `state`, or of other bins.
+        """
+        try:
+            if int(state["bits"]) != BITS:
+                raise DataError(
+                    f"expected counts in bins of {BITS} bits; got {int(state['bits'])} bits, of "
+                    "another version of sadefect; count the images again"
+                )
+            pixels = cls()
+            pixels.images = int(state["images"])
+            pixels._defect_free[state["bins"]] = state["counts"]
+            if len(state["region_lengths"]):
+                names = ("region_bins", "region_counts", "region_lengths", "region_images")
+                pixels._regions.append(tuple(state[name] for name in names))
+        except KeyError as error:
+            raise DataError(
+                f"expected the arrays of PixelMetrics.state; got none named {error}; "
+                "count the images again"
+            ) from None
+        return pixels
+
+    def _counted(self):
+        """What every metric starts from, after a check that there is something to measure.
+
+        Returns the bins in use, falling; the false positive rate down to each, with 0 in front;
+        and of all pairs of a region and a bin the bin's place in this order, the count, and the
+        region's number.
+        """
+        free = self._defect_free.sum()
+        if not self._regions or not free:
+            wanted = "defect-free" if self._regions else "defect"
+            raise DataError(
+                f"expected at least one {wanted} pixel in the masks; got none in {self.images} "
+                "images; pass the test images, both kinds of pixels among them, with their masks"
+            )
+        columns = zip(*self._regions, strict=True)
+        bins, counts, lengths, _ = (np.concatenate(column) for column in columns)
+        used = self._defect_free > 0
+        used[bins] = True
+        used = np.flatnonzero(used)
+        places = len(used) - 1 - np.searchsorted(used, bins)
+        used = used[::-1]
+        fpr = np.concatenate([[0], np.cumsum(self._defect_free[used]) / free])
+        return used, fpr, places, counts, np.repeat(np.arange(len(lengths)), lengths)
+
+    def roc_curve(self):
+        """The ROC curve of all pixels pooled.
+
+        Returns
+        -------
+        RocCurve
+            From (0, 0) at an infinite threshold to (1, 1), one point per bin in use.
+
+        Raises
+        ------
+        DataError
+            If no pixel, or every pixel, is defective.
+        """
+        used, fpr, places, counts, _ = self._counted()
+        found = np.cumsum(np.bincount(places, counts, len(used)))
+        tpr = np.concatenate([[0], found / found[-1]])
+        return RocCurve(fpr, tpr, np.concatenate([[np.float32(np.inf)], _lower_edges(used)]))
+
+    def auroc(self):
+        """The area under `roc_curve`, in [0, 1]; 0.5 for constant maps.
+
+        Raises
+        ------
+        DataError
+            If no pixel, or every pixel, is defective.
+        """
+        curve = self.roc_curve()
+        return float(np.trapezoid(curve.tpr, curve.fpr))
+
+    def per_region_overlap(self, fprs=FPRS):
+        """The share of each true region that is flagged at given false positive rates.
+
+        Between two bins the share is taken to grow linearly with the false positive rate; where
+        several thresholds have the rate, the lowest counts.
+
+        Parameters
+        ----------
+        fprs : sequence of float
+            In [0, 1].
+
+        Returns
+        -------
+        RegionOverlap
+
+        Raises
+        ------
+        DataError
+            If no pixel, or every pixel, is defective.
+        ValueError
+            If a rate is not in [0, 1].
+        """
+        fprs = np.array(fprs, dtype=float, ndmin=1)
+        for wanted in fprs:
+            check_share(wanted, "fprs")
+        used, fpr, places, counts, region = self._counted()
+        areas = np.bincount(region, counts)
+        overlaps = np.empty((len(fprs), len(areas)))
+        for row, wanted in enumerate(fprs):
+            last = np.searchsorted(fpr, wanted, "right") - 1  # The point at or before the rate.
+            weights = (places < last).astype(float)
+            if last < len(used):
+                weights[places == last] = (wanted - fpr[last]) / (fpr[last + 1] - fpr[last])
+            overlaps[row] = np.bincount(region, weights * counts) / areas
+        images = np.concatenate([images for *_, images in self._regions])
+        return RegionOverlap(fprs, overlaps, areas.astype(np.int64), images)
+
+    def aupro(self, limit=0.3):
+        """Area under the mean per-region overlap as a function of the false positive rate.
+
+        Each region has the same weight. The curve is integrated up to ``limit``, interpolated
+        there, and the area divided by ``limit``: in [0, 1], and ``limit / 2`` for constant maps.
+
+        Parameters
+        ----------
+        limit : float
+            The largest false positive rate, in (0, 1].
+
+        Raises
+        ------
+        DataError
+            If no pixel, or every pixel, is defective.
+        ValueError
+            If the limit is not in (0, 1].
+        """
+        check_share(limit, "limit")
+        if not limit:
+            raise ValueError("limit must be above 0; received 0")
+        used, fpr, places, counts, region = self._counted()
+        shares = counts / np.bincount(region, counts)[region]
+        found = np.cumsum(np.bincount(places, shares, len(used)))
+        overlap = np.concatenate([[0], found / found[-1]])
+        inside = np.searchsorted(fpr, limit, "right")
+        area = np.trapezoid(overlap[:inside], fpr[:inside])
+        if inside < len(fpr):
+            step = (limit - fpr[inside - 1]) / (fpr[inside] - fpr[inside - 1])
+            end = overlap[inside - 1] + step * (overlap[inside] - overlap[inside - 1])
+            area += (limit - fpr[inside - 1]) * (overlap[inside - 1] + end) / 2
+        return float(min(1.0, area / limit))
+
+
+def _pixels(masks, maps):
+    pixels, missing = PixelMetrics(), object()
+    for mask, map in zip_longest(masks, maps, fillvalue=missing):
+        if mask is missing or map is missing:
+            fewer = "masks" if mask is missing else "maps"
+            raise DataError(
+                f"expected as many masks as maps; got fewer {fewer}, {pixels.images}; "
+                "defect-free images need a mask too, all False"
+            )
+        pixels.update(mask, map)
+    return pixels
+
+
+def roc_curve(masks, maps):
+    """The ROC curve of all pixels of a data set pooled.
+
+    Parameters
+    ----------
+    masks : iterable of arrays (H, W)
+        True where an image is defective; bool, or zeros and ones. Taken once.
+    maps : iterable of arrays (H, W)
+        Anomaly maps, float32, larger where an image is more anomalous. Images may differ in size.
+
+    Returns
+    -------
+    RocCurve
+        ``fpr``, ``tpr`` and ``thresholds``, arrays ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        If masks and maps do not fit each other, a map is not finite, a mask is not one of zeros
+        and ones, or no pixel, or every pixel, is defective.
+
+    References
+    ----------
+    Section 4.3 and figure 6 of doi:10.5220/0007364503720380; T. Fawcett, "An introduction to ROC
+    analysis", 2006, doi:10.1016/j.patrec.2005.10.010
+
+    Examples
+    --------
+    >>> mask, map = np.array([[0, 0, 1, 1]]), np.array([[0.25, 0.5, 0.5, 1.0]])
+    >>> fpr, tpr, thresholds = roc_curve([mask], [map])
+    >>> fpr.tolist(), tpr.tolist(), thresholds.tolist()
+    ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0], [inf, 1.0, 0.5, 0.25])
+    """
+    return _pixels(masks, maps).roc_curve()
+
+
+def auroc(masks, maps):
+    """Area under the ROC curve of all pixels of a data set pooled.
+
+    Parameters
+    ----------
+    masks, maps : iterables of arrays (H, W)
+        As in `roc_curve`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; within 1e-4 of ``sklearn.metrics.roc_auc_score``.
+
+    Raises
+    ------
+    DataError
+        As in `roc_curve`.
+
+    References
+    ----------
+    As of `roc_curve`.
+
+    Examples
+    --------
+    >>> auroc([np.array([[0, 0, 1, 1]])], [np.array([[0.25, 0.5, 0.5, 1.0]])])
+    0.875
+    """
+    return _pixels(masks, maps).auroc()
+
+
+def per_region_overlap(masks, maps, fprs=FPRS):
+    """The share of each true region that is flagged at given false positive rates.
+
+    Parameters
+    ----------
+    masks, maps : iterables of arrays (H, W)
+        As in `roc_curve`.
+    fprs : sequence of float
+        False positive rates over the whole data set, in [0, 1].
+
+    Returns
+    -------
+    RegionOverlap
+        ``overlaps`` ``(n_fprs, n_regions)``, ``quantiles`` ``(n_fprs, 3)`` over the regions (25,
+        50, 75 %), and the regions' ``areas`` and ``images``.
+
+    Raises
+    ------
+    DataError
+        As in `roc_curve`.
+    ValueError
+        If a rate is not in [0, 1].
+
+    References
+    ----------
+    Section 4.3 and figure 7 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> mask = np.array([[1, 1, 0, 0, 1, 0, 0]])
+    >>> overlap = per_region_overlap([mask], [np.array([[6, 5, 4, 3, 2, 1, 0]])], [0.25, 0.5])
+    >>> overlap.overlaps.tolist(), overlap.areas.tolist()
+    ([[1.0, 0.0], [1.0, 1.0]], [2, 1])
+    """
+    return _pixels(masks, maps).per_region_overlap(fprs)
+
+
+def aupro(masks, maps, limit=0.3):
+    """Area under the mean per-region overlap up to a false positive rate, divided by that rate.
+
+    Parameters
+    ----------
+    masks, maps : iterables of arrays (H, W)
+        As in `roc_curve`.
+    limit : float
+        The largest false positive rate, in (0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    DataError
+        As in `roc_curve`.
+    ValueError
+        If the limit is not in (0, 1].
+
+    References
+    ----------
+    Section 5.1 of P. Bergmann et al., "Uninformed Students", CVPR 2020,
+    doi:10.1109/CVPR42600.2020.00424
+
+    Examples
+    --------
+    >>> mask = np.array([[1, 1, 0, 0, 1, 0, 0]])
+    >>> aupro([mask], [np.array([[6, 5, 4, 3, 2, 1, 0]])], limit=0.5)
+    0.5
+    """
+    return _pixels(masks, maps).aupro(limit)

@@ -1,0 +1,211 @@
+"""Figures in the house style, and the line that says where a page's numbers come from.
+
+A figure is opaque white with dark text, in the book's light and in its dark theme: pictures and
+colour scales are read against one known ground, and what is right in one theme is right in the
+other. Figures belong to no window and to no global state; a notebook shows the one that a cell ends
+with. Needs the extra ``sadefect[book]``.
+"""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure as _Figure
+
+from .experiments import Experiment
+from .provenance import commit, versions
+
+# Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing.
+COLOURS = {
+    "ssim": "#D55E00",
+    "l2": "#0072B2",
+    "vae": "#E69F00",
+    "feature_matching": "#009E73",
+    "truth": "#56B4E9",  # Outlines of true defects, on gray and on magma.
+    "text": "#222222",
+}
+WIDTH = 8.0  # Inches; a page's column.
+DPI = 130
+STYLE = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": COLOURS["text"],
+    "axes.labelcolor": COLOURS["text"],
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.family": "DejaVu Sans",  # Comes with matplotlib, so that no machine lacks it.
+    "font.size": 9,
+    "text.color": COLOURS["text"],
+    "xtick.color": COLOURS["text"],
+    "ytick.color": COLOURS["text"],
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def house_style():
+    """The style of all figures, while they are drawn into; whatever was set before comes back.
+
+    Examples
+    --------
+    >>> with house_style():
+    ...     axes = Figure(figsize=(4, 3)).subplots()
+    """
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+class Figure(_Figure):
+    """A figure that a notebook shows, without pyplot and its global state."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{"layout": "constrained"} | kwargs)
+
+    def _repr_png_(self):
+        with house_style(), BytesIO() as file:
+            self.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
+            return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture in a figure.
+
+    Parameters
+    ----------
+    image : array (H, W)
+        Gray values or a map.
+    title : str
+    unit : str
+        What the colour bar measures; without it there is none, and `image` is shown as gray values.
+    limits : pair of float
+        Values shown darkest and brightest.
+    outline : bool array (H, W), optional
+        Regions to draw a line around.
+    """
+
+    image: np.ndarray
+    title: str
+    unit: str = ""
+    limits: tuple[float, float] = (0.0, 1.0)
+    outline: np.ndarray | None = None
+
+
+def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Figure:
+    """Pictures in rows, each map with a colour bar that says what it measures.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of Panel
+        Rows may differ in length; they begin at the left.
+    width : float
+        Of the figure, in inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show, or a picture is not ``(H, W)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.eye(8)
+    >>> figure = show_panels([[Panel(image, "(a) input"), Panel(image, "(b) map", "$x^2$")]])
+    >>> [axes.get_title() for axes in figure.axes[:2]]
+    ['(a) input', '(b) map']
+    """
+    columns = max(map(len, rows), default=0)
+    if not columns:
+        raise ValueError("expected at least one panel; got none")
+    for panel in (panel for row in rows for panel in row):
+        if np.ndim(panel.image) != 2:
+            raise ValueError(
+                f"expected the picture of panel {panel.title!r} to be (H, W); got shape "
+                f"{np.shape(panel.image)}; drop the channel axis"
+            )
+    # As high as square pictures with a title, and a bar below those that have one.
+    side = width / columns
+    heights = [side * (1.43 if any(panel.unit for panel in row) else 1.1) for row in rows]
+    with house_style():
+        figure = Figure(figsize=(width, sum(heights)))
+        grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for row, line in zip(rows, grid, strict=True):
+            for panel, axes in zip(row, line, strict=False):
+                _draw(panel, axes)
+    return figure
+
+
+def _draw(panel, axes):
+    low, high = panel.limits
+    drawn = axes.imshow(
+        panel.image, cmap="magma" if panel.unit else "gray", vmin=low, vmax=high, aspect="equal"
+    )
+    axes.set_title(panel.title)
+    if panel.outline is not None and panel.outline.any() and not panel.outline.all():
+        axes.contour(panel.outline, levels=[0.5], colors=COLOURS["truth"], linewidths=0.8)
+    if panel.unit:
+        extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
+            (bool(np.min(panel.image) < low), bool(np.max(panel.image) > high)), "both"
+        )
+        # Inside the picture's own axes, so that pictures with and without a bar are equally large.
+        place = axes.inset_axes([0.05, -0.11, 0.9, 0.045])
+        bar = axes.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
+        bar.set_label(panel.unit)
+        bar.set_ticks([low, (low + high) / 2, high])
+        bar.outline.set_visible(False)
+
+
+def provenance(*sources):
+    """One paragraph that says where numbers come from, for the foot of a page.
+
+    Parameters
+    ----------
+    *sources : Result or Experiment
+        A result says itself what made it; of an experiment, and without any, it is what runs now.
+
+    Returns
+    -------
+    IPython.display.Markdown
+
+    Examples
+    --------
+    >>> line = provenance(Experiment(dataset="synthetic/checkerboard", method="l2"))
+    >>> "checkerboard-v" in line.data
+    True
+    """
+    from IPython.display import Markdown
+
+    trainings, code = [], {}  # Code as keys: results of one commit and machine say it once.
+    for source in sources:
+        if isinstance(source, Experiment):
+            experiment, verb = source, "computed by this page"
+            code[_code(commit(), versions())] = None
+            data = experiment.training_settings["data"]
+        else:
+            experiment, made = source.experiment, source.provenance
+            verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
+            code[_code(made["commit"], made["versions"])] = None
+            data = made["data"]
+        trainings.append(
+            f"training `{experiment.training_key}` after {experiment.patches_seen:,} patches, "
+            f"data `{data}`, {verb}"
+        )
+    if not sources:
+        trainings, code = ["computed by this page"], {_code(commit(), versions()): None}
+    return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+
+
+def _code(at, installed):
+    libraries = ", ".join(f"{name} {installed[name]}" for name in sorted(installed))
+    return f"code `{at}` with {libraries}"

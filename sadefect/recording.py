@@ -1,0 +1,131 @@
+"""Long runs on one machine: several one-thread trainings side by side, and what is kept of them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from .errors import StoreError
+from .experiments import Experiment
+from .files import load_arrays, save_arrays, whole
+from .results import RECORDED, find, store, training_folder
+from .runs import run
+from .training import checkpoint_path, milestones
+
+BUDGET = 2_000_000  # The paper's; more than a CPU reaches in a day.
+# Methods that are compared share a group, and so a budget.
+GROUPS = {
+    dataset: [Experiment(dataset=dataset, method=method) for method in ("ssim", "l2")]
+    for dataset in ("nanotwice", "synthetic/fibres", "mvtec_ad/grid")
+}
+
+
+def train_for(experiments, minutes, budget=BUDGET):
+    """Train side by side, one thread each, until the budget or the time is spent.
+
+    Stopping is safe at any moment: each training goes on from its last state the next time.
+
+    Returns
+    -------
+    int
+        The largest milestone that all of them have reached; 0 if there is none.
+
+    Raises
+    ------
+    StoreError
+        If a training fails.
+    """
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    deadline = time.monotonic() + 60 * minutes
+    waiting = [replace(experiment, patches_seen=budget) for experiment in experiments]
+    working = []
+    try:
+        while (waiting or working) and time.monotonic() < deadline:
+            while waiting and len(working) < (os.cpu_count() or 1):
+                command = [sys.executable, "-m", "sadefect", "train-one"]
+                working.append(
+                    subprocess.Popen(
+                        [*command, json.dumps(asdict(waiting.pop(0)))], env=environment
+                    )
+                )
+            for process in [one for one in working if one.poll() is not None]:
+                working.remove(process)
+                if process.returncode:
+                    raise StoreError("a training stopped with the error above; nothing is lost")
+            time.sleep(1)
+    finally:
+        for process in working:
+            process.send_signal(signal.SIGTERM)
+        for process in working:
+            process.wait()
+    return reached(experiments, budget)
+
+
+def reached(experiments, budget=BUDGET):
+    """The largest milestone for which all have a checkpoint; 0 if there is none."""
+    done = [
+        mark
+        for mark in milestones(budget)
+        if all(checkpoint_path(training_folder(one), mark).exists() for one in experiments)
+    ]
+    return max(done, default=0)
+
+
+def score(experiments, budget, curve=6):
+    """Results at the budget and at every other milestone before it, the last ``curve`` of them."""
+    marks = [mark for mark in milestones(budget) if mark <= budget][::-2][:curve]
+    return [
+        run(replace(experiment, patches_seen=mark))
+        for mark in sorted(marks, reverse=True)
+        for experiment in experiments
+    ]
+
+
+def record(results, destination=RECORDED, *, weights=False):
+    """Copy results from the store into ``recorded/``: metrics, curves, provenance.
+
+    Parameters
+    ----------
+    results : list of Result
+    destination : path
+    weights : bool
+        Copy the weights too, as float16.
+
+    Returns
+    -------
+    list of Path
+    """
+    written = []
+    for result in results:
+        experiment = result.experiment
+        target = destination / "evaluations" / experiment.evaluation_key
+        if find(experiment, fresh=True) is not None:
+            shutil.rmtree(target, ignore_errors=True)
+            with whole(target) as temporary:
+                shutil.copytree(store() / "evaluations" / experiment.evaluation_key, temporary)
+            written.append(target)
+        state = training_folder(experiment) / "state.npz"
+        if state.exists():
+            folder = destination / "trainings" / experiment.training_key
+            kept = load_arrays(state)
+            curve = {name: kept[name] for name in ("history", "seconds", "patches_seen")}
+            save_arrays(folder / "history.npz", **curve)
+            shutil.copy(training_folder(experiment) / "settings.json", folder)
+            if weights:
+                arrays = load_arrays(
+                    checkpoint_path(training_folder(experiment), experiment.patches_seen)
+                )
+                halved = {name: array.astype(np.float16) for name, array in arrays.items()}
+                save_arrays(checkpoint_path(folder, experiment.patches_seen), **halved)
+    return written

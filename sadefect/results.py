@@ -1,0 +1,144 @@
+"""What came out of experiments: the store of this user, and what was recorded for everybody.
+
+The store is the user's cache directory, or ``SADEFECT_CACHE``. ``recorded/`` holds the results of
+runs that are too long to repeat. Both have the same layout; a folder appears whole or not at all.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .errors import StoreError
+from .experiments import NUMERICS, Experiment
+from .files import load_arrays, load_json
+
+RECORDED = Path(__file__).resolve().parent.parent / "recorded"
+
+
+def store():
+    """The folder of results and checkpoints: ``SADEFECT_CACHE``, or the user's cache directory."""
+    import platformdirs
+
+    return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))
+
+
+def training_folder(experiment):
+    """Where the store keeps an experiment's trajectory."""
+    return store() / "trainings" / experiment.training_key
+
+
+def places(kind, key, *, fresh=False):
+    """Where something may be stored: the user's store first, then what was recorded."""
+    yield "local", store() / kind / key
+    if not fresh:
+        yield "recorded", RECORDED / kind / key
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of an experiment.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    metrics : dict
+        ``auroc``, ``aupro`` (to a false positive rate of 0.3), ``overlap`` (quantiles over regions
+        at each of `FPRS`), ``thresholds`` (from held-out defect-free images), counts.
+    curves : dict of arrays
+        ``fpr``, ``tpr``; ``overlap_fprs``, ``region_overlaps`` (fprs, regions), ``region_areas``,
+        ``region_images``; ``history_patches``, ``history_loss``.
+    provenance : dict
+        Commit, versions, machine, seconds, data.
+    source : {"local", "recorded"}
+    """
+
+    experiment: Experiment
+    metrics: dict
+    curves: dict
+    provenance: dict
+    source: str
+
+    @property
+    def outdated(self):
+        """Whether today's code would compute something else."""
+        return self.provenance["numerics"] != NUMERICS
+
+    def row(self):
+        """The result as one row of `sadefect results --json`."""
+        names = (
+            "dataset",
+            "method",
+            "latent_dim",
+            "window_size",
+            "patch_size",
+            "seed",
+            "patches_seen",
+        )
+        overlap = self.metrics["overlap"].get("0.05", {})
+        return {name: getattr(self.experiment, name) for name in names} | {
+            "auroc": self.metrics["auroc"],
+            "aupro": self.metrics["aupro"],
+            "overlap_at_5_percent": overlap.get("median"),
+            "variant": self.experiment.variant,
+            "schedule": self.experiment.schedule,
+            "seconds": self.provenance["seconds"]["training"],
+            "source": self.source,
+            "key": self.experiment.evaluation_key,
+            "training_key": self.experiment.training_key,
+            "numerics_version": self.provenance["numerics"],
+        }
+
+
+def find(experiment, *, fresh=False):
+    """An experiment's stored result, or None; a damaged one is removed with a warning."""
+    for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
+        if folder.exists():
+            try:
+                return _read(folder, source)
+            except (StoreError, OSError, KeyError, TypeError) as error:
+                if source == "recorded":
+                    raise
+                print(f"Computing again what {folder.name} held: {error}")
+                shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _read(folder, source):
+    stored = load_json(folder / "result.json")
+    return Result(
+        Experiment(**stored["experiment"]),
+        stored["metrics"],
+        load_arrays(folder / "curves.npz"),
+        stored["provenance"],
+        source,
+    )
+
+
+def results():
+    """All results of the store and of ``recorded/``, the store's first; no experiment twice."""
+    found = {}
+    for source, folder in places("evaluations", ""):
+        for path in sorted(folder.glob("*/result.json")):
+            if path.parent.name not in found:
+                found[path.parent.name] = _read(path.parent, source)
+    return list(found.values())
+
+
+def learning_curve(experiment):
+    """Results of the same trajectory and scoring at all budgets scored, smallest first."""
+    same = [
+        result
+        for result in results()
+        if replace(result.experiment, patches_seen=experiment.patches_seen) == experiment
+    ]
+    return sorted(same, key=lambda result: result.experiment.patches_seen)
+
+
+def largest_budget(experiments, default=0):
+    """The largest number of patches at which all of them have a result, or the default."""
+    budgets = [
+        {result.experiment.patches_seen for result in learning_curve(experiment)}
+        for experiment in experiments
+    ]
+    return max(set.intersection(*budgets), default=default)

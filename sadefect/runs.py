@@ -1,0 +1,323 @@
+"""Running an experiment: train it, score it, keep what comes out. The only place that computes."""
+
+import os
+import shutil
+import time
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+
+from .datasets import load_dataset
+from .errors import StoreError
+from .experiments import LOSS_FIELDS, NUMERICS, Experiment
+from .files import load_arrays, save_arrays, save_json, whole
+from .metrics import FPRS, PixelMetrics
+from .patches import RandomPatches
+from .provenance import commit, processor, versions
+from .results import RECORDED, find, largest_budget, places, store, training_folder
+
+ROC_POINTS = 1_000  # Of a stored curve.
+HISTORY = 1_000  # Patches by which a loss curve may end after the budget.
+
+
+def _loss(experiment):
+    import keras
+
+    from .ssim import SSIMLoss
+
+    if experiment.method == "l2":
+        return keras.losses.MeanSquaredError()
+    options = {name: getattr(experiment, name) for name in LOSS_FIELDS}
+    return SSIMLoss(data_range=1.0, **options)
+
+
+def _untrained(experiment):
+    import keras
+
+    from .models import build_autoencoder
+
+    settings = experiment.training_settings
+    l2 = settings["weight_decay"] / 2 if settings["decay"] == "l2" else 0
+    keras.utils.set_random_seed(experiment.seed)
+    return build_autoencoder(
+        experiment.patch_size,
+        experiment.latent_dim,
+        experiment.output_activation,
+        kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
+    )
+
+
+def train(experiment, root=None):
+    """Train an experiment's model up to its budget, or resume it; one process at a time.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+
+    Raises
+    ------
+    DatasetNotFound
+        If the training images are not there.
+    TrainingDiverged
+        If going on would be a waste.
+    """
+    from filelock import FileLock
+
+    from . import training
+
+    folder = training_folder(experiment)
+    checkpoint = training.checkpoint_path(folder, experiment.patches_seen)
+    if checkpoint.exists():
+        return checkpoint
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if checkpoint.exists():  # Another process has trained it while this one waited.
+            return checkpoint
+        images, _ = load_dataset(experiment.dataset, root).split(experiment.train)
+        patches = RandomPatches(
+            [sample.image for sample in images],
+            experiment.patch_size,
+            experiment.n_patches,
+            experiment.seed,
+        )
+        settings = experiment.training_settings
+        schedule = training.Schedule(
+            **{field.name: settings[field.name] for field in fields(training.Schedule)}
+        )
+        target = folder
+        state = folder / "state.npz"
+        if state.exists():
+            try:
+                beyond = int(load_arrays(state)["patches_seen"]) >= experiment.patches_seen
+            except StoreError as error:
+                print(f"Training starts again: {error}")
+                state.unlink()
+                beyond = False
+            # A trajectory cannot go back: an earlier point without a checkpoint is trained again.
+            target = folder / f"to-{experiment.patches_seen}" if beyond else folder
+        save_json(folder / "settings.json", settings)
+        training.train(
+            _untrained(experiment),
+            _loss(experiment),
+            patches,
+            schedule,
+            experiment.patches_seen,
+            target,
+            label=experiment.training_key,
+        )
+        if target != folder:
+            os.replace(training.checkpoint_path(target, experiment.patches_seen), checkpoint)
+            shutil.rmtree(target)
+    return checkpoint
+
+
+def load_model(experiment):
+    """An experiment's trained model, from the store or from ``recorded/``.
+
+    Returns
+    -------
+    model : keras.Model
+    source : {"local", "recorded"}
+        Recorded weights are float16, and there for a few headline experiments only.
+
+    Raises
+    ------
+    StoreError
+        If neither has weights for this budget.
+    """
+    from .training import checkpoint_path, load_weights
+
+    for source, folder in places("trainings", experiment.training_key):
+        path = checkpoint_path(folder, experiment.patches_seen)
+        if path.exists():
+            return load_weights(_untrained(experiment), path), source
+    raise StoreError(
+        f"no weights of {experiment.training_key} after {experiment.patches_seen:,} patches; "
+        "train them with sadefect.experiments.train, or build the book with RETRAIN=1"
+    )
+
+
+def evaluate(experiment, model, dataset):
+    """Score a model on a data set's test images, one image in memory at a time.
+
+    Returns
+    -------
+    metrics : dict
+        See `Result`.
+    curves : dict of arrays
+        See `Result`.
+    """
+    from .anomaly_maps import anomaly_map
+    from .progress import progress
+    from .segmentation import opening, threshold_for_fpr
+
+    def score(sample):
+        residual = anomaly_map(
+            model,
+            sample.image,
+            experiment.residual,
+            stride=experiment.stride,
+            average=experiment.average,
+            **experiment.residual_options(),
+        ).residual
+        return opening(residual, experiment.opening)
+
+    _, held_out = dataset.split(experiment.train)
+    total = len(held_out) + len(dataset.test)
+    with progress(f"scoring {experiment.dataset} {experiment.method}", total, "images") as report:
+        defect_free = []
+        for done, sample in enumerate(held_out, 1):
+            defect_free.append(score(sample))
+            report(done)
+        pixels = PixelMetrics()
+        for done, sample in enumerate(dataset.test, 1 + len(held_out)):
+            pixels.update(sample.mask, score(sample))
+            report(done)
+    return summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
+
+
+def summarise(pixels, thresholds):
+    """Metrics and curves of the pixels seen, as `Result` holds them."""
+    fpr, tpr, _ = pixels.roc_curve()
+    grid = np.unique(np.concatenate([[0], np.geomspace(1e-4, 1, ROC_POINTS)]))
+    overlap = pixels.per_region_overlap(FPRS)
+    metrics = {
+        "auroc": pixels.auroc(),
+        "aupro": pixels.aupro(limit=0.3),
+        "overlap": {
+            f"{fpr:g}": {
+                **dict(zip(("q25", "median", "q75"), quantiles.tolist(), strict=True)),
+                "share_above_0.91": float(np.mean(regions > 0.91)),
+            }
+            for fpr, quantiles, regions in zip(
+                FPRS, overlap.quantiles, overlap.overlaps, strict=True
+            )
+        },
+        "regions": int(overlap.overlaps.shape[1]),
+        "thresholds": {f"{threshold.fpr:g}": threshold.value for threshold in thresholds},
+        "threshold_images": thresholds[0].images,
+    }
+    curves = {
+        "fpr": grid,
+        "tpr": np.interp(grid, fpr, tpr),
+        "overlap_fprs": np.array(FPRS),
+        "region_overlaps": overlap.overlaps.astype("float32"),
+        "region_areas": overlap.areas,
+        "region_images": overlap.images,
+    }
+    return metrics, curves
+
+
+def run(experiment, root=None):
+    """The result of an experiment: found, or computed and stored.
+
+    With ``SADEFECT_REEVALUATE=1`` recorded metrics are not used, with ``SADEFECT_RETRAIN=1``
+    neither are recorded weights; what the store holds is used in both cases, so that a stopped
+    computation goes on.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    root : path, optional
+        Where the data set is, as in `load_dataset`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    DatasetNotFound
+        If it has to be computed and the images are not there.
+    """
+    from filelock import FileLock
+
+    fresh = _flag("SADEFECT_RETRAIN") or _flag("SADEFECT_REEVALUATE")
+    if (found := find(experiment, fresh=fresh)) is not None:
+        return found
+    folder = store() / "evaluations" / experiment.evaluation_key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if (found := find(experiment, fresh=fresh)) is not None:
+            return found
+        dataset = load_dataset(experiment.dataset, root)
+        try:
+            if _flag("SADEFECT_RETRAIN"):
+                train(experiment, root)
+            model, weights = load_model(experiment)
+        except StoreError:
+            train(experiment, root)
+            model, weights = load_model(experiment)
+        start = time.monotonic()
+        metrics, curves = evaluate(experiment, model, dataset)
+        history, seconds = _history(experiment)
+        provenance = {
+            "commit": commit(),
+            "data": dataset.fingerprint,
+            "weights": weights,
+            "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
+            "numerics": NUMERICS,
+            "settings": experiment.training_settings | experiment.scoring_settings,
+            "versions": versions(),
+            "machine": {"processor": processor(), "cores": os.cpu_count()},
+        }
+        with whole(folder) as temporary:
+            save_json(
+                temporary / "result.json",
+                {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance},
+            )
+            save_arrays(temporary / "curves.npz", **curves, **history)
+    return find(experiment, fresh=fresh)
+
+
+def headline(datasets, methods, patches_seen=0, **settings):
+    """Results of several methods with one budget for each data set, as pages compare them.
+
+    Parameters
+    ----------
+    datasets, methods : lists of str
+    patches_seen : int
+        The budget; 0 takes the largest at which all methods of a data set have a result.
+    **settings
+        Of `Experiment`.
+
+    Returns
+    -------
+    dict
+        Data set to list of `Result`, in the order of ``methods``.
+
+    Raises
+    ------
+    StoreError
+        If no budget is given and there is no result to take it from.
+    """
+    found = {}
+    for dataset in datasets:
+        experiments = [Experiment(dataset=dataset, method=method, **settings) for method in methods]
+        budget = patches_seen or largest_budget(experiments)
+        if not budget:
+            raise StoreError(
+                f"expected results of {' and '.join(methods)} on {dataset}; there are none with "
+                "one budget; run `sadefect record`, or give patches_seen to train here"
+            )
+        found[dataset] = [run(replace(one, patches_seen=budget)) for one in experiments]
+    return found
+
+
+def _history(experiment):
+    """The loss curve up to the experiment's budget, and the seconds it took."""
+    state = training_folder(experiment) / "state.npz"
+    recorded = RECORDED / "trainings" / experiment.training_key / "history.npz"
+    if not (path := state if state.exists() else recorded).exists():
+        return {"history_patches": np.zeros(0), "history_loss": np.zeros(0)}, None
+    stored = load_arrays(path)
+    patches, loss = stored["history"].T
+    upto = patches <= experiment.patches_seen + HISTORY
+    share = min(1.0, experiment.patches_seen / max(1, int(stored["patches_seen"])))
+    curve = {"history_patches": patches[upto], "history_loss": loss[upto]}
+    return curve, float(stored["seconds"]) * share
+
+
+def _flag(name):
+    return os.environ.get(name, "") not in ("", "0")

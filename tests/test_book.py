@@ -1,0 +1,360 @@
+"""The pipeline from notebook scripts to the built book."""
+
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import papermill
+import pytest
+
+from sadefect import execution
+from sadefect.book import build, render
+from sadefect.execution import execute, inputs
+from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+FOLDERS = ("SADEFECT_DATA", "SADEFECT_WEIGHTS")
+HEADER = """\
+# %% [markdown]
+# # Title of NAME
+#
+# A description.
+#
+# - **The paper shows**: something.
+# - **What to expect**: the same.
+# - **Minutes**: smoke 0.1, quick 0.1, paper 0.1
+
+# %% tags=["parameters"]
+count: int = 1  # How often.
+rate: float = 0.5  # How fast.
+"""
+FIGURE = '{"figure": {"name": "fig-dot", "caption": "A dot."}, "image": {"alt": "One black dot"}}'
+GOOD = f"""
+# %% mystnb={FIGURE}
+from base64 import b64decode
+
+from IPython.display import Image
+
+Image(b64decode("{PIXEL}"), format="png")
+"""
+BAD = """
+# %%
+print("before")
+
+# %%
+# A comment.
+raise KeyError("the cause")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with two pages that need no framework, and a package that nobody edits now."""
+    (tmp_path / "package").mkdir()
+    monkeypatch.setattr(execution, "PACKAGE", tmp_path / "package")
+    for folder in ("notebooks/profiles", "book"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "book" / "references.bib").write_text("")
+    (tmp_path / "book" / "index.md").write_text("# Preface\n\nSee {numref}`fig-dot`.\n")
+    (tmp_path / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n"
+        "  - file: notebooks/first\n  - file: notebooks/second\n"
+    )
+    (tmp_path / "notebooks/first.py").write_text(HEADER.replace("NAME", "first") + GOOD)
+    (tmp_path / "notebooks/second.py").write_text(HEADER.replace("NAME", "second"))
+    write_profile(tmp_path, "cell_timeout: 60\ncommon: {count: 2}\n")
+    return tmp_path
+
+
+def write_profile(project: Path, text: str) -> None:
+    (project / "notebooks/profiles/quick.yaml").write_text(text)
+
+
+# The pages of the book
+
+
+def test_twins_equal_their_scripts() -> None:
+    assert write_twins(check=True) == [], "run `make notebooks`"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_each_page_has_a_header_and_parameters_that_papermill_understands(page: Page) -> None:
+    assert page.header()["title"]
+    assert all(page.minutes(profile) > 0 for profile in PROFILES)
+    seen = papermill.inspect_notebook(str(page.twin))
+    assert list(seen) == list(page.parameters())
+    for name, parameter in seen.items():
+        assert parameter["help"], f"{page.name}: say in a comment what {name} is"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_each_profile_fits_the_pages(name: str) -> None:
+    profile = read_profile(name)
+    for page in pages():
+        assert set(profile.of(page)) <= set(page.parameters())
+
+
+# Twins, headers and profiles of any book
+
+
+def test_twins_are_made_found_stale_and_never_differ(project: Path) -> None:
+    first, second = (project / f"notebooks/{name}.ipynb" for name in ("first", "second"))
+    assert write_twins(project) == [first, second]
+    once = first.read_bytes()
+    assert write_twins(project) == []
+    first.unlink()
+    assert write_twins(project) == [first]
+    assert first.read_bytes() == once
+    ids = [cell["id"] for cell in json.loads(once)["cells"]]
+    assert ids == ["cell-00", "cell-01", "cell-02"]
+    orphan = project / "notebooks/nobody.ipynb"
+    orphan.write_text("{}")
+    assert write_twins(project, check=True) == [orphan]
+
+
+def test_contents_and_scripts_must_agree(project: Path) -> None:
+    shutil.copy(project / "notebooks/second.py", project / "notebooks/third.py")
+    with pytest.raises(BookError, match=r"notebooks/third is not in book/_toc.yml"):
+        pages(project)
+    (project / "notebooks/third.py").unlink()
+    (project / "notebooks/second.py").unlink()
+    with pytest.raises(BookError, match=r"notebooks/second names no script"):
+        pages(project)
+    with pytest.raises(BookError, match="a checkout of the repository"):
+        pages(project / "book")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# # Title", "# Title", "missing: title"),
+        ("**What to expect**", "What to expect", "missing: What to expect"),
+        ("# A description.\n#\n", "", "missing: description"),
+    ],
+)
+def test_an_incomplete_header_is_named(project: Path, old: str, new: str, message: str) -> None:
+    script = project / "notebooks/first.py"
+    script.write_text(script.read_text().replace(old, new))
+    if "description" in message:  # The list would be taken for it.
+        script.write_text(re.sub(r"#\n# - \*\*(.|\n)*?\n\n", "\n", script.read_text(), count=1))
+    with pytest.raises(BookError, match=message):
+        Page(script).header()
+
+
+@pytest.mark.parametrize("entry", ["count = 1", "count: int = len('a')", "count: int", "print(1)"])
+def test_a_parameter_that_is_not_declared_as_asked_is_an_error(project: Path, entry: str) -> None:
+    script = project / "notebooks/first.py"
+    script.write_text(script.read_text().replace("count: int = 1  # How often.", entry))
+    with pytest.raises(BookError, match="each parameter must read"):
+        Page(script).parameters()
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("cell_timeout: 9\npages: {first: {cuont: 1}}", "first declares no parameter cuont"),
+        ("cell_timeout: 9\ncommon: {cuont: 1}", "no page declares the common parameter cuont"),
+        ("cell_timeout: 9\npages: {frist: {}}", "notebooks/frist.py does not exist"),
+        ("cell_timeout: 9\npages: {first: {rate: 5e-4}}", "rate: float, received '5e-4'"),
+        ("cell_timeout: 9\npages: {first: {count: true}}", "count: int, received True"),
+        ("common: {}", "expected cell_timeout"),
+        ("cell_timeout: 9\nnotebooks: {}", "expected cell_timeout"),
+    ],
+)
+def test_a_profile_that_does_not_fit_stops(project: Path, profile: str, message: str) -> None:
+    write_profile(project, profile)
+    with pytest.raises(BookError, match=re.escape(message)):
+        execute(root=project)
+
+
+def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
+    with pytest.raises(BookError, match="there are quick"):
+        execute("quikc", root=project)
+    with pytest.raises(BookError, match="there are first, second"):
+        execute(only=["frist"], root=project)
+
+
+# What makes a page run again
+
+
+def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*FOLDERS, *execution.FRESH, "KERAS_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
+    page = Page(project / "notebooks/first.py")
+    before = inputs(page, {}, project)
+
+    def changed(parameters: dict | None = None) -> list[str]:
+        after = inputs(page, parameters or {}, project)
+        return [name for name in before if before[name] != after[name]]
+
+    (project / "book/index.md").write_text("# Other prose\n")
+    assert changed() == []
+    assert changed({"count": 3}) == ["parameters"]
+    (project / "package/cli.py").write_text("Read by no page.")
+    assert changed() == []
+    (project / "package/ssim.py").write_text("Read by pages.")
+    assert changed() == ["package"]
+    (project / "package/ssim.py").unlink()
+    (project / "recorded").mkdir()
+    (project / "recorded/result.json").write_text("{}")
+    assert changed() == ["recorded results"]
+    shutil.rmtree(project / "recorded")
+    (project / "data/nanotwice").mkdir(parents=True)
+    monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
+    assert changed() == ["data"]
+    before = inputs(page, {}, project)
+    (project / "data/nanotwice/Normal").mkdir()
+    assert changed() == ["data"]
+    before = inputs(page, {}, project)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert changed() == ["backend"]
+
+
+def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("SADEFECT_DATA", "data")  # Kernels work in another folder.
+    with (project / "notebooks/second.py").open("a") as script:
+        script.write('\n# %%\nimport os\nprint(os.environ["SADEFECT_DATA"])\n')
+    said: list[str] = []
+    assert sorted(execute(root=project, say=said.append)) == ["first", "second"]
+    assert any("[2/2]" in line and "executed in" in line for line in said)
+    executed = project / "book/_build/executed"
+    notebook = json.loads((executed / "first.ipynb").read_text())
+    assert any("count = 2" in "".join(cell["source"]) for cell in notebook["cells"])
+    assert str(project) not in json.dumps(notebook), "a path of this machine would be published"
+    assert str(project / "data") in (executed / "second.ipynb").read_text()
+    assert not list(executed.glob(".*.ipynb"))
+
+    assert execute(root=project) == []
+    (project / "book/index.md").write_text("# Other prose\n")
+    assert execute(root=project) == []
+
+    # Asked to compute from nothing, all run; and what they computed will do for a plain build.
+    monkeypatch.setenv("SADEFECT_REEVALUATE", "1")
+    assert execute(root=project, only=["second"]) == ["second"]
+    assert execute(root=project) == ["first"], "goes on where it was cut short"
+    monkeypatch.delenv("SADEFECT_REEVALUATE")
+    assert execute(root=project) == []
+
+
+def test_a_failed_page_is_named_kept_and_gone_on_from(project: Path) -> None:
+    script = project / "notebooks/second.py"
+    script.write_text(HEADER.replace("NAME", "second") + BAD)
+    with pytest.raises(BookError) as caught:
+        execute(root=project, workers=2)
+    message = str(caught.value)
+    copy = project / "book/_build/executed/second.ipynb"
+    for part in ("second", 'raise KeyError("the cause")', "KeyError: 'the cause'", str(copy)):
+        assert part in message
+    assert "code cell 4 of 4" in message  # The injected values are one of them.
+    outputs = [
+        output
+        for cell in json.loads(copy.read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    assert [output["output_type"] for output in outputs] == ["stream", "error"]
+    with pytest.raises(BookError, match="second was not executed to its end"):
+        render(project)
+
+    script.write_text(HEADER.replace("NAME", "second"))
+    assert execute(root=project) == ["second"]
+
+
+def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_red(project: Path) -> None:
+    write_profile(project, "cell_timeout: 3")
+    slow = '\n# %%\nprint("on my way", flush=True)\nimport time\ntime.sleep(60)\n'
+    deadly = "\n# %%\nimport os\nos._exit(1)\n"
+    (project / "notebooks/first.py").write_text(HEADER.replace("NAME", "first") + slow)
+    (project / "notebooks/second.py").write_text(HEADER.replace("NAME", "second") + deadly)
+    with pytest.raises(BookError) as caught:
+        execute(root=project, workers=2)
+    assert 'first: code cell 2 of 2, `print("on my way"' in str(caught.value)
+    assert "took longer than 3 s" in str(caught.value)
+    assert "second: code cell 2 of 2, `import os`" in str(caught.value)
+    copy = (project / "book/_build/executed/first.ipynb").read_text()
+    assert "on my way" in copy
+    assert "CellTimeout" in copy
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_kernel_that_does_not_start_is_tried_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    really, calls = papermill.execute_notebook, []
+
+    def flaky(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) <= times:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return really(*arguments, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", flaky)
+    page = Page(project / "notebooks/second.py")
+    job = execution._Job(page, {}, inputs(page, {}, project), "quick", 60, project)
+    _, failure = execution._execute_page(job)
+    assert len(calls) == 2
+    assert bool(failure) == (times == 2)
+    assert job.executed.is_file() == (times == 1)
+
+
+def test_two_builds_at_once_are_refused(project: Path) -> None:
+    with (
+        execution.alone(project / "book/_build/executed"),
+        pytest.raises(BookError, match="another process builds"),
+    ):
+        execute(root=project)
+
+
+# The HTML
+
+
+def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
+    index = build(root=project)
+    page = (index.parent / "notebooks/first.html").read_text()
+    assert 'alt="One black dot"' in page
+    assert "A dot." in page
+    assert "Our figure 1" in index.read_text()
+    assert "Their values in this build" in page
+
+    (project / "book/index.md").write_text("# Preface\n\nSee {doc}`nowhere`.\n")
+    with pytest.raises(BookError, match="nowhere"):
+        render(project)
+    assert "Our figure 1" in index.read_text(), "the last build stays"
+
+
+@pytest.fixture(scope="session")
+def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke book, from an empty store; what it was built into."""
+    output = tmp_path_factory.mktemp("book")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SADEFECT_CACHE", str(output / "cache"))
+        for name in (*FOLDERS, *execution.FRESH):
+            patch.delenv(name, raising=False)
+        build("smoke", output=output)
+        start = time.monotonic()
+        assert execute("smoke", output=output) == []
+        render(output=output)
+        assert time.monotonic() - start < 30, "a build that changes nothing must be quick"
+    return output
+
+
+@pytest.mark.book
+@pytest.mark.timeout(900)
+def test_smoke_book(smoke_book: Path) -> None:
+    html = smoke_book / "html"
+    written = [path for path in html.rglob("*") if path.suffix in (".html", ".ipynb", ".js")]
+    names = {path.relative_to(html).as_posix() for path in written}
+    assert {"index.html", *(f"notebooks/{page.name}.html" for page in pages())} <= names
+    here = [str(smoke_book), str(ROOT) + os.sep]
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        assert not any(place in text for place in here), f"{path} has a path of this machine"
+        assert "application/vnd.jupyter.widget" not in text, f"{path} has the state of a widget"

@@ -1,0 +1,149 @@
+"""What is computed changes only together with its version, or recorded results would lie.
+
+``tests/numerics.json`` holds, for each version, values that the code computed, and a hash of the
+sources without comments and docstrings. After a change of the sources that computes the same,
+``make numerics`` renews the hashes; it refuses when values changed and the version did not.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import sadefect
+from sadefect import PixelMetrics, RandomPatches, SSIMLoss, anomaly_map, build_autoencoder, opening
+from sadefect.anomaly_maps import BATCH
+from sadefect.experiments import NUMERICS
+from sadefect.training import SCHEDULES, Schedule, train
+
+PACKAGE = Path(sadefect.__file__).parent
+STORED = Path(__file__).with_name("numerics.json")
+SOURCES = {
+    "training": ("ssim", "models", "patches", "training"),
+    "scoring": ("ssim", "patches", "anomaly_maps", "metrics", "segmentation"),
+}
+
+
+def source_hash(name):
+    """Hash of a module without its comments, docstrings and layout."""
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                node.body = body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def image():
+    rows, columns = np.mgrid[:90, :110] / 4
+    noise = np.random.default_rng(0).normal(0, 0.05, rows.shape)
+    return np.clip(0.5 + 0.4 * np.sin(rows) * np.cos(columns) + noise, 0, 1).astype("float32")
+
+
+def model():
+    """A network whose weights depend on no backend's random numbers."""
+    built = build_autoencoder(32, 6)
+    rng = np.random.default_rng(1)
+    built.set_weights([rng.normal(0, 0.08, weight.shape) for weight in built.get_weights()])
+    return built
+
+
+def training_values(folder):
+    patches = RandomPatches([image()], 32, count=64, seed=5)
+    values = {
+        "patches": float(patches.batch(50, 30).sum()),
+        "schedules": [list(vars(SCHEDULES[name]).values()) for name in sorted(SCHEDULES)],
+    }
+    for name, loss in {
+        "ssim": SSIMLoss(data_range=1.0, window_size=7),
+        "literal": SSIMLoss(data_range=1.0, window="gaussian", c1=0.01, c2=0.03),
+        "l2": keras.losses.MeanSquaredError(),
+    }.items():
+        budget = Schedule(batch_size=20, learning_rate=1e-3)
+        curve = train(
+            model(), loss, patches, budget, 1000, folder / name, keep=lambda budget: [budget]
+        )
+        values[name] = curve["loss"].tolist()
+    return values
+
+
+def scoring_values(_):
+    trained = model()
+    mask = np.zeros((90, 110), bool)
+    mask[20:40, 30:50] = mask[70:75, 80:90] = True
+    values = {"batch": BATCH}
+    for method in ("ssim", "l2"):
+        for average in ("reconstructions", "maps"):
+            residual = anomaly_map(trained, image(), method, average=average).residual
+            pixels = PixelMetrics()
+            pixels.update(mask, opening(residual))
+            overlap = pixels.per_region_overlap([0.05, 0.3]).overlaps
+            values[f"{method}, {average}"] = [
+                float(residual.mean()), pixels.auroc(), pixels.aupro(), float(np.mean(overlap)),
+            ]  # fmt: skip
+    return values
+
+
+VALUES = {"training": training_values, "scoring": scoring_values}
+
+
+def different(found, stored):
+    if isinstance(stored, dict):
+        return found.keys() != stored.keys() or any(different(found[k], stored[k]) for k in stored)
+    if isinstance(stored, list):
+        return len(found) != len(stored) or any(map(different, found, stored))
+    if isinstance(stored, str) or stored is None:
+        return found != stored
+    return found != pytest.approx(stored, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("part", VALUES)
+def test_values_change_with_their_version_only(part, tmp_path):
+    stored = json.loads(STORED.read_text())[part]
+    assert stored["version"] == NUMERICS[part], "run `make numerics` after raising a version"
+    found = VALUES[part](tmp_path)
+    assert not different(found, stored["values"]), (
+        f"the sources compute something else ({found}); if that is meant, raise "
+        f"NUMERICS[{part!r}] in sadefect/experiments.py, run `make numerics`, and record again"
+    )
+
+
+@pytest.mark.parametrize("part", SOURCES)
+def test_sources_were_looked_at(part):
+    stored = json.loads(STORED.read_text())[part]
+    changed = [name for name in SOURCES[part] if source_hash(name) != stored["sources"].get(name)]
+    assert not changed, (
+        f"sadefect/{', '.join(changed)} changed; if recorded results would still come out the "
+        f"same, run `make numerics`; if not, raise NUMERICS[{part!r}] first"
+    )
+
+
+def renew(folder):
+    """Write the values and hashes of today, unless values changed under the same version."""
+    old = json.loads(STORED.read_text()) if STORED.exists() else {}
+    new = {}
+    for part, compute in VALUES.items():
+        values, before = compute(folder), old.get(part)
+        if before and before["version"] == NUMERICS[part]:
+            if different(values, before["values"]):
+                sys.exit(f"values of {part} changed: raise NUMERICS[{part!r}] first\n{values}")
+            values = before["values"]
+        new[part] = {
+            "version": NUMERICS[part],
+            "values": values,
+            "sources": {name: source_hash(name) for name in SOURCES[part]},
+        }
+    STORED.write_text(json.dumps(new, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as temporary:
+        renew(Path(temporary))

@@ -1,0 +1,92 @@
+"""Figures are whole, and drawn without a warning."""
+
+import io
+import warnings
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from sadefect.experiments import Experiment
+from sadefect.plots import Panel, house_style, provenance, show_panels
+
+PICTURE = np.linspace(0, 1, 256).reshape(16, 16)
+MASK = PICTURE > 0.7
+
+
+def test_panels_have_titles_bars_and_units():
+    figure = show_panels(
+        [
+            [Panel(PICTURE, "input", outline=MASK), Panel(PICTURE, "map", "squared difference")],
+            [Panel(2 * PICTURE, "brighter", "1 − SSIM")],
+        ]
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["input", "map", "brighter", ""]
+    bars = [bar for axes in figure.axes for bar in axes.child_axes]
+    assert [bar.get_xlabel() for bar in bars] == ["squared difference", "1 − SSIM"]
+    assert not figure.axes[3].axison
+
+
+def test_drawing_warns_of_nothing_and_clips_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = show_panels(
+            [[Panel(PICTURE, "$\\ell^2$ residual", "1 − $c$ – γ"), Panel(PICTURE, "input")]] * 2
+        )
+        png = figure._repr_png_()
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert (border == 255).all()  # Opaque white: nothing reaches the rim.
+    assert pixels.min() < 80
+
+
+def test_pictures_of_a_row_are_equally_large():
+    figure = show_panels([[Panel(PICTURE, "gray"), Panel(PICTURE, "map", "units")]])
+    figure._repr_png_()
+    gray, residual = (axes.get_window_extent() for axes in figure.axes[:2])
+    assert gray.size == pytest.approx(residual.size)
+    assert gray.y0 == pytest.approx(residual.y0)
+
+
+def test_outlines_of_nothing_and_of_everything_are_left_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for mask in (np.zeros_like(MASK), np.ones_like(MASK)):
+            show_panels([[Panel(PICTURE, "one", outline=mask)]])._repr_png_()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [([], "at least one panel"), ([[Panel(PICTURE[..., None], "one")]], "drop the channel axis")],
+)
+def test_what_cannot_be_shown(rows, message):
+    with pytest.raises(ValueError, match=message):
+        show_panels(rows)
+
+
+def test_style_leaves_no_trace():
+    before = dict(matplotlib.rcParams)
+    with house_style():
+        assert matplotlib.rcParams["figure.facecolor"] == "white"
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_provenance_names_what_made_a_number():
+    experiment = Experiment(
+        dataset="synthetic/checkerboard", method="l2", patches_seen=12_345, latent_dim=7
+    )
+    text = provenance(experiment).data
+    for part in (experiment.training_key, "12,345", "computed by this page", "keras 3"):
+        assert part in text
+    result = SimpleNamespace(
+        experiment=experiment,
+        source="recorded",
+        provenance={"commit": "abc123", "versions": {"keras": "9.9"}, "data": "some-data"},
+    )
+    text = provenance(result, result).data
+    for part in ("recorded", "`abc123` with keras 9.9", "`some-data`"):
+        assert part in text
+    assert text.count("abc123") == 1
+    assert "keras" in provenance().data

@@ -1,0 +1,180 @@
+"""Keys, the store, recorded results, and what happens to damaged and half-written ones."""
+
+import json
+import multiprocessing
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sadefect import Experiment, learning_curve, results, run, runs
+from sadefect.files import load_json, save_json
+from sadefect.recording import reached, record
+from sadefect.results import find, largest_budget, store, training_folder
+from sadefect.training import checkpoint_path
+
+TINY = Experiment(
+    dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
+)
+
+
+@pytest.fixture(autouse=True)
+def empty_store(tmp_path, monkeypatch):
+    """No store and no recorded results but this test's own."""
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "store"))
+    monkeypatch.delenv("SADEFECT_RETRAIN", raising=False)
+    monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
+    recorded = tmp_path / "recorded"
+    for module in (results_module(), runs):
+        monkeypatch.setattr(module, "RECORDED", recorded)
+    return recorded
+
+
+def results_module():
+    import importlib
+
+    return importlib.import_module("sadefect.results")
+
+
+def count_trainings(monkeypatch):
+    calls = []
+    train = runs.train
+    monkeypatch.setattr(runs, "train", lambda *args: (calls.append(args), train(*args))[1])
+    return calls
+
+
+def test_a_result_is_computed_once(monkeypatch):
+    calls = count_trainings(monkeypatch)
+    first, second = run(TINY), run(TINY)
+    assert len(calls) == 1
+    assert first.metrics == second.metrics and first.source == "local"
+    assert 0 <= first.metrics["auroc"] <= 1 and 0 <= first.metrics["aupro"] <= 1
+    np.testing.assert_array_equal(first.curves["tpr"], second.curves["tpr"])
+    assert {"commit", "versions", "machine", "seconds", "data"} <= first.provenance.keys()
+    assert json.loads(json.dumps(first.row()))["patches_seen"] == 64
+
+
+def test_scoring_otherwise_does_not_train_again(monkeypatch):
+    calls = count_trainings(monkeypatch)
+    plain = run(TINY)
+    opened = run(replace(TINY, opening=0))
+    l2 = run(replace(TINY, residual="l2"))
+    assert len(calls) == 1
+    assert len({one.metrics["auroc"] for one in (plain, opened, l2)}) == 3
+    assert plain.experiment.variant == "default" and "opening=0" in opened.experiment.variant
+
+
+def test_a_larger_budget_continues(monkeypatch):
+    run(TINY)
+    state = training_folder(TINY) / "state.npz"
+    before = np.load(state)["patches_seen"]
+    larger = replace(TINY, patches_seen=128)
+    run(larger)
+    assert before == 64 and np.load(state)["patches_seen"] == 128
+    curve = learning_curve(TINY)
+    assert [one.experiment.patches_seen for one in curve] == [64, 128]
+    assert reached([TINY], budget=128) == 128
+    assert largest_budget([TINY, replace(TINY, patches_seen=128)]) == 128
+
+
+def test_a_smaller_budget_is_the_same_as_without_the_larger_one():
+    small = replace(TINY, patches_seen=32)
+    run(TINY)
+    after = np.load(runs.train(small))["model_000"]
+    shutil.rmtree(store())
+    np.testing.assert_array_equal(after, np.load(runs.train(small))["model_000"])
+
+
+def test_recorded_results_are_found_without_data_or_weights(empty_store, monkeypatch):
+    result = run(TINY)
+    record([result], empty_store)
+    shutil.rmtree(store())
+    monkeypatch.setattr(runs, "load_dataset", lambda *args: pytest.fail("data were read"))
+    found = run(TINY)
+    assert found.source == "recorded" and found.metrics == result.metrics
+    assert [one.source for one in results()] == ["recorded"]
+    assert not list(empty_store.rglob("checkpoints"))
+
+
+def test_flags_ignore_what_was_recorded(empty_store, monkeypatch):
+    record([run(TINY)], empty_store, weights=True)
+    weights = checkpoint_path(empty_store / "trainings" / TINY.training_key, 64)
+    assert np.load(weights)["model_000"].dtype == np.float16
+    shutil.rmtree(store())
+    calls = count_trainings(monkeypatch)
+    monkeypatch.setenv("SADEFECT_REEVALUATE", "1")
+    again = run(TINY)
+    assert not calls and again.source == "local" and again.provenance["weights"] == "recorded"
+    shutil.rmtree(store())
+    monkeypatch.setenv("SADEFECT_RETRAIN", "1")
+    assert run(TINY).provenance["weights"] == "local"
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["result.json", "curves.npz"])
+def test_a_damaged_result_is_built_again(name, capsys):
+    metrics = run(TINY).metrics
+    path = store() / "evaluations" / TINY.evaluation_key / name
+    path.write_bytes(path.read_bytes()[:100])
+    assert run(TINY).metrics == metrics
+    assert "Computing again" in capsys.readouterr().out
+
+
+def test_a_damaged_state_starts_again(capsys):
+    run(TINY)
+    state = training_folder(TINY) / "state.npz"
+    state.write_bytes(b"not an archive")
+    run(replace(TINY, patches_seen=128))
+    assert "starts again" in capsys.readouterr().out
+    assert np.load(state)["patches_seen"] == 128
+
+
+def _run_in_process(queue):
+    queue.put(run(TINY).metrics["auroc"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_once():
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_run_in_process, args=(queue,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    values = [queue.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    assert values[0] == values[1]
+
+
+def test_keys_depend_on_what_matters_only():
+    assert Experiment(dataset="nanotwice").latent_dim == 500
+    assert Experiment(dataset="mvtec_ad/grid").latent_dim == 100
+    base = Experiment(dataset="synthetic/fibres")
+    for change in ({"seed": 1}, {"window": "gaussian"}, {"c1": 0.01}, {"train": "all"},
+                   {"schedule": "paper"}, {"decay": "l2"}, {"latent_dim": 50}):  # fmt: skip
+        assert replace(base, **change).training_key != base.training_key, change
+    for change in ({"stride": 32}, {"opening": 0}, {"average": "maps"}, {"patches_seen": 5},
+                   {"residual_window_size": 7}, {"residual": "l2"}):  # fmt: skip
+        changed = replace(base, **change)
+        assert changed.training_key == base.training_key, change
+        assert changed.evaluation_key != base.evaluation_key, change
+    l2 = Experiment(dataset="synthetic/fibres", method="l2")
+    assert replace(l2, window_size=7, residual_window_size=7).evaluation_key == l2.evaluation_key
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "l3"}, {"schedule": "fast"}, {"patches_seen": 0}, {"train": "some"}]
+)
+def test_unusable_settings_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Experiment(**{"dataset": "nanotwice", **change})
+
+
+def test_results_of_other_numerics_are_marked(monkeypatch):
+    result = run(TINY)
+    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    stored = load_json(path)
+    stored["provenance"]["numerics"] = {"training": 0, "scoring": 0}
+    save_json(path, stored)
+    assert not result.outdated and find(TINY).outdated
