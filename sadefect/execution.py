@@ -232,22 +232,22 @@ def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str],
     # Processes, because papermill changes the working directory of the whole process; spawned,
     # because a fork of a process with threads may hang.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    at_work = {pool.submit(_work, replace(job, threads=threads)): job for job in jobs}
+    to_do, at_work = [replace(job, threads=threads) for job in reversed(jobs)], {}
     start, done, failures = time.monotonic(), 0, []
     try:
-        while at_work:
+        while at_work or (to_do and not failures):
+            # One by one: what the pool has once been given cannot be taken back after a failure.
+            while to_do and not failures and len(at_work) < workers:
+                job = to_do.pop()
+                at_work[pool.submit(_work, job)] = job
             ended = wait(at_work, timeout=HEARTBEAT, return_when=FIRST_COMPLETED).done
             for job, future in [(at_work.pop(future), future) for future in ended]:
-                if future.cancelled():
-                    continue
                 seconds, failure = future.result()
                 done += 1
                 verb = "FAILED after" if failure else "executed in"
                 say(f"  [{done}/{len(jobs)}] {job.page.name} {verb} {seconds:.0f} s")
                 if failure:
                     failures.append(f"{job.page.name}: {failure}")
-                    for other in at_work:
-                        other.cancel()
             if not ended:
                 where = "; ".join(filter(None, map(_position, at_work.values()))) or "starting"
                 say(f"  [{done}/{len(jobs)}] after {time.monotonic() - start:.0f} s: {where}")
@@ -257,7 +257,7 @@ def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str],
             "run again with fewer pages at once, as in `make book JOBS=1`"
         ) from None
     finally:  # After Ctrl-C too; the workers got it as well, and shut their kernels down.
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
         for job in jobs:
             job.partial.unlink(missing_ok=True)
     if failures:

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure as _Figure
 
 from .experiments import Experiment
-from .provenance import commit, versions
+from .provenance import commit, processor, versions
 
 # Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing.
 COLOURS = {
@@ -186,26 +186,33 @@ def provenance(*sources):
     """
     from IPython.display import Markdown
 
+    here = _code(commit(), versions(), processor())
     trainings, code = [], {}  # Code as keys: results of one commit and machine say it once.
     for source in sources:
         if isinstance(source, Experiment):
-            experiment, verb = source, "computed by this page"
-            code[_code(commit(), versions())] = None
-            data = experiment.training_settings["data"]
+            experiment, verb, cost, made = source, "computed by this page", "", None
         else:
             experiment, made = source.experiment, source.provenance
             verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
-            code[_code(made["commit"], made["versions"])] = None
-            data = made["data"]
+            if source.outdated:
+                verb += " by an earlier version of the numerics"
+            seconds = made["seconds"]["training"]
+            cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
+        settings = experiment.training_settings
         trainings.append(
-            f"training `{experiment.training_key}` after {experiment.patches_seen:,} patches, "
-            f"data `{data}`, {verb}"
+            f"training `{experiment.training_key}` ({settings['data']}, seed {experiment.seed}, "
+            f"batches of {settings['batch_size']} at a rate of {settings['learning_rate']:g}), "
+            f"{experiment.patches_seen:,} patches{cost}, {verb}"
         )
+        if made:
+            code[_code(made["commit"], made["versions"], made["machine"]["processor"])] = None
+        else:
+            code[here] = None
     if not sources:
-        trainings, code = ["computed by this page"], {_code(commit(), versions()): None}
+        trainings, code = ["computed by this page"], {here: None}
     return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
 
 
-def _code(at, installed):
+def _code(at, installed, machine):
     libraries = ", ".join(f"{name} {installed[name]}" for name in sorted(installed))
-    return f"code `{at}` with {libraries}"
+    return f"code `{at}` with {libraries} on {machine}"

@@ -248,9 +248,11 @@ def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.Monkey
 def test_a_failed_page_is_named_kept_and_gone_on_from(project: Path) -> None:
     script = project / "notebooks/second.py"
     script.write_text(HEADER.replace("NAME", "second") + BAD)
+    script.write_text(script.read_text().replace("quick 0.1", "quick 0.2"))  # So it comes first.
     with pytest.raises(BookError) as caught:
-        execute(root=project, workers=2)
+        execute(root=project, workers=1)
     message = str(caught.value)
+    assert not (project / "book/_build/executed/first.ipynb").exists(), "none is started after it"
     copy = project / "book/_build/executed/second.ipynb"
     for part in ("second", 'raise KeyError("the cause")', "KeyError: 'the cause'", str(copy)):
         assert part in message
@@ -261,11 +263,12 @@ def test_a_failed_page_is_named_kept_and_gone_on_from(project: Path) -> None:
         for output in cell.get("outputs", [])
     ]
     assert [output["output_type"] for output in outputs] == ["stream", "error"]
-    with pytest.raises(BookError, match="second was not executed to its end"):
+    with pytest.raises(BookError, match="was not executed to its end"):
         render(project)
 
     script.write_text(HEADER.replace("NAME", "second"))
-    assert execute(root=project) == ["second"]
+    assert execute(root=project, only=["second"]) == ["second"]
+    assert execute(root=project) == ["first"]
 
 
 def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_red(project: Path) -> None:

@@ -5,13 +5,14 @@ import multiprocessing
 import shutil
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
-from sadefect import Experiment, learning_curve, results, run, runs
+from sadefect import Experiment, learning_curve, run, runs
 from sadefect.files import load_json, save_json
 from sadefect.recording import reached, record
-from sadefect.results import find, largest_budget, store, training_folder
+from sadefect.results import find, largest_budget, results, store, training_folder
 from sadefect.training import checkpoint_path
 
 TINY = Experiment(
@@ -26,15 +27,22 @@ def empty_store(tmp_path, monkeypatch):
     monkeypatch.delenv("SADEFECT_RETRAIN", raising=False)
     monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
     recorded = tmp_path / "recorded"
-    for module in (results_module(), runs):
-        monkeypatch.setattr(module, "RECORDED", recorded)
+    for module in ("results", "runs"):
+        monkeypatch.setattr(f"sadefect.{module}.RECORDED", recorded)
     return recorded
 
 
-def results_module():
-    import importlib
+@pytest.fixture(autouse=True)
+def no_tracing():
+    """Few steps of a small network are quicker without making graphs first."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow
 
-    return importlib.import_module("sadefect.results")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
 
 
 def count_trainings(monkeypatch):

@@ -23,14 +23,13 @@ def dataset_names():
     >>> "nanotwice" in dataset_names()
     True
     """
-    from .checkerboard import NAME
     from .synthetic import NAMES
 
-    return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES, NAME]
+    return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES]
 
 
 def _loader(name):
-    from . import checkerboard, fabrics, folder, mvtec_ad, nanotwice, synthetic
+    from . import fabrics, folder, mvtec_ad, nanotwice, synthetic
 
     if name == "nanotwice":
         return nanotwice.load
@@ -42,8 +41,6 @@ def _loader(name):
         return folder.load
     if name in synthetic.NAMES:
         return synthetic.load
-    if name == checkerboard.NAME:
-        return checkerboard.load
     raise ValueError(f"name must be one of {dataset_names()}; received {name!r}")
 
 

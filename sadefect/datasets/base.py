@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .images import is_image
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -132,14 +134,19 @@ def _cached_fingerprint(base, stamps):
 
 
 def fingerprint_of(base, folders=("",)):
-    """Fingerprint of all images below folders of ``base``, computed once per process and content."""
+    """Fingerprint of all images below folders of ``base``, once per process and content."""
     stamps = []
     for folder in folders:
         for path in sorted((base / folder).rglob("*")):
-            if path.is_file() and not path.name.startswith("."):
+            if is_image(path) and path.is_file():
                 stat = path.stat()
                 stamps.append((path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
     return _cached_fingerprint(base, tuple(sorted(stamps)))
+
+
+def with_size(fingerprint, size, usual):
+    """Images of another size than usual are other data."""
+    return fingerprint if size == usual else f"{fingerprint}-{size}"
 
 
 def verified(name, known, found):

@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import DataError, DatasetNotFound
-from .base import Dataset, Sample, fingerprint_of, verified
-from .images import list_images, paired_mask, read_image
+from .base import Dataset, Sample, fingerprint_of, verified, with_size
+from .images import is_image, list_images, paired_mask, read_image
 
 TEXTURE_SIZE = 256  # Section 4.2: textures are scaled down to give a patch more context.
 
@@ -19,11 +19,21 @@ def load(name, root, size=None):
         raise DatasetNotFound(f"expected a folder of images at {base}; there is none")
     source = {"source": str(base), "licence": "your own"}
     if (base / "train" / "good").is_dir():
-        return laid_out(name, base, size, **source)
-    return Dataset(name, good_samples(base, size), (), fingerprint_of(base), **source)
+        return laid_out(name, base, size, None, **source)
+    if not any(is_image(path) for path in base.iterdir()):
+        raise DataError(
+            f"expected images in {base / 'train' / 'good'}, or defect-free ones in {base} itself; "
+            "got none; put them there, or correct root"
+        )
+    found = with_size(fingerprint_of(base), size, None)
+    return Dataset(name, good_samples(base, size), (), found, **source)
 
 
 def good_samples(folder, size=None):
+    if size is not None and not (isinstance(size, int) and size > 0):
+        raise ValueError(
+            f"size must be a positive number of pixels, or None for the files' own; received {size!r}"
+        )
     return tuple(
         Sample(path.stem, "good", partial(read_image, path, size)) for path in list_images(folder)
     )
@@ -54,9 +64,11 @@ def mask_beside(folder, image):
     return folder / f"{image.stem}_mask.png"
 
 
-def laid_out(name, base, size, *, known=None, source, licence):
+def laid_out(name, base, size, usual, *, known=None, source, licence):
+    """A data set in the layout of MVTec AD; `usual` is the size that needs no mention."""
     test = []
-    for kind in sorted(path for path in (base / "test").glob("*") if path.is_dir()):
+    kinds = [path for path in (base / "test").glob("[!.]*") if path.is_dir()]
+    for kind in sorted(kinds):
         if kind.name == "good":
             good = good_samples(kind, size)
             test += [Sample(f"good/{s.name}", "good", s.read_image) for s in good]
@@ -66,12 +78,11 @@ def laid_out(name, base, size, *, known=None, source, licence):
                 kind, partial(mask_beside, masks), kind.name, size, f"{kind.name}/"
             )
     found = verified(name, known, fingerprint_of(base, ("train", "test", "ground_truth")))
-    scaled = f"-{size}" if size not in (None, TEXTURE_SIZE) else ""
     return Dataset(
         name,
         good_samples(base / "train" / "good", size),
         tuple(test),
-        found + scaled,
+        with_size(found, size, usual),
         source,
         licence,
     )

@@ -1,0 +1,118 @@
+"""Downloads, for the data sets that are still served by somebody."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+from ..errors import DataError, DatasetNotFound
+from ..files import whole
+from .base import data_root
+
+# Where a set's authors serve it, and where its archive's folders lie below the data set's.
+ARCHIVES = {"nanotwice": "http://web.mi.imati.cnr.it/ettore/NanoTWICE/dfg05er_Data.zip"}
+LARGEST = 2_000_000_000  # Bytes that an archive may unpack to.
+
+
+def fetch(name, root=None, *, url=None, known_hash=None):
+    """Download a data set and unpack it where `load_dataset` looks for it.
+
+    Parameters
+    ----------
+    name : str
+        "nanotwice"; the other sets cannot be downloaded without a form, and the error says how.
+    root : path, optional
+        As in `load_dataset`.
+    url, known_hash : str, optional
+        Another address, and the SHA-256 of the archive as "sha256:...".
+
+    Returns
+    -------
+    Path
+        The data set's folder; nothing is downloaded if it is there.
+
+    Raises
+    ------
+    DatasetNotFound
+        If it is not served, or the host cannot be reached.
+    DataError
+        If the archive is damaged, or wants to write outside its folder.
+    """
+    from . import load_dataset
+
+    if name not in ARCHIVES:
+        try:
+            load_dataset(name, root)
+        except (DataError, TypeError) as error:
+            raise DatasetNotFound(f"{name} cannot be downloaded; {error}") from error
+        return data_root(root)
+    folder = data_root(root) / name
+    if folder.is_dir():
+        return folder
+    archive = _download(name, url or ARCHIVES[name], known_hash)
+    with whole(folder) as temporary:
+        unpack(archive, temporary)
+    load_dataset(name, root)
+    return folder
+
+
+def _download(name, url, known_hash):
+    import pooch
+
+    target = data_root() / "downloads"
+    try:
+        path = Path(pooch.retrieve(url, known_hash, path=target, progressbar=True))
+    except (OSError, ValueError) as error:
+        raise DatasetNotFound(
+            f"expected {name} at {url}; it cannot be downloaded ({error}); get the archive "
+            f"elsewhere, unpack it into {data_root() / name}, or set SADEFECT_DATA"
+        ) from error
+    if known_hash is None:
+        warnings.warn(
+            f"no checksum of {url} is known; what came has sha256:{pooch.file_hash(path)}; the "
+            "images are compared with those of the recorded results when they are loaded",
+            stacklevel=3,
+        )
+    return path
+
+
+def unpack(archive, folder):
+    """Unpack a zip file into a new folder; only plain files below it, and not too many bytes.
+
+    A single top folder is left out, so that the layout does not depend on how it was packed.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged, too large, or wants to write elsewhere.
+    """
+    folder = Path(folder)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            entries = [entry for entry in entries if "__MACOSX" not in entry.filename]
+            if sum(entry.file_size for entry in entries) > LARGEST:
+                raise DataError(
+                    f"expected at most {LARGEST:,} bytes in {archive}; it unpacks to more; unpack "
+                    "it yourself if you trust it"
+                )
+            tops = {entry.filename.split("/")[0] for entry in entries}
+            nested = len(tops) == 1 and all("/" in entry.filename for entry in entries)
+            for entry in entries:
+                name = entry.filename.split("/", 1)[1] if nested else entry.filename
+                target = (folder / name).resolve()
+                link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+                if (
+                    link
+                    or not target.is_relative_to(folder.resolve())
+                    or target == folder.resolve()
+                ):
+                    raise DataError(
+                        f"expected plain files below the data set's folder in {archive}; got "
+                        f"{entry.filename!r}; do not trust this archive"
+                    )
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(opened.read(entry))
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise DataError(
+            f"expected a zip archive; {archive} is damaged ({error}); remove it and fetch again"
+        ) from error
