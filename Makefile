@@ -5,7 +5,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PROFILE ?= quick
 JOBS ?=
 MINUTES ?= 60
-MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -27,7 +26,6 @@ endif
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options of make book: PROFILE=smoke|quick|paper RETRAIN=1 REEVALUATE=1 JOBS=n"
-	@echo "Options of make record: MINUTES=n"
 	@echo "Option of make record: MINUTES=n, how long to go on"
 
 book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/index.html

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME ...]``: all benchmarks, or those named, each in a process of its own."""
+"""``python -m benchmarks [NAME ...]``: all benchmarks or those named, each in its own process."""
 
 import subprocess
 import sys

@@ -83,10 +83,16 @@ def test_provenance_names_what_made_a_number():
     result = SimpleNamespace(
         experiment=experiment,
         source="recorded",
-        provenance={"commit": "abc123", "versions": {"keras": "9.9"}, "data": "some-data"},
+        outdated=False,
+        provenance={
+            "commit": "abc123",
+            "versions": {"keras": "9.9"},
+            "machine": {"processor": "some-processor"},
+            "seconds": {"training": 120.0},
+        },
     )
     text = provenance(result, result).data
-    for part in ("recorded", "`abc123` with keras 9.9", "`some-data`"):
+    for part in ("recorded", "seed 0", "in 2 minutes", "`abc123` with keras 9.9 on some-processor"):
         assert part in text
     assert text.count("abc123") == 1
     assert "keras" in provenance().data

@@ -32,7 +32,7 @@ def load(name, root, size=None):
 def good_samples(folder, size=None):
     if size is not None and not (isinstance(size, int) and size > 0):
         raise ValueError(
-            f"size must be a positive number of pixels, or None for the files' own; received {size!r}"
+            f"size must be a number of pixels, or None for the files' own; received {size!r}"
         )
     return tuple(
         Sample(path.stem, "good", partial(read_image, path, size)) for path in list_images(folder)
