@@ -41,7 +41,8 @@ install: $(INSTALLED)  ## Make the environment in .venv from requirements.lock
 
 lab: $(INSTALLED)  ## Open the notebooks in JupyterLab
 	@JUPYTER_CONFIG_DIR=$(CURDIR)/$(VENV)/etc/jupyter $(BIN)/jupytext-config set-default-viewer python
-	JUPYTER_CONFIG_DIR=$(CURDIR)/$(VENV)/etc/jupyter $(BIN)/jupyter lab --notebook-dir=. notebooks
+	JUPYTER_CONFIG_DIR=$(CURDIR)/$(VENV)/etc/jupyter $(BIN)/jupyter lab --notebook-dir=. \
+		$(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 notebooks: $(INSTALLED)  ## Make the .ipynb twins of the notebook scripts
 	@$(BIN)/python -m sadefect.book twins
