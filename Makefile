@@ -55,6 +55,9 @@ lint: $(INSTALLED)  ## Check style, format and twins
 record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
 	$(BIN)/python -m sadefect record --minutes $(MINUTES)
 
+numerics: $(INSTALLED)  ## After a change of the sources: renew what tests/test_numerics.py holds them to
+	$(BIN)/python tests/test_numerics.py
+
 bench: $(INSTALLED)  ## Measure the ratios in benchmarks/
 	$(BIN)/python -m benchmarks
 

@@ -10,7 +10,8 @@ from importlib import import_module
 
 _HOMES = {
     "ssim": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
-    "models": ("build_autoencoder", "build_decoder", "build_encoder"),
+    "losses": ("L1SSIMLoss", "MultiScaleSSIMLoss"),
+    "models": ("build_autoencoder", "build_decoder", "build_encoder", "build_vae"),
     "patches": ("OverlapAverage", "RandomPatches", "window_starts", "windows"),
     "anomaly_maps": ("AnomalyMap", "anomaly_map"),
     "segmentation": ("disc", "opening", "regions", "segment", "threshold_for_fpr"),

@@ -14,7 +14,8 @@ class AnomalyMap(NamedTuple):
     """What a model makes of an image: two float32 arrays ``(H, W)``.
 
     ``reconstruction`` is in gray values; ``residual`` is larger where the image is more anomalous:
-    squared differences for l2, ``1 - SSIM`` in [0, 2] for SSIM.
+    squared differences for l2, ``1 - SSIM`` in [0, 2] for SSIM, the negative logarithm of the
+    reconstruction probability, up to a constant, for a VAE.
     """
 
     reconstruction: np.ndarray
@@ -36,7 +37,62 @@ def ssim_residual(x, y, **options):
     return 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))
 
 
-RESIDUALS = {"l2": l2_residual, "ssim": ssim_residual}
+def vae_residual(x, *samples):
+    """Negative logarithm of the reconstruction probability, averaged over latent samples.
+
+    Each sample is a reconstruction of shape ``(..., 1)``, whose likelihood has the variance 1/2 of
+    eq. 2, or ``(..., 2)`` with a log variance for each pixel. Constants are left out: the first
+    kind gives the mean of the squared differences.
+    """
+    from .models import LOG_VARIANCE
+
+    total = np.zeros(x.shape, "float32")
+    for sample in samples:
+        distance = (x - sample[..., 0]) ** 2
+        if sample.shape[-1] == 2:
+            log_variance = np.clip(sample[..., 1], *LOG_VARIANCE)
+            distance = 0.5 * (distance * np.exp(-log_variance) + log_variance)
+        total += distance
+    return total / len(samples)
+
+
+def _whole_map(residual):
+    """A residual of two gray images as one of samples, of which there is one."""
+    return lambda x, sample, **options: residual(x, sample[..., 0], **options)
+
+
+def _ssim_of_windows(x, sample, **options):
+    if x.ndim == 2:
+        return ssim_residual(x, sample[..., 0], **options)
+    return ssim_residual(x[..., None], sample, **options)[..., 0]
+
+
+# Of an image (H, W) or windows (B, P, P) and its reconstructions, each with an axis more.
+RESIDUALS = {"l2": _whole_map(l2_residual), "ssim": _ssim_of_windows, "vae": vae_residual}
+SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
+
+
+def _sampler(model, method, samples, seed):
+    """What turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
+    if method != "vae":
+        return lambda batch: [np.asarray(model.predict_on_batch(batch))]
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    generator = np.random.default_rng(seed)
+
+    def sample(batch):
+        moments = np.asarray(encoder.predict_on_batch(batch))
+        mean, log_variance = np.split(moments, 2, axis=-1)
+        spread = np.exp(0.5 * log_variance)
+        return [
+            np.asarray(
+                decoder.predict_on_batch(
+                    mean + spread * generator.standard_normal(mean.shape, dtype="float32")
+                )
+            )
+            for _ in range(samples)
+        ]
+
+    return sample
 
 
 def as_image(image):
@@ -60,7 +116,15 @@ def as_image(image):
 
 
 def anomaly_map(
-    model, image, method="ssim", *, stride=STRIDE, average="reconstructions", **residual_options
+    model,
+    image,
+    method="ssim",
+    *,
+    stride=STRIDE,
+    average="reconstructions",
+    samples=SAMPLES,
+    seed=0,
+    **residual_options,
 ):
     """Reconstruct an image window by window and compare the two.
 
@@ -70,14 +134,17 @@ def anomaly_map(
         Maps patches ``(B, P, P, 1)`` to reconstructions of the same shape.
     image : array (H, W) or (H, W, 1)
         Gray values in [0, 1], at least one patch large.
-    method : {"ssim", "l2"}
-        The residual.
+    method : {"ssim", "l2", "vae"}
+        The residual; "vae" needs a model of `build_vae`, "l2" is that of feature matching too.
     stride : int
         Pixels between windows; the last window of each row and column ends at the border.
     average : {"reconstructions", "maps"}
         "reconstructions" averages overlapping reconstructions and takes one residual of the whole
         image, as this paper's text says; "maps" takes a residual of each window and averages
         these, as the same group's MVTec AD paper says.
+    samples, seed : int
+        For "vae": latent vectors drawn for each window, each decoded and averaged on its own, and
+        the seed of the draws.
     **residual_options
         For "ssim": ``window_size``, ``window``, ``c1``, ... as in `sadefect.ssim_map`.
 
@@ -114,19 +181,23 @@ def anomaly_map(
     image = as_image(image)
     patch_size = model.input_shape[1]
     views, corners = windows(image, patch_size, stride)
-    reconstructions, residuals = OverlapAverage(image.shape), OverlapAverage(image.shape)
+    reconstruct = _sampler(model, method, samples, seed)
+    averages, residuals = [], OverlapAverage(image.shape)
     for start in range(0, len(corners), BATCH):
         here = corners[start : start + BATCH]
-        batch = views[here[:, 0], here[:, 1]][..., None]
+        batch = views[here[:, 0], here[:, 1]]
         # A last batch of another size would make some backends compile a second time.
         padded = np.concatenate(
             [batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), "float32")]
         )
-        output = np.asarray(model.predict_on_batch(padded))[: len(batch)]
-        reconstructions.add(here, output[..., 0])
+        outputs = [output[: len(batch)] for output in reconstruct(padded[..., None])]
+        averages = averages or [OverlapAverage((*image.shape, o.shape[-1])) for o in outputs]
+        for whole, output in zip(averages, outputs, strict=True):
+            whole.add(here, output)
         if average == "maps":
-            residuals.add(here, residual(batch, output, **residual_options)[..., 0])
-    reconstruction = reconstructions.mean()
+            residuals.add(here, residual(batch, *outputs, **residual_options))
+    wholes = [whole.mean() for whole in averages]
+    reconstruction = np.mean([whole[..., 0] for whole in wholes], axis=0, dtype="float32")
     if average == "maps":
         return AnomalyMap(reconstruction, residuals.mean())
-    return AnomalyMap(reconstruction, residual(image, reconstruction, **residual_options))
+    return AnomalyMap(reconstruction, residual(image, *wholes, **residual_options))

@@ -13,10 +13,17 @@ class Method(NamedTuple):
     """How a method is named and drawn: by colour and by dashes, for who sees only one of them."""
 
     label: str
-    dashes: str
+    dashes: str | tuple
 
 
-METHODS = {"ssim": Method("SSIM", "-"), "l2": Method("$\\ell^2$", "--")}
+METHODS = {
+    "ssim": Method("SSIM", "-"),
+    "l2": Method("$\\ell^2$", "--"),
+    "vae": Method("VAE", "-."),
+    "feature_matching": Method("feature matching", ":"),
+    "ms_ssim": Method("MS-SSIM", (0, (5, 1))),
+    "l1_ssim": Method("$\\ell^1$ + SSIM", (0, (3, 1, 1, 1))),
+}
 
 
 def method_name(result):

@@ -13,8 +13,25 @@ from .datasets import dataset_fingerprint
 
 # Raised when the same settings would give other numbers; tests/test_numerics.py watches.
 NUMERICS = {"training": 1, "scoring": 1}
-METHODS = ("ssim", "l2")
+# What each method is scored with, and the settings that it alone depends on.
+RESIDUAL_OF = {
+    "ssim": "ssim",
+    "l2": "l2",
+    "vae": "vae",
+    "feature_matching": "l2",
+    "ms_ssim": "ssim",
+    "l1_ssim": "ssim",
+}
+METHODS = tuple(RESIDUAL_OF)
 LOSS_FIELDS = ("window_size", "window", "c1", "c2")
+OWN_FIELDS = {
+    "ssim": LOSS_FIELDS,
+    "ms_ssim": LOSS_FIELDS,
+    "l1_ssim": LOSS_FIELDS,
+    "vae": ("variance", "kl_weight"),
+    "feature_matching": ("features", "feature_weight"),
+}
+OWN_SCORING = {"ssim": tuple(f"residual_{name}" for name in LOSS_FIELDS), "vae": ("samples",)}
 SCORING_FIELDS = (
     "patches_seen",
     "residual",
@@ -24,6 +41,7 @@ SCORING_FIELDS = (
     "residual_c2",
     "stride",
     "average",
+    "samples",
     "opening",
 )
 
@@ -36,8 +54,8 @@ class Experiment:
     ----------
     dataset : str
         A name of `load_dataset`.
-    method : {"ssim", "l2"}
-        What the autoencoder is trained with.
+    method : {"ssim", "l2", "vae", "feature_matching", "ms_ssim", "l1_ssim"}
+        What the autoencoder is trained with; the last two came after the paper.
     patches_seen : int
         The budget. The paper's is 10,000 patches times 200 epochs, 2,000,000.
     latent_dim : int, optional
@@ -45,7 +63,13 @@ class Experiment:
     patch_size, output_activation
         As in `build_autoencoder`.
     window_size, window, c1, c2
-        Of the SSIM loss, as in `ssim_map`; without effect on other methods.
+        Of a loss with SSIM, as in `ssim_map`; without effect on other methods.
+    variance, kl_weight
+        Of a VAE, as in `build_vae`.
+    features : {"standin", "imagenet"}
+        What extractor feature matching uses, as in `load_extractor`.
+    feature_weight : float
+        lambda of eq. 3.
     schedule : {"cpu", "paper"}
         A name of `sadefect.training.SCHEDULES`.
     decay : {"decoupled", "l2"}
@@ -56,11 +80,11 @@ class Experiment:
         Whether the held-out defect-free images are trained on as well.
     seed : int
         Of weights, positions and orders.
-    residual : {"ssim", "l2"}, optional
+    residual : {"ssim", "l2", "vae"}, optional
         By default the method's own.
     residual_window_size, residual_window, residual_c1, residual_c2
         Of an SSIM residual; by default the loss's.
-    stride, average
+    stride, average, samples
         As in `anomaly_map`.
     opening : int
         Diameter in pixels of the disc that opens the residual map before the ROC, 0 for none.
@@ -83,6 +107,10 @@ class Experiment:
     window: str = "uniform"
     c1: float | None = None
     c2: float | None = None
+    variance: str = "fixed"
+    kl_weight: float = 1.0
+    features: str = "standin"
+    feature_weight: float = 1.0
     schedule: str = "cpu"
     decay: str = "decoupled"
     n_patches: int = 10_000
@@ -95,6 +123,7 @@ class Experiment:
     residual_c2: float | None = None
     stride: int = 30
     average: str = "reconstructions"
+    samples: int = 6
     opening: int = 4
 
     def __post_init__(self):
@@ -102,13 +131,15 @@ class Experiment:
             fibres = self.dataset == "nanotwice" or self.dataset.startswith("synthetic/fibres")
             object.__setattr__(self, "latent_dim", 500 if fibres else 100)
         if self.residual is None:
-            object.__setattr__(self, "residual", self.method)
+            object.__setattr__(self, "residual", RESIDUAL_OF.get(self.method, self.method))
         for name in LOSS_FIELDS:
             if getattr(self, f"residual_{name}") is None:
                 object.__setattr__(self, f"residual_{name}", getattr(self, name))
         allowed = {
             "method": METHODS,
-            "residual": METHODS,
+            "residual": ("ssim", "l2", "vae") if self.method == "vae" else ("ssim", "l2"),
+            "variance": ("fixed", "learned"),
+            "features": ("standin", "imagenet"),
             "schedule": ("cpu", "paper"),
             "decay": ("decoupled", "l2"),
             "train": ("split", "all"),
@@ -121,8 +152,10 @@ class Experiment:
         if self.patches_seen < 1:
             raise ValueError(f"patches_seen must be positive; received {self.patches_seen!r}")
 
-    def _settings(self, names, method):
-        used = [name for name in names if method == "ssim" or not name.endswith(LOSS_FIELDS)]
+    def _settings(self, names, own, which):
+        """Those of the named fields that all have, and those of ``own`` that this one has."""
+        special = {name for group in own.values() for name in group}
+        used = [name for name in names if name not in special or name in own.get(which, ())]
         return {name: getattr(self, name) for name in used}
 
     @cached_property
@@ -131,7 +164,7 @@ class Experiment:
         from .training import SCHEDULES
 
         names = [field.name for field in fields(self) if field.name not in SCORING_FIELDS]
-        settings = self._settings(names, self.method)
+        settings = self._settings(names, OWN_FIELDS, self.method)
         settings |= asdict(
             replace(SCHEDULES[settings.pop("schedule")], decay=settings.pop("decay"))
         )
@@ -143,7 +176,8 @@ class Experiment:
     @cached_property
     def scoring_settings(self):
         """What the metrics depend on besides the trajectory, as plain JSON values."""
-        return self._settings(SCORING_FIELDS, self.residual) | {"numerics": NUMERICS["scoring"]}
+        used = self._settings(SCORING_FIELDS, OWN_SCORING, self.residual)
+        return used | {"numerics": NUMERICS["scoring"]}
 
     @cached_property
     def training_key(self):
@@ -179,6 +213,8 @@ class Experiment:
 
     def residual_options(self):
         """Keyword arguments of the residual."""
+        if self.residual == "vae":
+            return {"samples": self.samples, "seed": self.seed}
         if self.residual != "ssim":
             return {}
         return {name: getattr(self, f"residual_{name}") for name in LOSS_FIELDS}

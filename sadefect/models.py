@@ -1,7 +1,7 @@
-"""The network of table 1: an encoder, its mirror, and the two together."""
+"""The network of table 1: an encoder, its mirror, and the two together, variational or not."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 PATCH_SIZES = (32, 64, 128)
 # Table 1: filters, kernel and stride of conv1 to conv8; conv9 reduces what is left to 1x1xd.
@@ -17,6 +17,8 @@ TABLE_1 = (
 )
 DOWNSCALING = 16  # Product of the strides.
 SLOPE = 0.2  # Of the leaky rectifiers.
+# Logarithms of a learned variance: from below a step of 8 bits to beyond the whole range.
+LOG_VARIANCE = (-11.0, 1.0)
 
 
 def _check(patch_size, latent_dim):
@@ -77,7 +79,12 @@ def build_encoder(patch_size=128, latent_dim=100, *, kernel_regularizer=None):
 
 
 def build_decoder(
-    patch_size=128, latent_dim=100, output_activation="linear", *, kernel_regularizer=None
+    patch_size=128,
+    latent_dim=100,
+    output_activation="linear",
+    *,
+    channels=1,
+    kernel_regularizer=None,
 ):
     """Latent vector to patch: the mirror of table 1, deconv9 to deconv1.
 
@@ -90,11 +97,13 @@ def build_decoder(
         As in `build_encoder`.
     output_activation : str
         "linear" as recalled from the paper; most public code uses "sigmoid".
+    channels : int
+        Numbers drawn for each pixel.
 
     Returns
     -------
     keras.Model
-        ``(B, 1, 1, latent_dim)`` to ``(B, patch_size, patch_size, 1)``.
+        ``(B, 1, 1, latent_dim)`` to ``(B, patch_size, patch_size, channels)``.
 
     References
     ----------
@@ -116,7 +125,7 @@ def build_decoder(
     for number in range(len(TABLE_1), 0, -1):
         x = layers.LeakyReLU(SLOPE, name=f"deconv{number + 1}_leaky_relu")(x)
         _, kernel, stride = TABLE_1[number - 1]
-        filters = TABLE_1[number - 2][0] if number > 1 else 1
+        filters = TABLE_1[number - 2][0] if number > 1 else channels
         layer = layers.Conv2DTranspose if stride > 1 else layers.Conv2D
         x = layer(
             filters,
@@ -165,3 +174,118 @@ def build_autoencoder(
     decoder = build_decoder(patch_size, latent_dim, output_activation, **options)
     inputs = keras.Input((patch_size, patch_size, 1), name="patch")
     return keras.Model(inputs, decoder(encoder(inputs)), name="autoencoder")
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class GaussianLatent(layers.Layer):
+    """Draws latent vectors in training, gives their means otherwise; adds the price of both.
+
+    Parameters
+    ----------
+    kl_weight : float
+        Of the Kullback-Leibler divergence from the unit Gaussian prior.
+    scale : float
+        The divergence is summed over the latent dimensions and multiplied by this.
+    seed : int
+        Of the draws.
+
+    References
+    ----------
+    D. Kingma and M. Welling, Auto-Encoding Variational Bayes, 2014, arXiv:1312.6114, appendix B
+    """
+
+    def __init__(self, kl_weight=1.0, scale=1.0, seed=0, **options):
+        super().__init__(**options)
+        self.kl_weight, self.scale, self.seed = kl_weight, scale, seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, moments, training=False):
+        mean, log_variance = ops.split(moments, 2, axis=-1)
+        divergence = 0.5 * ops.sum(
+            ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance, axis=(1, 2, 3)
+        )
+        self.add_loss(self.kl_weight * self.scale * ops.mean(divergence))
+        if not training:
+            return mean
+        noise = keras.random.normal(ops.shape(mean), seed=self.generator)
+        return mean + ops.exp(0.5 * log_variance) * noise
+
+    def get_config(self):
+        own = {"kl_weight": self.kl_weight, "scale": self.scale, "seed": self.seed}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class GaussianLoss(keras.losses.Loss):
+    """Mean negative log likelihood of pixels under a mean and a log variance that were drawn.
+
+    Predictions are ``(B, H, W, 2)``; the constant ``log(2 pi) / 2`` is left out.
+    """
+
+    def call(self, y_true, y_pred):
+        mean, log_variance = ops.split(y_pred, 2, axis=-1)
+        log_variance = ops.clip(log_variance, *LOG_VARIANCE)
+        distance = ops.square(ops.cast(y_true, mean.dtype) - mean) * ops.exp(-log_variance)
+        return ops.mean(0.5 * (distance + log_variance), axis=(1, 2, 3))
+
+
+def build_vae(
+    patch_size=128,
+    latent_dim=100,
+    output_activation="linear",
+    *,
+    variance="fixed",
+    kl_weight=1.0,
+    seed=0,
+    kernel_regularizer=None,
+):
+    """The variational autoencoder of section 3.1.2 with the network of table 1.
+
+    Its encoder gives two numbers for each latent dimension, a mean and a log variance; the prior is
+    a unit Gaussian. Train it with the mean squared error for ``variance="fixed"``, which together
+    with the divergence is eq. 2 plus ``kl_weight`` times the divergence, over the number of pixels:
+    a Gaussian likelihood of variance 1/2. For ``variance="learned"`` the decoder draws a log
+    variance for each pixel too; train it with `GaussianLoss`. The paper does not say which it used.
+
+    Parameters
+    ----------
+    patch_size, latent_dim, output_activation, kernel_regularizer
+        As in `build_autoencoder`.
+    variance : {"fixed", "learned"}
+        Of the likelihood of a pixel.
+    kl_weight : float
+        Of the divergence; 1 is the variational bound.
+    seed : int
+        Of the latent draws in training.
+
+    Returns
+    -------
+    keras.Model
+        ``(B, P, P, 1)`` to the same shape, or ``(B, P, P, 2)`` for a learned variance.
+
+    References
+    ----------
+    J. An and S. Cho, Variational Autoencoder based Anomaly Detection using Reconstruction
+    Probability, SNU Data Mining Center, 2015
+
+    Examples
+    --------
+    >>> build_vae(latent_dim=100).get_layer("encoder").output_shape
+    (None, 1, 1, 200)
+    """
+    if variance not in ("fixed", "learned"):
+        raise ValueError(f'variance must be "fixed" or "learned"; received {variance!r}')
+    _check(patch_size, latent_dim)
+    options = {"kernel_regularizer": kernel_regularizer}
+    encoder = build_encoder(patch_size, 2 * latent_dim, **options)
+    decoder = build_decoder(
+        patch_size,
+        latent_dim,
+        output_activation,
+        channels=2 if variance == "learned" else 1,
+        **options,
+    )
+    inputs = keras.Input((patch_size, patch_size, 1), name="patch")
+    # Per pixel, as the losses are.
+    latent = GaussianLatent(kl_weight, 1 / patch_size**2, seed, name="latent_sample")
+    return keras.Model(inputs, decoder(latent(encoder(inputs))), name="variational_autoencoder")

@@ -161,10 +161,10 @@ class OverlapAverage:
 
     def __init__(self, shape):
         self.total = np.zeros(shape)  # float64, or hundreds of overlaps lose a digit.
-        self.count = np.zeros(shape)
+        self.count = np.zeros((*shape[:2], *(1 for _ in shape[2:])))
 
     def add(self, corners, patches):
-        """Add patches ``(N, P, P)`` whose top left pixels are ``corners`` ``(N, 2)``."""
+        """Add patches ``(N, P, P)``, or more axes, with top left pixels ``corners`` ``(N, 2)``."""
         for (top, left), patch in zip(corners, patches, strict=True):
             here = slice(top, top + patch.shape[0]), slice(left, left + patch.shape[1])
             self.total[here] += patch

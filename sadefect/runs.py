@@ -23,28 +23,37 @@ HISTORY = 1_000  # Patches by which a loss curve may end after the budget.
 def _loss(experiment):
     import keras
 
+    from .losses import L1SSIMLoss, MultiScaleSSIMLoss
+    from .models import GaussianLoss
     from .ssim import SSIMLoss
 
-    if experiment.method == "l2":
-        return keras.losses.MeanSquaredError()
+    if experiment.method == "feature_matching":
+        from .features import FeatureMatchingLoss, load_extractor
+
+        extractor, _ = load_extractor(experiment.features)
+        return FeatureMatchingLoss(extractor, weight=experiment.feature_weight)
+    if experiment.method == "l2" or experiment.method == "vae":
+        learned = experiment.method == "vae" and experiment.variance == "learned"
+        return GaussianLoss() if learned else keras.losses.MeanSquaredError()
     options = {name: getattr(experiment, name) for name in LOSS_FIELDS}
-    return SSIMLoss(data_range=1.0, **options)
+    kind = {"ssim": SSIMLoss, "ms_ssim": MultiScaleSSIMLoss, "l1_ssim": L1SSIMLoss}
+    return kind[experiment.method](data_range=1.0, **options)
 
 
 def _untrained(experiment):
     import keras
 
-    from .models import build_autoencoder
+    from .models import build_autoencoder, build_vae
 
     settings = experiment.training_settings
     l2 = settings["weight_decay"] / 2 if settings["decay"] == "l2" else 0
     keras.utils.set_random_seed(experiment.seed)
-    return build_autoencoder(
-        experiment.patch_size,
-        experiment.latent_dim,
-        experiment.output_activation,
-        kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
-    )
+    network = (experiment.patch_size, experiment.latent_dim, experiment.output_activation)
+    options = {"kernel_regularizer": keras.regularizers.L2(l2) if l2 else None}
+    if experiment.method == "vae":
+        own = {name: getattr(experiment, name) for name in ("variance", "kl_weight", "seed")}
+        return build_vae(*network, **own, **options)
+    return build_autoencoder(*network, **options)
 
 
 def train(experiment, root=None):

@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from sadefect import DataError, anomaly_map, build_autoencoder, ssim_map, window_starts
+from sadefect import (
+    DataError,
+    anomaly_map,
+    build_autoencoder,
+    build_vae,
+    ssim_map,
+    window_starts,
+)
 from sadefect.anomaly_maps import as_image
 
 
@@ -97,3 +104,19 @@ def test_unusable_options_are_refused(model, image, options):
 def test_half_and_double_precision_are_converted(image):
     for dtype in ("float16", "float64"):
         assert as_image(image.astype(dtype)).dtype == np.float32
+
+
+@pytest.mark.parametrize("variance", ["fixed", "learned"])
+@pytest.mark.parametrize("average", ["reconstructions", "maps"])
+def test_a_vae_is_scored_by_its_samples(variance, average):
+    vae = build_vae(32, 4, variance=variance)
+    image = np.random.default_rng(0).random((50, 40), dtype="float32")
+    one = anomaly_map(vae, image, "vae", average=average, samples=1)
+    again = anomaly_map(vae, image, "vae", average=average, samples=1)
+    other = anomaly_map(vae, image, "vae", average=average, samples=1, seed=1)
+    np.testing.assert_array_equal(one.residual, again.residual)
+    assert not np.array_equal(one.residual, other.residual)
+    if variance == "fixed" and average == "reconstructions":
+        np.testing.assert_allclose(one.residual, (image - one.reconstruction) ** 2, atol=1e-6)
+    many = anomaly_map(vae, image, "vae", average=average, samples=6)
+    assert many.residual.shape == image.shape and np.isfinite(many.residual).all()

@@ -6,8 +6,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from sadefect import SSIMLoss, build_autoencoder, build_decoder, build_encoder
+from sadefect import SSIMLoss, build_autoencoder, build_decoder, build_encoder, build_vae
+from sadefect.models import GaussianLatent, GaussianLoss
 from sadefect.training import load_model
 
 # Layer, output size, channels, kernel, stride of table 1.
@@ -90,3 +92,40 @@ def test_a_saved_model_loads_in_a_fresh_process(tmp_path):
     assert int(window) == 7
     assert float(total) == pytest.approx(float(np.asarray(model(patch)).sum()), rel=1e-4)
     assert load_model(tmp_path / "model.keras").count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("variance", ["fixed", "learned"])
+def test_a_vae_learns_and_resumes_its_draws(variance):
+    vae = build_vae(32, 4, variance=variance)
+    assert vae.output_shape[-1] == (2 if variance == "learned" else 1)
+    loss = keras.losses.MeanSquaredError() if variance == "fixed" else GaussianLoss()
+    vae.compile(keras.optimizers.Adam(1e-3), loss)
+    rng = np.random.default_rng(0)
+    batch = (0.2 + 0.6 * rng.random((8, 1, 1, 1)) * np.ones((8, 32, 32, 1))).astype("float32")
+    losses = [float(vae.train_on_batch(batch, batch)) for _ in range(25)]
+    assert losses[-1] < 0.5 * losses[0] if variance == "fixed" else losses[-1] < losses[0] - 0.1
+    assert any("seed" in variable.path for variable in vae.variables), "or no resume is exact"
+
+
+def test_the_divergence_is_kingmas():
+    layer = GaussianLatent(kl_weight=2.0, scale=0.5)
+    mean, log_variance = np.array([0.3, -1.0]), np.array([0.2, -0.7])
+    moments = np.concatenate([mean, log_variance])[None, None, None].astype("float32")
+    assert np.allclose(layer(moments), mean)
+    expected = 0.5 * np.sum(mean**2 + np.exp(log_variance) - 1 - log_variance)
+    assert float(layer.losses[0]) == pytest.approx(expected, rel=1e-5)
+    draws = np.concatenate([np.asarray(layer(moments, training=True)) for _ in range(500)])
+    np.testing.assert_allclose(draws.std(axis=(0, 1, 2)), np.exp(log_variance / 2), rtol=0.15)
+
+
+def test_gaussian_loss_equals_scipys():
+    rng = np.random.default_rng(0)
+    x, mean, log_variance = rng.normal(size=(3, 2, 8, 8, 1))
+    found = float(GaussianLoss()(x, np.concatenate([mean, log_variance / 3], axis=-1)))
+    expected = -norm.logpdf(x, mean, np.exp(log_variance / 6)).mean() - 0.5 * np.log(2 * np.pi)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_unknown_variance_is_refused():
+    with pytest.raises(ValueError, match="learned"):
+        build_vae(32, 4, variance="some")
