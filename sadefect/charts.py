@@ -25,6 +25,12 @@ METHODS = {
     "l1_ssim": Method("$\\ell^1$ + SSIM", (0, (3, 1, 1, 1))),
 }
 
+SETTINGS = {
+    "latent_dim": "latent dimension d",
+    "window_size": "window K in pixels",
+    "patch_size": "patch size in pixels",
+}
+
 
 def method_name(result):
     """The method of a result, as figures and tables call it."""
@@ -148,6 +154,39 @@ def region_overlaps(results):
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.legend(loc="lower right")
         panels[0].set_ylabel("overlap with the defect")
+    return figure
+
+
+def sensitivity(cells, reported):
+    """AUROC against one setting at a time, the paper's values as open circles.
+
+    Parameters
+    ----------
+    cells : dict
+        Setting to dict of value to `Result`.
+    reported : dict
+        The same of `sadefect.paper.Reported`; may be empty.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, panels = _panels([SETTINGS[name] for name in cells])
+        for axes, (name, column) in zip(panels, cells.items(), strict=True):
+            places = range(len(column))
+            ours = [result.metrics["auroc"] for result in column.values()]
+            axes.plot(places, ours, "o-", color=COLOURS["ssim"], label="ours")
+            theirs = [(n, reported[name][v].value) for n, v in enumerate(column)
+                      if v in reported.get(name, {})]  # fmt: skip
+            if theirs:
+                axes.plot(*zip(*theirs, strict=True), "o--", color=COLOURS["text"],
+                          markerfacecolor="white", label="paper")  # fmt: skip
+            axes.set_xticks(places, [str(value) for value in column])
+            axes.margins(x=0.1)
+            axes.set_ylim(0.5, 1.0)
+        panels[0].set_ylabel("AUROC")
+        panels[0].legend(loc="lower right")
     return figure
 
 

@@ -46,22 +46,36 @@ def show_results(as_json: Json = False):
 @app.command()
 def record(
     minutes: Annotated[float, typer.Option(help="Time for training; it is resumed the next time.")],
-    dataset: Annotated[list[str] | None, typer.Option(help="Only these data sets.")] = None,
-    weights: Annotated[bool, typer.Option(help="Record float16 weights too.")] = False,
+    group: Annotated[
+        list[str] | None, typer.Option(help="What to train, one after the other.")
+    ] = None,
+    patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = 2_000_000,
+    weights: Annotated[bool, typer.Option(help="Record the last weights too.")] = False,
+    maps: Annotated[
+        list[int] | None, typer.Option(help="Test images to record the map of.")
+    ] = None,
 ):
-    """Train and score the headline experiments on SADEFECT_DATA, and write recorded/."""
-    from . import recording
+    """Train and score groups of experiments on SADEFECT_DATA, and write recorded/."""
+    from dataclasses import replace
 
-    for name in dataset or ["nanotwice"]:
+    from . import inspection, recording
+    from .runs import run
+
+    for name in group or ["nanotwice"]:
         if name not in recording.GROUPS:
             raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
-        group = recording.GROUPS[name]
-        budget = recording.train_for(group, minutes)
+        experiments = recording.GROUPS[name]
+        budget = recording.train_for(experiments, minutes, patches)
         if not budget:
             print(f"{name}: no milestone reached yet; run again to go on")
             continue
-        for path in recording.record(recording.score(group, budget), weights=weights):
+        for path in recording.record(recording.score(experiments, budget)):
             print(path)
+        for experiment in (replace(one, patches_seen=budget) for one in experiments):
+            if weights:
+                print(recording.record_weights(experiment))
+            for number in maps or []:
+                print(inspection.record_map(run(experiment), number))
 
 
 @app.command("train-one", hidden=True)

@@ -49,10 +49,10 @@ def whole(path):
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def save_arrays(path, **arrays):
+def save_arrays(path, *, compressed=False, **arrays):
     """Write arrays to an ``.npz`` file, whole or not at all."""
     with whole(path) as temporary:
-        np.savez(temporary, **arrays)
+        (np.savez_compressed if compressed else np.savez)(temporary, **arrays)
 
 
 def load_arrays(path):

@@ -25,6 +25,8 @@ COLOURS = {
     "vae": "#E69F00",
     "feature_matching": "#009E73",
     "truth": "#56B4E9",  # Outlines of true defects, on gray and on magma.
+    "hit": "#F0E442",  # Pixels that were found and are defective,
+    "false_alarm": "#CC79A7",  # and those that are not.
     "text": "#222222",
 }
 WIDTH = 8.0  # Inches; a page's column.
@@ -87,6 +89,8 @@ class Panel:
         Values shown darkest and brightest.
     outline : bool array (H, W), optional
         Regions to draw a line around.
+    found : bool array (H, W), optional
+        Pixels to paint, in one colour within the outlined regions and in another outside.
     """
 
     image: np.ndarray
@@ -94,6 +98,7 @@ class Panel:
     unit: str = ""
     limits: tuple[float, float] = (0.0, 1.0)
     outline: np.ndarray | None = None
+    found: np.ndarray | None = None
 
 
 def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Figure:
@@ -152,6 +157,12 @@ def _draw(panel, axes):
         panel.image, cmap="magma" if panel.unit else "gray", vmin=low, vmax=high, aspect="equal"
     )
     axes.set_title(panel.title)
+    if panel.found is not None:
+        true = np.zeros(panel.found.shape, bool) if panel.outline is None else panel.outline
+        paint = np.zeros((*panel.found.shape, 4))
+        for name, where in (("hit", true), ("false_alarm", ~true)):
+            paint[panel.found & where] = matplotlib.colors.to_rgba(COLOURS[name], 0.85)
+        axes.imshow(paint, aspect="equal")
     if panel.outline is not None and panel.outline.any() and not panel.outline.all():
         axes.contour(panel.outline, levels=[0.5], colors=COLOURS["truth"], linewidths=0.8)
     if panel.unit:

@@ -147,6 +147,22 @@ def load_model(experiment):
     )
 
 
+def scored(experiment, model, image):
+    """The residual map of an image as it is scored, opened, and the reconstruction."""
+    from .anomaly_maps import anomaly_map
+    from .segmentation import opening
+
+    found = anomaly_map(
+        model,
+        image,
+        experiment.residual,
+        stride=experiment.stride,
+        average=experiment.average,
+        **experiment.residual_options(),
+    )
+    return opening(found.residual, experiment.opening), found.reconstruction
+
+
 def evaluate(experiment, model, dataset):
     """Score a model on a data set's test images, one image in memory at a time.
 
@@ -157,20 +173,11 @@ def evaluate(experiment, model, dataset):
     curves : dict of arrays
         See `Result`.
     """
-    from .anomaly_maps import anomaly_map
     from .progress import progress
-    from .segmentation import opening, threshold_for_fpr
+    from .segmentation import threshold_for_fpr
 
     def score(sample):
-        residual = anomaly_map(
-            model,
-            sample.image,
-            experiment.residual,
-            stride=experiment.stride,
-            average=experiment.average,
-            **experiment.residual_options(),
-        ).residual
-        return opening(residual, experiment.opening)
+        return scored(experiment, model, sample.image)[0]
 
     _, held_out = dataset.split(experiment.train)
     total = len(held_out) + len(dataset.test)
@@ -312,6 +319,45 @@ def headline(datasets, methods, patches_seen=0, **settings):
             )
         found[dataset] = [run(replace(one, patches_seen=budget)) for one in experiments]
     return found
+
+
+def table_2(dataset, columns, base, patches_seen=0):
+    """Results of the cells of table 2: one setting changed at a time, one budget for all.
+
+    Parameters
+    ----------
+    dataset : str
+    columns : dict
+        Names of settings of `Experiment` to their values.
+    base : dict
+        What the settings are where they are not changed.
+    patches_seen : int
+        The budget; 0 takes the largest at which all cells have a result.
+
+    Returns
+    -------
+    dict
+        Names of settings to dicts of value to `Result`.
+
+    Raises
+    ------
+    StoreError
+        If no budget is given and there is no result to take it from.
+    """
+    cells = {
+        name: {value: Experiment(dataset=dataset, **base | {name: value}) for value in values}
+        for name, values in columns.items()
+    }
+    budget = patches_seen or largest_budget([one for row in cells.values() for one in row.values()])
+    if not budget:
+        raise StoreError(
+            "expected results of all cells of table 2 with one budget; there are none; run "
+            "`sadefect record --group table2`, or give patches_seen to train here"
+        )
+    return {
+        name: {value: run(replace(one, patches_seen=budget)) for value, one in column.items()}
+        for name, column in cells.items()
+    }
 
 
 def _history(experiment):

@@ -11,7 +11,7 @@ import pytest
 
 from sadefect import Experiment, learning_curve, run, runs
 from sadefect.files import load_json, save_json
-from sadefect.recording import reached, record
+from sadefect.recording import GROUPS, reached, record, record_weights
 from sadefect.results import find, largest_budget, results, store, training_folder
 from sadefect.training import checkpoint_path
 
@@ -106,7 +106,8 @@ def test_recorded_results_are_found_without_data_or_weights(empty_store, monkeyp
 
 
 def test_flags_ignore_what_was_recorded(empty_store, monkeypatch):
-    record([run(TINY)], empty_store, weights=True)
+    record([run(TINY)], empty_store)
+    record_weights(TINY, empty_store)
     weights = checkpoint_path(empty_store / "trainings" / TINY.training_key, 64)
     assert np.load(weights)["model_000"].dtype == np.float16
     shutil.rmtree(store())
@@ -186,3 +187,18 @@ def test_results_of_other_numerics_are_marked(monkeypatch):
     stored["provenance"]["numerics"] = {"training": 0, "scoring": 0}
     save_json(path, stored)
     assert not result.outdated and find(TINY).outdated
+
+
+def test_recorded_weights_are_short_and_close():
+    path = runs.train(TINY)
+    exact, short = np.load(path), np.load(record_weights(TINY, path.parent / "recorded"))
+    for name in exact.files:
+        assert short[name].dtype == np.float16
+        np.testing.assert_allclose(short[name], exact[name], rtol=2**-7.5, atol=1e-6)
+
+
+def test_groups_compare_what_shares_a_budget():
+    for name, group in GROUPS.items():
+        assert len({one.training_key for one in group}) == len(group) > 1, name
+        assert len({one.patches_seen for one in group}) == 1
+    assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.

@@ -1,0 +1,98 @@
+# %% [markdown]
+# # Figure 5: both textures, looked at
+#
+# What a user of the method would get to see: an image, and the pixels that a threshold calls
+# defective. The threshold is set on defect-free images, for a rate of false alarms.
+#
+# - **The paper shows**: images of both woven fabrics with the segmentations of the l2 and the SSIM
+#   autoencoder, true defects outlined.
+# - **What to expect**: the same on synthetic weave and twill, which stand in for fabrics that could
+#   not be obtained; one image of each kind of defect, the first of its kind.
+# - **Minutes**: smoke 1, quick 0.5, paper 240
+
+# %% tags=["parameters"]
+datasets: list = ["synthetic/weave", "synthetic/twill"]  # One figure each.
+methods: list = ["l2", "ssim"]  # One row each.
+fpr: float = 0.01  # False positive rate that the thresholds are for.
+patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all methods.
+patch_size: int = 128  # Side of a patch in pixels.
+latent_dim: int = 0  # d; 0 takes the paper's for each data set.
+
+# %% tags=["hide-input"]
+from sadefect import charts, inspection, load_dataset, plots
+from sadefect.plots import Panel
+from sadefect.runs import headline
+
+results = headline(
+    datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
+)
+
+
+def first_of_each_kind(dataset):
+    """Numbers of test images, one for each kind of defect."""
+    kinds = [sample.kind for sample in load_dataset(dataset).test]
+    return [kinds.index(kind) for kind in sorted(set(kinds) - {"good"})]
+
+
+seen = {
+    dataset: [
+        [inspection.inspect(result, number, fpr) for number in first_of_each_kind(dataset)]
+        for result in pair
+    ]
+    for dataset, pair in results.items()
+}
+
+
+def figure(dataset):
+    """Inputs above, then a row of segmentations for each method."""
+    inputs = [
+        Panel(one.image, f"{dataset}, {one.kind}", outline=one.mask) for one in seen[dataset][0]
+    ]
+    rows = [
+        [
+            inspection.found_panel(one, charts.method_name(one.result), one.window(0))
+            for one in group
+        ]
+        for group in seen[dataset]
+    ]
+    return plots.show_panels([inputs, *rows])
+
+
+# %% [markdown]
+# ## First texture
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-1", "caption": "Inputs with true defects outlined in blue, and below them what each method finds: yellow where there is a defect, pink where there is none."}, "image": {"alt": "Three images of the first texture with different defects outlined; below each the segmentation of l2 and of SSIM with true and false positive pixels in two colours."}}
+figure(datasets[0])
+
+# %% [markdown]
+# ## Second texture
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-2", "caption": "The second texture, in the same way."}, "image": {"alt": "Three images of the second texture with different defects outlined; below each the segmentation of l2 and of SSIM with true and false positive pixels in two colours."}}
+figure(datasets[-1])
+
+# %% [markdown]
+# ## What came out
+#
+# Over the images shown: the share of defective pixels found and of other pixels flagged. Last, the
+# area under the ROC curve over all images of the data set.
+
+# %% tags=["hide-input"]
+charts.table(
+    ("data set", "method", "kind", "defective pixels found", "other pixels flagged", "AUROC, all"),
+    [
+        (
+            dataset,
+            charts.method_name(one.result),
+            one.kind,
+            float(one.found[one.mask].mean()),
+            float(one.found[~one.mask].mean()),
+            one.result.metrics["auroc"],
+        )
+        for dataset, groups in seen.items()
+        for group in groups
+        for one in group
+    ],
+)
+
+# %% tags=["hide-input"]
+plots.provenance(*(result for pair in results.values() for result in pair))

@@ -1,0 +1,73 @@
+# %% [markdown]
+# # Figure 8: metal pins and a cut
+#
+# Two kinds of defect on one fabric. A metal pin differs from the threads in its gray values, and a
+# comparison of pixels has something to go by. A cut has the gray values of the cloth around it and
+# lacks its texture only.
+#
+# - **The paper shows**: that l2 finds such defects in part, if they stand out, and SSIM both kinds.
+# - **What to expect**: the same two kinds on synthetic cloth, which stands in for a fabric that could
+#   not be obtained, with the share of each defect that is found.
+# - **Minutes**: smoke 1, quick 0.3, paper 120
+
+# %% tags=["parameters"]
+dataset: str = "synthetic/weave"  # With the kinds below among its test images.
+kinds: list = ["pin", "cut"]  # One row each; the first test image of the kind.
+methods: list = ["l2", "ssim"]  # Side by side.
+fpr: float = 0.01  # False positive rate that the threshold is for.
+patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all methods.
+patch_size: int = 128  # Side of a patch in pixels.
+latent_dim: int = 0  # d; 0 takes the paper's for each data set.
+
+# %% tags=["hide-input"]
+from sadefect import charts, inspection, load_dataset, plots
+from sadefect.plots import Panel
+from sadefect.runs import headline
+
+results = headline(
+    [dataset], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
+)[dataset]
+every_kind = [sample.kind for sample in load_dataset(dataset).test]
+seen = {
+    kind: [inspection.inspect(result, every_kind.index(kind), fpr) for result in results]
+    for kind in kinds
+}
+
+# %% [markdown]
+# ## Side by side
+#
+# Thresholds come from defect-free images that were not trained on.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind: input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "One row for each kind of defect: the input with its outline, then residual map and segmentation of l2, then those of SSIM."}}
+rows = []
+for kind, pair in seen.items():
+    panels = [Panel(pair[0].image, f"input, {kind}", outline=pair[0].mask)]
+    for result, each in zip(results, pair, strict=True):
+        panels += inspection.row(each, charts.method_name(result))[2:]
+    rows.append(panels)
+plots.show_panels(rows)
+
+# %% [markdown]
+# ## What came out
+
+# %% tags=["hide-input"]
+charts.table(
+    ("kind", "image", "method", "defective pixels found", "other pixels flagged"),
+    [
+        (
+            kind,
+            each.name,
+            charts.method_name(result),
+            float(each.found[each.mask].mean()),
+            float(each.found[~each.mask].mean()),
+        )
+        for kind, pair in seen.items()
+        for result, each in zip(results, pair, strict=True)
+    ],
+)
+
+# %% [markdown]
+# These are two images of fifty. [Figure 6](fig06_roc.ipynb) has the rates over all of them.
+
+# %% tags=["hide-input"]
+plots.provenance(*results)

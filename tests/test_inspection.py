@@ -1,0 +1,76 @@
+"""Looking at one image: computed where everything is here, else from what was recorded."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sadefect import Experiment, StoreError, inspection, load_dataset, run
+from sadefect.experiments import NUMERICS
+from sadefect.results import Result
+
+TINY = Experiment(
+    dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
+)
+
+
+@pytest.fixture
+def result(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "cache"))
+    inspection._model.cache_clear()
+    return run(TINY)
+
+
+def test_what_is_shown_is_what_is_scored(result):
+    seen = inspection.inspect(result, 1, fpr=0.05)
+    sample = load_dataset(TINY.dataset).test[1]
+    assert np.array_equal(seen.image, sample.image) and np.array_equal(seen.mask, sample.mask)
+    assert np.array_equal(seen.found, seen.residual > result.metrics["thresholds"]["0.05"])
+    assert 0 < seen.found.mean() < 0.5 and seen.kind == "film"
+
+
+def test_a_recorded_map_stands_in(result, tmp_path, monkeypatch):
+    recorded = tmp_path / "recorded"
+    before = inspection.inspect(result, 0)
+    path = inspection.record_map(result, 0, recorded)
+    monkeypatch.setattr(inspection, "recorded_path", lambda *_: path)
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "another"))
+    inspection._model.cache_clear()
+    after = inspection.inspect(result, 0)
+    assert np.array_equal(after.found, before.found) and np.array_equal(after.mask, before.mask)
+    np.testing.assert_allclose(after.residual, before.residual, atol=before.residual.max() / 500)
+    np.testing.assert_allclose(after.reconstruction, before.reconstruction.clip(0, 1), atol=1 / 500)
+
+
+def test_images_that_may_not_be_published_are_not_recorded(result, tmp_path, monkeypatch):
+    data = load_dataset(TINY.dataset)
+    private = SimpleNamespace(test=data.test, publishable=False)
+    monkeypatch.setattr(inspection, "load_dataset", lambda *_: private)
+    path = inspection.record_map(result, 0, tmp_path / "recorded")
+    with np.load(path, allow_pickle=False) as stored:
+        assert set(stored) == {"residual", "top", "mask", "found", "name", "kind"}
+
+
+def test_neither_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path))
+    inspection._model.cache_clear()
+    nothing = Result(TINY, {"thresholds": {}}, {}, {"numerics": NUMERICS}, "recorded")
+    with pytest.raises(StoreError, match="got neither"):
+        inspection.inspect(nothing, 0)
+
+
+def test_the_window_holds_the_largest_defect():
+    mask = np.zeros((100, 80), bool)
+    mask[2:6, 2:6] = mask[70:98, 60:79] = True
+    seen = inspection.Inspection(None, "", "", None, None, mask, mask, mask * 1.0)
+    rows, columns = seen.window(40)
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (40, 40)
+    assert mask[rows, columns].sum() == mask[70:98, 60:79].sum()
+    assert seen.window(0) == (slice(0, 100), slice(0, 80))
+    assert seen.window(500)[1] == slice(0, 80)
+
+
+def test_the_first_data_set_that_is_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_DATA", str(tmp_path))
+    assert inspection.available(["nanotwice", "synthetic/weave"]) == "synthetic/weave"
+    assert inspection.available(["nanotwice"]) == "nanotwice"
