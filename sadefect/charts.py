@@ -18,11 +18,11 @@ class Method(NamedTuple):
 
 METHODS = {
     "ssim": Method("SSIM", "-"),
-    "l2": Method("$\\ell^2$", "--"),
+    "l2": Method("ℓ²", "--"),
     "vae": Method("VAE", "-."),
     "feature_matching": Method("feature matching", ":"),
     "ms_ssim": Method("MS-SSIM", (0, (5, 1))),
-    "l1_ssim": Method("$\\ell^1$ + SSIM", (0, (3, 1, 1, 1))),
+    "l1_ssim": Method("ℓ¹ + SSIM", (0, (3, 1, 1, 1))),
 }
 
 SETTINGS = {
@@ -184,7 +184,7 @@ def sensitivity(cells, reported):
                           markerfacecolor="white", label="paper")  # fmt: skip
             axes.set_xticks(places, [str(value) for value in column])
             axes.margins(x=0.1)
-            axes.set_ylim(0.5, 1.0)
+            axes.set_ylim(min(0.5, *ours) - 0.02, 1.0)
         panels[0].set_ylabel("AUROC")
         panels[0].legend(loc="lower right")
     return figure

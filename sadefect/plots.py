@@ -31,6 +31,8 @@ COLOURS = {
 }
 WIDTH = 8.0  # Inches; a page's column.
 DPI = 130
+TITLE = 0.27  # Inches above a picture.
+BAR = 0.155, 0.42  # Below a picture: share of its height, and inches for the numbers.
 STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -137,9 +139,7 @@ def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Fig
                 f"expected the picture of panel {panel.title!r} to be (H, W); got shape "
                 f"{np.shape(panel.image)}; drop the channel axis"
             )
-    # As high as square pictures with a title, and a bar below those that have one.
-    side = width / columns
-    heights = [side * (1.43 if any(panel.unit for panel in row) else 1.1) for row in rows]
+    heights = [_height(row, width / columns) for row in rows]
     with house_style():
         figure = Figure(figsize=(width, sum(heights)))
         grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
@@ -149,6 +149,13 @@ def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Fig
             for panel, axes in zip(row, line, strict=False):
                 _draw(panel, axes)
     return figure
+
+
+def _height(row, width):
+    """Inches of a row of pictures of some width, with titles, and with bars where there are any."""
+    picture = width * max(np.shape(panel.image)[0] / np.shape(panel.image)[1] for panel in row)
+    bars = BAR[0] * picture + BAR[1] if any(panel.unit for panel in row) else 0
+    return picture + TITLE + bars
 
 
 def _draw(panel, axes):
@@ -170,7 +177,7 @@ def _draw(panel, axes):
             (bool(np.min(panel.image) < low), bool(np.max(panel.image) > high)), "both"
         )
         # Inside the picture's own axes, so that pictures with and without a bar are equally large.
-        place = axes.inset_axes([0.05, -0.11, 0.9, 0.045])
+        place = axes.inset_axes([0.05, -0.11, 0.9, 0.045])  # BAR[0] holds it.
         bar = axes.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
         bar.set_label(panel.unit)
         bar.set_ticks([low, (low + high) / 2, high])
