@@ -190,6 +190,41 @@ def sensitivity(cells, reported):
     return figure
 
 
+def differences(readings):
+    """How much AUROC changes from our reading of an open question to the other one.
+
+    Parameters
+    ----------
+    readings : list of tuple
+        `sadefect.readings.Reading`, result of our reading, result of the other.
+
+    Returns
+    -------
+    Figure
+    """
+    names = [reading.question for reading, *_ in readings]
+    changes = [other.metrics["auroc"] - ours.metrics["auroc"] for _, ours, other in readings]
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 0.7 + 0.32 * max(1, len(names))))
+        axes = figure.subplots()
+        places = range(len(names))
+        axes.barh(
+            places, changes, height=0.6,
+            color=[COLOURS["ssim"] if change < 0 else COLOURS["l2"] for change in changes],
+        )  # fmt: skip
+        for place, change in zip(places, changes, strict=True):
+            axes.annotate(
+                f"{change:+.3f}", (change, place), xytext=(4 if change >= 0 else -4, 0),
+                textcoords="offset points", va="center", ha="left" if change >= 0 else "right",
+            )  # fmt: skip
+        axes.axvline(0, color=COLOURS["text"], linewidth=0.8)
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.margins(x=0.2)
+        axes.set_xlabel("change of AUROC by the other reading")
+    return figure
+
+
 def table(header, rows):
     """A Markdown table; floats with three digits, numbers of the paper with where they are from."""
     from IPython.display import Markdown

@@ -31,6 +31,7 @@ COLOURS = {
 }
 WIDTH = 8.0  # Inches; a page's column.
 DPI = 130
+FOLDED = 4  # More trainings than these are named in a list that opens.
 TITLE = 0.27  # Inches above a picture.
 BAR = 0.155, 0.42  # Below a picture: share of its height, and inches for the numbers.
 STYLE = {
@@ -205,7 +206,7 @@ def provenance(*sources):
     from IPython.display import Markdown
 
     here = _code(commit(), versions(), processor())
-    trainings, code = [], {}  # Code as keys: results of one commit and machine say it once.
+    trainings, code = {}, {}  # As keys: what several results have in common is said once.
     for source in sources:
         if isinstance(source, Experiment):
             experiment, verb, cost, made = source, "computed by this page", "", None
@@ -217,18 +218,23 @@ def provenance(*sources):
             seconds = made["seconds"]["training"]
             cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
         settings = experiment.training_settings
-        trainings.append(
+        line = (
             f"training `{experiment.training_key}` ({settings['data']}, seed {experiment.seed}, "
             f"batches of {settings['batch_size']} at a rate of {settings['learning_rate']:g}), "
             f"{experiment.patches_seen:,} patches{cost}, {verb}"
         )
+        trainings[line] = None
         if made:
             code[_code(made["commit"], made["versions"], made["machine"]["processor"])] = None
         else:
             code[here] = None
     if not sources:
-        trainings, code = ["computed by this page"], {here: None}
-    return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+        trainings, code = {"computed by this page": None}, {here: None}
+    if len(trainings) <= FOLDED:
+        return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+    items = "\n".join(f"- {line}" for line in (*trainings, *code))
+    summary = f"Where this comes from: {len(trainings)} trainings"
+    return Markdown(f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>")
 
 
 def _code(at, installed, machine):
