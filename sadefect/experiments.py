@@ -168,6 +168,10 @@ class Experiment:
         settings |= asdict(
             replace(SCHEDULES[settings.pop("schedule")], decay=settings.pop("decay"))
         )
+        if self.method == "feature_matching":
+            from .features import load_extractor
+
+            settings["extractor"] = load_extractor(self.features)[1]
         return settings | {
             "data": dataset_fingerprint(self.dataset),
             "numerics": NUMERICS["training"],

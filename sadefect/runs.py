@@ -28,10 +28,9 @@ def _loss(experiment):
     from .ssim import SSIMLoss
 
     if experiment.method == "feature_matching":
-        from .features import FeatureMatchingLoss, load_extractor
+        from .features import FeatureMatchingLoss
 
-        extractor, _ = load_extractor(experiment.features)
-        return FeatureMatchingLoss(extractor, weight=experiment.feature_weight)
+        return FeatureMatchingLoss(source=experiment.features, weight=experiment.feature_weight)
     if experiment.method == "l2" or experiment.method == "vae":
         learned = experiment.method == "vae" and experiment.variance == "learned"
         return GaussianLoss() if learned else keras.losses.MeanSquaredError()

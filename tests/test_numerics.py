@@ -29,13 +29,14 @@ from sadefect import (
 )
 from sadefect.anomaly_maps import BATCH
 from sadefect.experiments import NUMERICS
+from sadefect.features import FeatureMatchingLoss
 from sadefect.models import GaussianLoss
 from sadefect.training import SCHEDULES, Schedule, train
 
 PACKAGE = Path(sadefect.__file__).parent
 STORED = Path(__file__).with_name("numerics.json")
 SOURCES = {
-    "training": ("ssim", "losses", "models", "patches", "training"),
+    "training": ("ssim", "losses", "features", "models", "patches", "training"),
     "scoring": ("ssim", "patches", "anomaly_maps", "metrics", "segmentation"),
 }
 
@@ -93,6 +94,9 @@ def training_values(folder):
         vae = model(build_vae, variance=variance)
         vae.compile(loss=loss)
         values[f"vae, {variance}"] = float(vae.test_on_batch(batch, batch))
+    matching = FeatureMatchingLoss(source="standin")
+    values["feature matching"] = float(matching(batch, batch[:, ::-1]))
+    values["extractor"] = matching.extractor_name
     return values
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sadefect import Experiment, learning_curve, run, runs
+from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_json, save_json
 from sadefect.recording import GROUPS, reached, record, record_weights
 from sadefect.results import find, largest_budget, results, store, training_folder
@@ -202,3 +203,13 @@ def test_groups_compare_what_shares_a_budget():
         assert len({one.training_key for one in group}) == len(group) > 1, name
         assert len({one.patches_seen for one in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_trained_and_scored(method):
+    result = run(replace(TINY, method=method, residual=None))
+    assert result.experiment.residual == RESIDUAL_OF[method]
+    assert 0 <= result.metrics["auroc"] <= 1 and result.curves["history_patches"].size == 0
+    assert (result.provenance["settings"].get("extractor") is None) == (
+        method != "feature_matching"
+    )

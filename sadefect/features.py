@@ -1,0 +1,439 @@
+"""The pretrained extractor of eq. 3, and the loss that matches its features.
+
+The paper's feature matching autoencoder compares a patch and its reconstruction pixel by pixel, and
+besides by what the first three convolutional layers of AlexNet, trained on ImageNet, see in them.
+The paper does not say how gray patches enter a network for colour, nor whether features are taken
+before or after the last rectifier; here each is an option or is said where it is decided.
+
+ImageNet's weights are not part of this package: `load_extractor` reads them from a file of yours.
+What ships instead is a *stand-in*: the same three layers, trained by `sadefect.standin` on a few
+photographs and textures. It has the shape of ImageNet's extractor, not its knowledge.
+
+References
+----------
+.. [1] A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet Classification with Deep
+   Convolutional Neural Networks", Advances in Neural Information Processing Systems 25, 2012,
+   doi:10.1145/3065386
+.. [2] A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014,
+   arXiv:1404.5997: the variant of AlexNet that torchvision has
+.. [3] A. Dosovitskiy and T. Brox, "Generating Images with Perceptual Similarity Metrics based on
+   Deep Networks", Advances in Neural Information Processing Systems 29, 2016, arXiv:1602.02644
+.. [4] P. Bergmann, S. Löwe, M. Fauser, D. Sattlegger and C. Steger, "Improving Unsupervised Defect
+   Segmentation by Applying Structural Similarity to Autoencoders", VISAPP 2019,
+   doi:10.5220/0007364503720380
+"""
+
+import hashlib
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers as keras_layers
+from keras import ops
+
+from .errors import DataError
+
+# torchvision's name of a layer, then its filters, kernel, stride and padding.
+CONVOLUTIONS = (
+    ("features.0", 64, 11, 4, 2),
+    ("features.3", 192, 5, 1, 2),
+    ("features.6", 384, 3, 1, 1),
+)
+SMALLEST = (7, 15, 31)  # Side of a patch that leaves one pixel on the map of each layer.
+# Of ImageNet's red, green and blue in [0, 1]; what torchvision's weights were trained with.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+SOURCES = ("auto", "imagenet", "standin")
+STANDIN = Path(__file__).parent / "weights" / "alexnet_standin.npz"
+FILES = ("alexnet.npz", "alexnet.safetensors")  # Looked for in this order.
+HOW_TO_GET = """\
+To get it, run where torchvision is installed:
+    import numpy, torchvision
+    state = torchvision.models.alexnet(weights="IMAGENET1K_V1").features.state_dict()
+    numpy.savez("alexnet.npz", **{f"features.{name}": w.numpy() for name, w in state.items()})
+and point SADEFECT_WEIGHTS to the folder that holds alexnet.npz."""
+
+
+def _shapes():
+    """Shapes of the arrays of a weights file, in torch's layout: (out, in, height, width)."""
+    shapes, channels = {}, 3
+    for name, filters, kernel, _, _ in CONVOLUTIONS:
+        shapes[f"{name}.weight"] = (filters, channels, kernel, kernel)
+        shapes[f"{name}.bias"] = (filters,)
+        channels = filters
+    return shapes
+
+
+SHAPES = _shapes()
+
+
+def build_extractor(layers=3, *, outputs="third", last_relu=True):
+    """The first convolutional layers of AlexNet in torchvision's shape, frozen and untrained.
+
+    Gray is repeated to red, green and blue and normalised with ImageNet's mean and standard
+    deviation by the first two layers of the model. The zeros that pad an image come after that, as
+    in torchvision: they stand for ImageNet's mean colour, not for black.
+
+    Parameters
+    ----------
+    layers : {1, 2, 3}
+        Number of convolutional layers.
+    outputs : {"third", "all"}
+        "third" gives the map of the third layer, the reading of eq. 3 in which F maps into one
+        R^f; "all" gives a list with the map of each layer, and is needed for ``layers < 3``. Keras
+        makes a list of one map the map itself.
+    last_relu : bool
+        Whether the last layer's map is taken after its rectifier. Those before it always are.
+
+    Returns
+    -------
+    keras.Model
+        ``(B, P, P, 1)``, gray in [0, 1], to ``(B, p, p, 384)``; p is 7 for P = 128, 3 for P = 64,
+        and P is at least 31.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those above.
+
+    References
+    ----------
+    doi:10.1145/3065386 and arXiv:1404.5997 for the layers; eq. 3 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> extractor = build_extractor()
+    >>> extractor.count_params(), len(extractor.trainable_weights)
+    (994624, 0)
+    >>> extractor.compute_output_shape((16, 128, 128, 1))
+    (16, 7, 7, 384)
+    """
+    return _build(layers, outputs, last_relu, name="alexnet", initializer="glorot_uniform")
+
+
+def _build(layers, outputs, last_relu, *, name, initializer):
+    if layers not in (1, 2, 3):
+        raise ValueError(f"layers must be 1, 2 or 3; received {layers!r}")
+    if outputs not in ("third", "all"):
+        raise ValueError(f'outputs must be "third" or "all"; received {outputs!r}')
+    if outputs == "third" and layers < 3:
+        raise ValueError(f'layers={layers} has no third layer; pass outputs="all"')
+    gray = keras.Input((None, None, 1), name="patch")
+    x = keras_layers.Concatenate(name="rgb")([gray, gray, gray])
+    scale, offset = 1 / np.array(STD), -np.array(MEAN) / STD
+    x = keras_layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(x)
+    maps = []
+    for number, (_, filters, kernel, stride, padding) in enumerate(CONVOLUTIONS[:layers], 1):
+        if number > 1:
+            x = keras_layers.MaxPooling2D(3, 2, name=f"pool{number - 1}")(x)
+        # Keras pads unevenly with padding="same" and a stride; torch does not.
+        x = keras_layers.ZeroPadding2D(padding, name=f"pad{number}")(x)
+        x = keras_layers.Conv2D(
+            filters, kernel, stride, kernel_initializer=initializer, name=f"conv{number}"
+        )(x)
+        if number < layers or last_relu:
+            x = keras_layers.ReLU(name=f"relu{number}")(x)
+        maps.append(x)
+    model = keras.Model(gray, maps if outputs == "all" else maps[-1], name=name)
+    model.trainable = False
+    return model
+
+
+def _refuse(path, problem):
+    return DataError(f"{path} does not hold AlexNet's first layers: {problem}.\n{HOW_TO_GET}")
+
+
+def _read_npz(path):
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                raise _refuse(path, "expected a zip of .npy arrays, got another kind of file")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in SHAPES if key in arrays.files}
+    except DataError:
+        raise
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise _refuse(
+            path, f"expected plain arrays, got a file that cannot be read ({error})"
+        ) from (error)
+
+
+def _read_safetensors(path):
+    """The six arrays of a safetensors file: header length, JSON header, raw numbers.
+
+    References
+    ----------
+    Format: https://huggingface.co/docs/safetensors
+    """
+    size = os.path.getsize(path)
+    weights = {}
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        start = 8 + length
+        if start > size:
+            raise _refuse(path, f"expected a header of {length} bytes, got a file of {size}")
+        try:
+            header = json.loads(file.read(length))
+            entries = {
+                key: (
+                    header[key]["dtype"],
+                    [int(side) for side in header[key]["shape"]],
+                    [int(offset) for offset in header[key]["data_offsets"]],
+                )
+                for key in SHAPES
+                if key in header
+            }
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise _refuse(path, f"expected a safetensors header, got {error!r}") from error
+        for key, (kind, shape, offsets) in entries.items():
+            dtype = {"F16": "<f2", "F32": "<f4"}.get(kind)
+            if dtype is None:
+                raise _refuse(path, f"expected {key} as F32 or F16, got {kind!r}")
+            # Before anything is read, so that a wrong header asks for no memory.
+            _check_shape(path, key, shape)
+            nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+            if len(offsets) != 2 or offsets[0] < 0 or offsets[1] - offsets[0] != nbytes:
+                raise _refuse(path, f"expected {nbytes} bytes for {key}, got offsets {offsets}")
+            if start + offsets[1] > size:
+                raise _refuse(
+                    path, f"expected {key} up to byte {start + offsets[1]}, got a file of {size}"
+                )
+            file.seek(start + offsets[0])
+            weights[key] = np.frombuffer(file.read(nbytes), dtype).reshape(shape)
+    return weights
+
+
+def _check_shape(path, key, shape):
+    if tuple(shape) != SHAPES[key]:
+        raise _refuse(path, f"expected {key} of shape {SHAPES[key]}, got {tuple(shape)}")
+
+
+def read_weights(path):
+    """The kernels and biases in a weights file, checked; no code in the file is ever run.
+
+    Parameters
+    ----------
+    path : path
+        ``.npz`` or ``.safetensors``, with ``features.0.weight`` and the other names of torchvision.
+
+    Returns
+    -------
+    dict of str to ndarray
+        float32, in torch's layout ``(out, in, height, width)``.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or an array is missing, of another shape or type, or not finite.
+    """
+    path = Path(path)
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_npz
+    weights = read(path)
+    for key in SHAPES:
+        if key not in weights:
+            raise _refuse(path, f"expected arrays {', '.join(SHAPES)}; {key} is missing")
+        _check_shape(path, key, weights[key].shape)
+        if not np.issubdtype(weights[key].dtype, np.floating):
+            raise _refuse(path, f"expected {key} as floats, got {weights[key].dtype}")
+        weights[key] = weights[key].astype("float32")
+        if not np.isfinite(weights[key]).all():
+            raise _refuse(path, f"expected finite numbers in {key}, got NaN or infinity")
+    return weights
+
+
+def fingerprint(weights):
+    """The first 12 hexadecimal digits of the SHA-256 of weights, as `read_weights` gives them."""
+    digest = hashlib.sha256()
+    for key in SHAPES:
+        digest.update(np.ascontiguousarray(weights[key], "<f4").tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _imagenet_file():
+    """Where ImageNet's weights are, or None."""
+    folder = os.environ.get("SADEFECT_WEIGHTS")
+    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
+    return next((path for path in paths if path.is_file()), None)
+
+
+def resolve_source(source="auto"):
+    """What "auto" means here and now: "imagenet" where its file is found, else "standin".
+
+    Parameters
+    ----------
+    source : {"auto", "imagenet", "standin"}
+
+    Returns
+    -------
+    {"imagenet", "standin"}
+
+    Raises
+    ------
+    ValueError
+        If ``source`` is none of the three.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"source must be one of {SOURCES}; received {source!r}")
+    if source != "auto":
+        return source
+    return "imagenet" if _imagenet_file() else "standin"
+
+
+def load_extractor(source="auto", *, layers=3, outputs="third", last_relu=True):
+    """The extractor of eq. 3 with weights.
+
+    Parameters
+    ----------
+    source : {"auto", "imagenet", "standin"}
+        "imagenet" reads ``alexnet.npz`` or ``alexnet.safetensors`` in the folder that the
+        environment variable SADEFECT_WEIGHTS names. The file is taken at its word; the name that is
+        returned says which weights they were. "standin" is what ships with this package, see
+        `sadefect.standin`. "auto" is "imagenet" where such a file is found, else "standin".
+    layers, outputs, last_relu
+        As in `build_extractor`.
+
+    Returns
+    -------
+    model : keras.Model
+        Frozen; see `build_extractor`.
+    name : str
+        "imagenet" or "standin", a hyphen, and a fingerprint: the first 12 hexadecimal digits of the
+        SHA-256 of the weights, as float32 in torch's layout, the same for both kinds of file.
+
+    Raises
+    ------
+    DataError
+        If ImageNet's weights are asked for and not found, or a file is not what it should be; the
+        message says how to make one.
+
+    References
+    ----------
+    Eq. 3 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> model, name = load_extractor("standin")
+    >>> model.name, name.partition("-")[0]
+    ('alexnet_standin', 'standin')
+    """
+    source = resolve_source(source)
+    path = STANDIN if source == "standin" else _imagenet_file()
+    if path is None:
+        folder = os.environ.get("SADEFECT_WEIGHTS")
+        raise DataError(
+            f"expected {' or '.join(FILES)} in the folder SADEFECT_WEIGHTS, got "
+            f"{f'none of them in {folder}' if folder else 'no such variable'}.\n{HOW_TO_GET}\n"
+            'Or pass source="standin" for a stand-in that is not trained on ImageNet.'
+        )
+    weights = read_weights(path)
+    # Zeros draw no random numbers: loading an extractor changes nobody's seed.
+    model = _build(layers, outputs, last_relu, name=f"alexnet_{source}", initializer="zeros")
+    for number, (key, *_) in enumerate(CONVOLUTIONS[:layers], 1):
+        kernel = weights[f"{key}.weight"].transpose(2, 3, 1, 0)
+        model.get_layer(f"conv{number}").set_weights([kernel, weights[f"{key}.bias"]])
+    return model, f"{source}-{fingerprint(weights)}"
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class FeatureMatchingLoss(keras.losses.Loss):
+    """Eq. 3 for each pair of patches, over the number of pixels.
+
+    ``(sum (x - y)^2 + weight * sum (F(x) - F(y))^2) / number of pixels``. The two sums keep the
+    ratio that they have in eq. 3; without features this is the mean squared error.
+
+    Parameters
+    ----------
+    extractor : keras.Model, optional
+        ``(B, P, P, 1)`` to a tensor or a list of tensors, taken instead of a file's. It is not part
+        of the configuration, where ``source`` is then None.
+    weight : float
+        Lambda of eq. 3, 0 or more.
+    source : {"auto", "imagenet", "standin"} or None
+        As in `load_extractor`. The file is read here, not in the first step: some backends cannot
+        make variables in a compiled step. None reads no file; set ``extractor`` later.
+    outputs, last_relu
+        As in `build_extractor`; unused where an extractor is given.
+    reduction, name
+        As in every Keras loss.
+
+    Attributes
+    ----------
+    source : {"imagenet", "standin"} or None
+        What "auto" came to; None where an extractor is given.
+    extractor_name : str or None
+        Source and fingerprint of the weights, as `load_extractor` returns them.
+
+    References
+    ----------
+    Eq. 3 of doi:10.5220/0007364503720380, after arXiv:1602.02644
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patches = np.random.default_rng(0).random((2, 64, 64, 1), dtype="float32")
+    >>> float(FeatureMatchingLoss(source="standin")(patches, patches))
+    0.0
+    """
+
+    def __init__(
+        self,
+        extractor=None,
+        *,
+        weight=1.0,
+        source="auto",
+        outputs="third",
+        last_relu=True,
+        reduction="sum_over_batch_size",
+        name="feature_matching_loss",
+    ):
+        super().__init__(name=name, reduction=reduction)
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"weight must be a number of at least 0; received {weight!r}")
+        self.weight, self.outputs, self.last_relu = weight, outputs, last_relu
+        self.extractor, self.source, self.extractor_name = extractor, None, None
+        if extractor is None and source is not None:
+            self.source = resolve_source(source)
+            self.extractor, self.extractor_name = load_extractor(
+                self.source, outputs=outputs, last_relu=last_relu
+            )
+
+    def _features(self, x):
+        maps = self.extractor(x, training=False)
+        return maps if isinstance(maps, (list, tuple)) else [maps]
+
+    def call(self, y_true, y_pred):
+        if self.extractor is None:
+            raise ValueError(
+                "this loss has no extractor: it was made or saved without a source; "
+                "set its attribute `extractor` to the model that belongs to it"
+            )
+        x, y = (ops.cast(ops.convert_to_tensor(image), "float32") for image in (y_true, y_pred))
+        if len(x.shape) != 4 or x.shape[-1] != 1 or tuple(x.shape[1:]) != tuple(y.shape[1:]):
+            raise ValueError(
+                "expected two batches of gray patches (B, P, P, 1) of one shape; received "
+                f"{tuple(x.shape)} and {tuple(y.shape)}"
+            )
+        if self.source and min(x.shape[1:3]) < SMALLEST[-1]:
+            raise ValueError(
+                f"patches of {x.shape[1]}x{x.shape[2]} pixels leave the third layer nothing; "
+                f"expected at least {SMALLEST[-1]} pixels a side"
+            )
+        total = ops.sum(ops.square(x - y), axis=(1, 2, 3))
+        # One call for both patches would also compute gradients for x, which nobody asks for.
+        for ours, theirs in zip(self._features(x), self._features(y), strict=True):
+            difference = ops.square(ops.cast(ours, "float32") - ops.cast(theirs, "float32"))
+            axes = tuple(range(1, len(difference.shape)))
+            total = total + self.weight * ops.sum(difference, axis=axes)
+        return total / (x.shape[1] * x.shape[2])
+
+    def get_config(self):
+        return super().get_config() | {
+            "weight": self.weight,
+            "source": self.source,
+            "outputs": self.outputs,
+            "last_relu": self.last_relu,
+        }
