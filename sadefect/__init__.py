@@ -10,7 +10,7 @@ from importlib import import_module
 
 _HOMES = {
     "ssim": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
-    "features": ("FeatureMatchingLoss", "load_extractor"),
+    "features": ("FeatureMatchingLoss", "build_extractor", "load_extractor"),
     "losses": ("L1SSIMLoss", "MultiScaleSSIMLoss"),
     "models": ("build_autoencoder", "build_decoder", "build_encoder", "build_vae"),
     "patches": ("OverlapAverage", "RandomPatches", "window_starts", "windows"),

@@ -101,7 +101,7 @@ def reached(experiments, budget=BUDGET):
     return max(done, default=0)
 
 
-def score(experiments, budget, curve=6):
+def score(experiments, budget, curve=4):
     """Score at the budget and at every other milestone before it, the last ``curve`` of them.
 
     Returns

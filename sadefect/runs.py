@@ -320,6 +320,13 @@ def headline(datasets, methods, patches_seen=0, **settings):
     return found
 
 
+def have_all(dataset, methods, **settings):
+    """Whether all methods have a result on a data set with one budget."""
+    return bool(
+        largest_budget([Experiment(dataset=dataset, method=one, **settings) for one in methods])
+    )
+
+
 def table_2(dataset, columns, base, patches_seen=0):
     """Results of the cells of table 2: one setting changed at a time, one budget for all.
 

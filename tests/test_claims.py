@@ -1,0 +1,271 @@
+"""Every rule can come out either way, and nothing but what a claim is about decides it."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sadefect import claims, paper
+from sadefect.claims import (
+    AUROC,
+    CLAIMS,
+    NOT_REPRODUCED,
+    NOT_TESTABLE,
+    OVERLAP,
+    REPRODUCED,
+    SECONDS,
+    judge,
+    recorded,
+)
+from sadefect.experiments import NUMERICS, Experiment
+from sadefect.pages import ROOT
+from sadefect.recording import record
+from sadefect.results import Result
+
+BY_KEY = {claim.key: claim for claim in CLAIMS}
+ON_RESULTS = [claim for claim in CLAIMS if claim.needs]
+CHECKED = [claim for claim in CLAIMS if claim.decide and not claim.needs]
+BUDGET = 1_000
+verdict_of = claims._judge
+
+# Numbers for a claim's needs, in their order: some that a rule takes, and some that it does not.
+# Where there are two of a kind, the second is just beyond the threshold.
+MADE_UP = {
+    "ssim_beats_l2": ([(0.9, 0.6), (0.9, 0.7)], [(0.6, 0.9), (0.9, 0.701)]),
+    "ssim_beats_l2_on_fabrics": (
+        [(0.9, 0.6, 0.9, 0.6), (0.8, 0.7, 0.9, 0.8)],
+        [(0.9, 0.6, 0.6, 0.6), (0.6, 0.6, 0.9, 0.6)],
+    ),
+    "l2_almost_unusable": ([(0.6,), (0.749,)], [(0.9,), (0.75,)]),
+    "vae_no_gain": ([(0.6, 0.6), (0.62, 0.6)], [(0.9, 0.6), (0.621, 0.6)]),
+    "feature_matching_no_gain": ([(0.6, 0.6), (0.62, 0.6)], [(0.9, 0.6), (0.621, 0.6)]),
+    "ssim_on_par": ([(0.99,), (0.954,)], [(0.9,), (0.953,)]),
+    "ssim_auroc": ([(0.966,), (0.946,)], [(0.9,), (0.99,)]),
+    "l2_auroc": ([(0.688,), (0.708,)], [(0.6,), (0.709,)]),
+    "ssim_best": ([(0.9, 0.6, 0.6, 0.6), (0.9, 0.7, 0.7, 0.8)], [(0.9, 0.6, 0.6, 0.801)]),
+    "feature_matching_helps_fibres": ([(0.9, 0.6), (0.621, 0.6)], [(0.6, 0.6), (0.62, 0.6)]),
+    "feature_matching_not_on_fabrics": (
+        [(0.6, 0.6, 0.6, 0.6), (0.62, 0.6, 0.5, 0.6)],
+        [(0.9, 0.6, 0.6, 0.6), (0.6, 0.6, 0.621, 0.6)],
+    ),
+    "l2_misses_regions": ([(0.9, 0.1), (0.8, 0.39)], [(0.9, 0.9), (0.8, 0.4)]),
+    "overlap": ([(0.99,), (0.911,)], [(0.5,), (0.91,)]),
+    "overlap_beats_features": ([(0.99,), (0.851,)], [(0.5,), (0.85,)]),
+    "faster_than_features": ([(2.0,), (14.9,)], [(60.0,), (15.1,)]),
+    "settings_hardly_matter": (
+        [(0.9,) * 11, (0.848, *(0.966,) * 10)],
+        [(0.5, *(0.9,) * 10), (0.847, *(0.966,) * 10)],
+    ),
+    "default_is_best": ([(0.9, *(0.8,) * 10)], [(0.8, *(0.9,) * 10), (0.9,) * 11]),
+    "small_latent_dim_is_worse": ([(0.9, 0.8), (0.9, 0.879)], [(0.8, 0.9), (0.9, 0.88)]),
+    "large_latent_dims_are_alike": ([(0.9, 0.9, 0.9), (0.92, 0.9, 0.91)], [(0.9, 0.95, 0.9)]),
+    "window_3_is_worst": ([(0.8, *(0.9,) * 4)], [(0.9, *(0.8,) * 4), (0.8,) * 5]),
+    "larger_windows_are_alike": ([(0.9,) * 4], [(0.9, 0.9, 0.9, 0.879)]),
+    "larger_patches_are_better": ([(0.7, 0.8, 0.9)], [(0.9, 0.8, 0.7), (0.7, 0.9, 0.8)]),
+    "patch_sizes_are_alike": ([(0.9, 0.9, 0.9)], [(0.8, 0.9, 0.9)]),
+}
+
+
+def made_up(experiment, measure, value, **changes):
+    """A result of which one number is given."""
+    images = 40
+    return Result(
+        replace(experiment, **{"patches_seen": BUDGET} | changes),
+        {
+            "auroc": value if measure == AUROC else 0.5,
+            "overlap": {"0.05": {"median": value if measure == OVERLAP else 0.5}},
+            "threshold_images": 1,
+        },
+        {"region_images": np.repeat(np.arange(images), 3)},
+        {
+            "seconds": {"evaluation": (images + 1) * (value if measure == SECONDS else 1.0)},
+            "machine": {"processor": "some-processor"},
+            "numerics": NUMERICS,
+        },
+        "local",
+    )
+
+
+def made_up_for(claim, values, **changes):
+    return [
+        made_up(need, claim.measure, value, **changes)
+        for need, value in zip(claim.needs, values, strict=True)
+    ]
+
+
+def test_claims_are_told_apart_and_complete():
+    assert len(BY_KEY) == len(CLAIMS) >= 15
+    for claim in CLAIMS:
+        assert claim.source in (paper.SEED, paper.QUOTED, paper.RECALLED)
+        assert (ROOT / "notebooks" / f"{claim.page}.py").is_file(), claim.page
+        for text in (claim.text, claim.rule):
+            assert text.endswith(".") and "|" not in text
+        assert bool(claim.reason) == (claim.decide is None)
+        assert {"nanotwice", *claims.FABRICS}.issuperset(one.dataset for one in claim.needs)
+    assert MADE_UP.keys() == {claim.key for claim in ON_RESULTS}
+
+
+@pytest.mark.parametrize("claim", ON_RESULTS, ids=lambda claim: claim.key)
+def test_results_decide_either_way(claim):
+    for expected, cases in zip((REPRODUCED, NOT_REPRODUCED), MADE_UP[claim.key], strict=True):
+        for values in cases:
+            verdict = verdict_of(claim, made_up_for(claim, values))
+            assert verdict.verdict == expected, (values, verdict.evidence)
+            assert "1,000 patches, 0.05 % of the paper's budget" in verdict.evidence
+            assert claim.measure in verdict.evidence
+            assert len(verdict.used) == len(claim.needs)
+
+
+@pytest.mark.parametrize("claim", ON_RESULTS, ids=lambda claim: claim.key)
+def test_without_one_of_the_results_nothing_is_decided(claim):
+    every = made_up_for(claim, MADE_UP[claim.key][0][0])
+    for left_out in range(len(every)):
+        verdict = verdict_of(claim, every[:left_out] + every[left_out + 1 :])
+        assert verdict.verdict == NOT_TESTABLE
+        assert verdict.evidence.startswith("Missing: ")
+        assert claim.needs[left_out].dataset in verdict.evidence
+
+
+@pytest.mark.parametrize("claim", ON_RESULTS, ids=lambda claim: claim.key)
+def test_nothing_else_counts(claim):
+    every = made_up_for(claim, MADE_UP[claim.key][0][0])
+    old = [replace(one, provenance=one.provenance | {"numerics": {}}) for one in every]
+    others = {
+        "another variant": [
+            replace(one, experiment=replace(one.experiment, stride=128)) for one in every
+        ],
+        "a stand-in": [
+            replace(one, experiment=replace(one.experiment, dataset="synthetic/weave"))
+            for one in every
+        ],
+        "an earlier version of the numerics": old,
+    }
+    for name, results in others.items():
+        verdicts = {one.claim.key: one for one in judge_on_results(results)}
+        assert verdicts[claim.key].verdict == NOT_TESTABLE, name
+
+
+def judge_on_results(results):
+    """`judge` without the checks that need no result."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "CLAIMS", tuple(ON_RESULTS))
+        return judge(results)
+
+
+@pytest.mark.parametrize(
+    "claim", [claim for claim in ON_RESULTS if len(claim.needs) > 1], ids=lambda claim: claim.key
+)
+def test_compared_runs_have_one_budget(claim):
+    good, bad = (MADE_UP[claim.key][which][0] for which in (0, 1))
+    small = made_up_for(claim, good)
+    unequal = [made_up(claim.needs[0], claim.measure, 0.9, patches_seen=9_999), *small[1:]]
+    verdict = verdict_of(claim, unequal)
+    assert verdict.verdict == NOT_TESTABLE and "9,999" in verdict.evidence
+    large = made_up_for(claim, bad, patches_seen=2_000)
+    verdict = verdict_of(claim, small + unequal + large)
+    assert verdict.verdict == NOT_REPRODUCED and "2,000 patches" in verdict.evidence
+    assert verdict_of(claim, small + unequal + large[1:]).verdict == REPRODUCED
+
+
+def test_schedules_are_not_mixed_and_seeds_are_averaged():
+    claim = BY_KEY["ssim_beats_l2"]
+    first = made_up_for(claim, (0.9, 0.6))
+    other = made_up_for(claim, (0.9, 0.6), schedule="paper")
+    assert verdict_of(claim, [first[0], other[1]]).verdict == NOT_TESTABLE
+    second = made_up_for(claim, (0.7, 0.6), seed=1)
+    verdict = verdict_of(claim, first + second)
+    assert verdict.verdict == REPRODUCED and "means over 2 seeds" in verdict.evidence
+    assert "SSIM 0.800, l2 0.600, difference +0.200" in verdict.evidence
+    assert "seeds" not in verdict_of(claim, first + second[:1]).evidence
+
+
+def test_stand_ins_are_mentioned():
+    claim = BY_KEY["ssim_beats_l2_on_fabrics"]
+    weave = [
+        made_up(Experiment(dataset="synthetic/weave", method=method), AUROC, value)
+        for method, value in (("ssim", 0.8), ("l2", 0.7))
+    ]
+    verdict = verdict_of(claim, weave)
+    assert verdict.verdict == NOT_TESTABLE and verdict.used == tuple(weave)
+    assert "deciding nothing, synthetic/weave: AUROC: SSIM 0.800, l2 0.700" in verdict.evidence
+    claim = BY_KEY["feature_matching_no_gain"]
+    standin = [
+        made_up(Experiment(dataset="nanotwice", method=method), AUROC, 0.6)
+        for method in ("feature_matching", "l2")
+    ]
+    verdict = verdict_of(claim, standin)
+    assert verdict.verdict == NOT_TESTABLE
+    assert "feature matching (standin features) 0.600" in verdict.evidence
+
+
+def test_a_result_without_the_number_is_no_result():
+    claim = BY_KEY["faster_than_features"]
+    (result,) = made_up_for(claim, (2.0,))
+    for without in (
+        replace(result, curves={}),
+        replace(result, provenance=result.provenance | {"seconds": {"training": 1.0}}),
+    ):
+        assert verdict_of(claim, [without]).verdict == NOT_TESTABLE
+
+
+def halved(function):
+    def wrong(*args, **options):
+        values = function(*args, **options)
+        return tuple(one / 2 for one in values) if isinstance(values, tuple) else values / 2
+
+    return wrong
+
+
+# What a check looks at, and how it may be wrong.
+BROKEN = {
+    "edges_mislead_less": ("anomaly_maps", "ssim_residual", lambda old: lambda x, y: (x - y) ** 2),
+    "three_measures": ("ssim", "ssim_components", halved),
+    "ssim_is_bounded": ("ssim", "ssim_map", halved),
+    "ssim_is_a_product": ("ssim", "ssim_map", halved),
+    "encoder_is_table_1": ("models", "TABLE_1", lambda old: ((16, 4, 2), *old[1:])),
+    "decoder_is_a_mirror": ("models", "build_decoder", lambda old: lambda: old(patch_size=64)),
+}
+
+
+def test_every_check_has_a_way_to_fail():
+    assert BROKEN.keys() == {claim.key for claim in CHECKED}
+
+
+@pytest.mark.parametrize("key", BROKEN)
+def test_checks_decide_either_way(key, monkeypatch):
+    assert verdict_of(BY_KEY[key], []).verdict == REPRODUCED
+    home, name, broken = BROKEN[key]
+    module = importlib.import_module(f"sadefect.{home}")
+    monkeypatch.setattr(module, name, broken(getattr(module, name)))
+    assert verdict_of(BY_KEY[key], []).verdict == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("scale", [1.1, -1.0])
+def test_a_similarity_beyond_its_bounds_is_noticed(scale, monkeypatch):
+    module = importlib.import_module("sadefect.ssim")
+    right = module.ssim_map
+    monkeypatch.setattr(module, "ssim_map", lambda *a, **options: scale * right(*a, **options))
+    assert verdict_of(BY_KEY["ssim_is_bounded"], []).verdict == NOT_REPRODUCED
+
+
+def test_what_nothing_can_test_says_why():
+    for claim in CLAIMS:
+        if claim.decide is None:
+            verdict = verdict_of(claim, [])
+            assert verdict.verdict == NOT_TESTABLE and claim.reason in verdict.evidence
+
+
+def test_recorded_results_are_read_whatever_the_store_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "store"))
+    monkeypatch.setattr("sadefect.results.RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("sadefect.runs.RECORDED", tmp_path / "recorded")
+    assert recorded() == []
+    from sadefect import run
+
+    tiny = Experiment(
+        dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=16
+    )
+    record([run(tiny)], tmp_path / "recorded")
+    assert [(one.experiment, one.source) for one in recorded()] == [(tiny, "recorded")]
+    assert len(judge_on_results(recorded())) == len(ON_RESULTS)
