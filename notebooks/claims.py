@@ -17,8 +17,8 @@ only_recorded: bool = False  # Leave out results computed on this machine.
 from IPython.display import Markdown
 
 from sadefect import charts, paper, plots
-from sadefect.claims import NOT_TESTABLE, VERDICTS, judge, recorded
 from sadefect.results import results
+from sadefect.verdicts import NOT_TESTABLE, VERDICTS, judge, recorded
 
 verdicts = judge(recorded() if only_recorded else results())
 used = {r.experiment.evaluation_key: r for verdict in verdicts for r in verdict.used}

@@ -6,28 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sadefect import claims, paper
-from sadefect.claims import (
-    AUROC,
-    CLAIMS,
-    NOT_REPRODUCED,
-    NOT_TESTABLE,
-    OVERLAP,
-    REPRODUCED,
-    SECONDS,
-    judge,
-    recorded,
-)
+from sadefect import claims, paper, verdicts
+from sadefect.claims import AUROC, CLAIMS, OVERLAP, SECONDS
 from sadefect.experiments import NUMERICS, Experiment
 from sadefect.pages import ROOT
 from sadefect.recording import record
 from sadefect.results import Result
+from sadefect.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, judge, recorded
 
 BY_KEY = {claim.key: claim for claim in CLAIMS}
 ON_RESULTS = [claim for claim in CLAIMS if claim.needs]
 CHECKED = [claim for claim in CLAIMS if claim.decide and not claim.needs]
 BUDGET = 1_000
-verdict_of = claims._judge
+verdict_of = verdicts._judge
 
 # Numbers for a claim's needs, in their order: some that a rule takes, and some that it does not.
 # Where there are two of a kind, the second is just beyond the threshold.
@@ -149,7 +140,7 @@ def test_nothing_else_counts(claim):
 def judge_on_results(results):
     """`judge` without the checks that need no result."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(claims, "CLAIMS", tuple(ON_RESULTS))
+        patch.setattr(verdicts, "CLAIMS", tuple(ON_RESULTS))
         return judge(results)
 
 

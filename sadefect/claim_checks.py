@@ -1,0 +1,159 @@
+"""Checks of claims that need no training: of SSIM, of the network, of edges on the checkerboard.
+
+Each takes nothing, and returns whether the claim holds and the numbers that say so.
+"""
+
+import numpy as np
+
+from . import paper
+
+MARGIN = 0.1  # Of AUROC, by which edges have to mislead l2 more.
+
+
+def _eq_5_to_8(p, q, c1, c2):
+    """Luminance, contrast, structure and SSIM of patches ``(N, K, K)``, in float64, unclipped."""
+    p, q = (patches.reshape(len(patches), -1).astype("float64") for patches in (p, q))
+    mean_p, mean_q, std_p, std_q = p.mean(1), q.mean(1), p.std(1), q.std(1)
+    covariance = (p * q).mean(1) - mean_p * mean_q
+    luminance = (2 * mean_p * mean_q + c1) / (mean_p**2 + mean_q**2 + c1)
+    contrast = (2 * std_p * std_q + c2) / (std_p**2 + std_q**2 + c2)
+    structure = (2 * covariance + c2) / (2 * std_p * std_q + c2)
+    whole = (2 * mean_p * mean_q + c1) * (2 * covariance + c2)
+    whole /= (mean_p**2 + mean_q**2 + c1) * (std_p**2 + std_q**2 + c2)
+    return luminance, contrast, structure, whole
+
+
+def _pairs(count=100):
+    """Patches of 11 pixels, and for each one that is different: noise, brightness, contrast."""
+    generator = np.random.default_rng(0)
+    p = generator.random((count, 11, 11), dtype="float32")
+    kinds = (
+        lambda one: generator.random(one.shape, dtype="float32"),
+        lambda one: 0.8 * one + 0.2,
+        lambda one: 0.5 + 0.5 * (one - 0.5),
+        lambda one: 1 - one,
+    )
+    return p, np.stack([kinds[number % len(kinds)](one) for number, one in enumerate(p)])
+
+
+def _whole_patch(function, p, q):
+    """A function of `sadefect.ssim` of whole patches, one number for each pair."""
+    values = function(p[..., None], q[..., None], data_range=1.0, padding="valid")
+    each = values if isinstance(values, tuple) else (values,)
+    return np.stack([np.asarray(one).reshape(-1) for one in each])
+
+
+def ssim_is_bounded():
+    from .ssim import SSIMOptions, ssim_map
+
+    p, q = _pairs()
+    exact = _eq_5_to_8(p, q, *SSIMOptions(data_range=1.0).constants)[-1]
+    equal, different = _whole_patch(ssim_map, p, p)[0], _whole_patch(ssim_map, p, q)[0]
+    off = abs(different - exact).max()
+    holds = off < 1e-4 and abs(exact).max() <= 1 and equal.min() > 1 - 1e-6
+    return (
+        bool(holds and different.max() < 0.999),
+        f"{len(p)} pairs of different patches: {different.min():.3f} to {different.max():.3f}, at "
+        f"most {off:.0e} from eq. 8 in 64 bits; {len(p)} pairs of equal ones: at least "
+        f"{equal.min():.6f}",
+    )
+
+
+def ssim_is_a_product():
+    from .ssim import ssim_components, ssim_map
+
+    p, q = _pairs()
+    off = abs(_whole_patch(ssim_components, p, q).prod(0) - _whole_patch(ssim_map, p, q)[0]).max()
+    return bool(off < 1e-4), f"{len(p)} pairs of patches: at most {off:.0e} apart"
+
+
+def each_term_sees_one_thing():
+    from .ssim import ssim_components
+
+    flat = np.zeros((11, 11), "float32")
+    board = np.indices(flat.shape).sum(0).astype("float32") % 2  # Zeros and ones.
+    half = (board + 0.5) / 2
+    pairs = ((flat, flat + 0.5), (flat + 0.5, board), (half, 1 - half))
+    p, q = (np.stack(each) for each in zip(*pairs, strict=True))
+    squared = (p - q) ** 2
+    terms = _whole_patch(ssim_components, p, q)  # Rows l, c, s.
+    holds = np.ptp(squared) < 1e-6 and terms.diagonal().max() < 0.1
+    own = ", ".join(f"{name} {one:.3f}" for name, one in zip("lcs", terms.diagonal(), strict=True))
+    others = terms[~np.eye(3, dtype=bool)].min()
+    return (
+        bool(holds and others > 0.9),
+        f"squared difference {squared.min():.2f} to {squared.max():.2f} in every pixel; the term "
+        f"meant: {own}; the other two: at least {others:.3f}",
+    )
+
+
+def edges_mislead_less():
+    from scipy import ndimage
+
+    from .anomaly_maps import ssim_residual
+    from .datasets import checkerboard, load_dataset
+    from .metrics import auroc
+
+    masks, l2, ssim = [], [], []
+    for number, sample in enumerate(load_dataset(checkerboard.NAME).test):
+        board = checkerboard.beneath(number)
+        moved = np.roll(board, 1, axis=1)
+        kept = sample.mask | ndimage.binary_dilation(abs(board - 0.5) < 0.39, iterations=3)
+        kept[:, :8] = kept[:, -8:] = False  # What was rolled in from the other side, and around.
+        masks.append(sample.mask[kept][None])
+        l2.append(((sample.image - moved) ** 2)[kept][None])
+        ssim.append(np.asarray(ssim_residual(sample.image, moved))[kept][None])
+    ours, theirs = auroc(masks, ssim), auroc(masks, l2)
+    return (
+        bool(ours - theirs >= MARGIN),
+        f"AUROC of defects against edges, {len(masks)} images: SSIM {ours:.3f}, l2 {theirs:.3f}, "
+        f"difference {ours - theirs:.3f}",
+    )
+
+
+def _filtering(layer):
+    """Output size; kernel, stride and padding of a convolution, as table 1 writes them."""
+    kernel, stride = layer.kernel_size[0], layer.strides[0]
+    coarse, fine = sorted((layer.input.shape[1], layer.output.shape[1]))
+    padding = ((coarse - 1) * stride + kernel - fine) // 2
+    size = "x".join(map(str, layer.output.shape[1:]))
+    return size, f"{kernel}x{layer.kernel_size[1]}, {stride}, {padding}"
+
+
+def encoder_is_table_1():
+    from .models import build_encoder
+
+    d = 100
+    encoder = build_encoder(latent_dim=d)
+    names = [layer.name for layer in encoder.layers if hasattr(layer, "kernel_size")]
+    reported = {
+        name: (size.replace("d", str(d)), filtering)
+        for name, (size, filtering) in paper.TABLE_1.items()
+    }
+    equal = sum(
+        name in names and _filtering(encoder.get_layer(name)) == row
+        for name, row in reported.items()
+    )
+    return (
+        equal == len(reported) == len(names),
+        f"{equal} of {len(reported)} layers equal in size, kernel, stride and padding; the encoder "
+        f"has {len(names)} convolutions",
+    )
+
+
+def decoder_is_a_mirror():
+    from .models import build_decoder, build_encoder
+
+    encoder, decoder = build_encoder(), build_decoder()
+    there = [layer for layer in encoder.layers if hasattr(layer, "kernel_size")]
+    back = [layer for layer in decoder.layers if hasattr(layer, "kernel_size")][::-1]
+    equal = sum(
+        tuple(one.input.shape[1:]) == tuple(other.output.shape[1:])
+        and tuple(one.output.shape[1:]) == tuple(other.input.shape[1:])
+        and _filtering(one)[1] == _filtering(other)[1]
+        for one, other in zip(there, back, strict=False)
+    )
+    return (
+        equal == len(there) == len(back),
+        f"{equal} of {len(there)} layers undone by one of the same kernel, stride and padding",
+    )
