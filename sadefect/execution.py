@@ -22,6 +22,7 @@ import nbformat
 from .datasets.base import data_root
 from .files import whole
 from .pages import ROOT, BookError, Page, notebook_text, pages, read_profile
+from .results import store
 
 PACKAGE = Path(__file__).resolve().parent
 # Changing these re-runs no page: no page reads them.
@@ -29,14 +30,21 @@ NOT_READ_BY_PAGES = ("__main__.py", "book.py", "cli.py", "execution.py", "pages.
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
 MOST_WORKERS = 4  # A kernel with its framework takes about 1 GB of memory.
+LOCAL = "results of this machine"
 HEARTBEAT = 10  # Seconds between two lines of progress while no page ends.
+
+
+def local_results() -> str:
+    """Digest of the names of all results in the user's store."""
+    found = (store() / "evaluations").glob("*/result.json")
+    return digest(sorted(path.parent.name for path in found))
 
 
 def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[str, str]:
     """Digests of all that a page's outputs depend on; while none changes, it is not executed again.
 
-    Prose, contents and configuration of the book are not among them. Nor is the store of results:
-    it holds what the page itself would compute.
+    Prose, contents and configuration of the book are not among them. Of the store of results only
+    the names count, because pages take the largest budget that they find there.
 
     Returns
     -------
@@ -53,6 +61,7 @@ def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[st
             [path for path in _files(PACKAGE) if path.name not in NOT_READ_BY_PAGES],
         ),
         "recorded results": digest_of_files(recorded, _files(recorded)),
+        LOCAL: local_results(),
         "backend": digest(os.environ.get("KERAS_BACKEND")),
         "data": digest([_listing(data_root()), _listing(os.environ.get("SADEFECT_WEIGHTS"))]),
         "libraries": libraries(),
@@ -200,7 +209,19 @@ def execute(
         say(f"Notebooks in the {profile} profile: {len(jobs)}, unchanged: {len(jobs) - len(stale)}")
         if stale:
             _run(stale, workers, say)
+            _stamp(stale)
     return [job.page.name for job in stale]
+
+
+def _stamp(jobs: Iterable[_Job]) -> None:
+    """Say that pages know the results of this machine, those included that they just added."""
+    known = local_results()
+    for job in jobs:
+        notebook = nbformat.read(job.executed, as_version=4)
+        if notebook.metadata["sadefect"]["inputs"][LOCAL] != known:
+            notebook.metadata["sadefect"]["inputs"][LOCAL] = known
+            with whole(job.executed) as temporary:
+                temporary.write_text(notebook_text(notebook), encoding="utf-8")
 
 
 @contextmanager

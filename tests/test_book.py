@@ -215,6 +215,34 @@ def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     before = inputs(page, {}, project)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert changed() == ["backend"]
+    before = inputs(page, {}, project)
+    add_result(project / "cache")
+    assert changed() == ["results of this machine"]
+
+
+def add_result(cache: Path) -> None:
+    (cache / "evaluations/one").mkdir(parents=True)
+    (cache / "evaluations/one/result.json").write_text("{}")
+
+
+def test_a_page_knows_the_results_that_it_adds(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
+    with (project / "notebooks/second.py").open("a") as script:
+        script.write(
+            "\n# %%\nimport os, pathlib\n"
+            'one = pathlib.Path(os.environ["SADEFECT_CACHE"], "evaluations/own")\n'
+            'one.mkdir(parents=True)\n(one / "result.json").write_text("{}")\n'
+        )
+    assert sorted(execute(root=project)) == ["first", "second"]
+    assert execute(root=project) == []
+    add_result(project / "cache")
+    script = project / "notebooks/second.py"
+    script.write_text(
+        script.read_text().replace("one.mkdir(parents=True)", "one.mkdir(exist_ok=True)")
+    )
+    assert sorted(execute(root=project)) == ["first", "second"], "there may be a larger budget"
 
 
 def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
