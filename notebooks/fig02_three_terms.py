@@ -27,17 +27,18 @@ seed: int = 0  # Of the spots.
 import numpy as np
 from scipy import ndimage
 
-from sadefect import charts, plots, ssim, ssim_components
+from sadefect import charts, paper, plots, ssim, ssim_components
 from sadefect.plots import Panel, show_panels
 
 noise = np.random.default_rng(seed).normal(size=(side, side))
 smooth = ndimage.gaussian_filter(noise, grain, mode="wrap")
 spots = (smooth > np.median(smooth)).astype("float32")
 
+gap = np.float32(np.sqrt(paper.PATCH_L2.value))  # Between the patches of a pair, at every pixel.
 pairs = {
-    "luminance": (faint * spots, faint * spots + 0.5),
-    "contrast": (np.full_like(spots, 0.5), spots),
-    "structure": (0.25 + 0.5 * spots, 0.75 - 0.5 * spots),
+    "luminance": (faint * spots, faint * spots + gap),
+    "contrast": (np.full_like(spots, 0.5), 0.5 + gap * (2 * spots - 1)),
+    "structure": (0.5 + gap * (spots - 0.5), 0.5 - gap * (spots - 0.5)),
 }
 show_panels(
     [
@@ -66,8 +67,9 @@ terms = {
 charts.table(
     (
         "pair differs in",
-        "squared difference, mean",
-        "spread",
+        "squared difference, paper",
+        "mean, ours",
+        "spread, ours",
         "luminance",
         "contrast",
         "structure",
@@ -76,6 +78,7 @@ charts.table(
     [
         (
             name,
+            paper.PATCH_L2,
             float(np.mean((p - q) ** 2)),
             float(np.ptp((p - q) ** 2)),
             *terms[name],
