@@ -18,6 +18,8 @@ import nbformat
 import typer
 import yaml
 
+from .datasets import load_dataset
+from .errors import DataError
 from .execution import alone, digest, digest_of_files, execute, libraries
 from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
 
@@ -134,8 +136,26 @@ def build(
     start = time.monotonic()
     execute(profile, root=root, output=output, workers=workers, say=say)
     index = render(root, output, say=say)
+    if notice := not_to_be_published():
+        say(notice)
     say(f"Done in {time.monotonic() - start:.0f} s. Open {index.as_uri()}")
     return index
+
+
+def not_to_be_published() -> str:
+    """A warning where pages may show images whose licences forbid publishing them, else nothing."""
+    shown = []
+    for name in ("nanotwice", "fabric1", "fabric2", "mvtec_ad/grid"):
+        try:
+            shown += [] if load_dataset(name).publishable else [name]
+        except DataError:
+            continue
+    if not shown:
+        return ""
+    return (
+        f"This build may show images of {', '.join(shown)}: keep it to yourself. To publish, build "
+        "without SADEFECT_DATA"
+    )
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build the book.")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import papermill
 import pytest
+from PIL import Image
 
-from sadefect import execution
+from sadefect import book, execution
 from sadefect.book import build, render
 from sadefect.execution import execute, inputs
 from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
@@ -218,6 +219,19 @@ def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     before = inputs(page, {}, project)
     add_result(project / "cache")
     assert changed() == ["results of this machine"]
+
+
+def test_a_build_with_real_images_is_not_to_be_published(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
+    assert book.not_to_be_published() == ""
+    for name in ("Normal/one.png", "Anomalous/images/two.png", "Anomalous/gt/two_gt.png"):
+        path = project / "data/nanotwice" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32)).save(path)
+    with pytest.warns(UserWarning, match="nanotwice"):  # They are not the known files.
+        assert "images of nanotwice" in book.not_to_be_published()
 
 
 def add_result(cache: Path) -> None:
