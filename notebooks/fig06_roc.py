@@ -55,10 +55,10 @@ charts.roc_curves(every) if every else None
 # %% [markdown]
 # ## How it grows with training
 #
-# A curve that is still rising says "not trained long enough" rather than "not reproduced". Dashed
+# A curve that is still rising says "not trained long enough" rather than "not reproduced". Dotted
 # lines are what the paper reports after its full training.
 
-# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training, single runs. Dashed: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for l2 and SSIM, with the paper's values as dashed lines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training, single runs. Dotted: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for l2 and SSIM, with the paper's values as dotted lines."}} tags=["hide-input"]
 charts.learning_curves(
     {
         dataset: [learning_curve(result.experiment) for result in pair]

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from . import paper
 from .plots import COLOURS, WIDTH, Figure, house_style
@@ -94,6 +94,7 @@ def learning_curves(curves):
     with house_style():
         figure, panels = _panels(curves)
         for axes, (dataset, group) in zip(panels, curves.items(), strict=True):
+            lowest = min((one.metrics["auroc"] for curve in group for one in curve), default=0.5)
             for curve in (curve for curve in group if curve):
                 patches = [result.experiment.patches_seen for result in curve]
                 areas = [result.metrics["auroc"] for result in curve]
@@ -111,7 +112,10 @@ def learning_curves(curves):
                         xytext=(0, 2), textcoords="offset points", fontsize=8,
                     )  # fmt: skip
             axes.set_xscale("log")
-            axes.set(ylim=(0.45, 1.0), xlabel="patches seen in training")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(lambda patches, _: f"{patches / 1000:,g}k")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set(ylim=(min(0.5, lowest) - 0.04, 1.0), xlabel="patches seen in training")
             axes.legend(loc="lower right")
         panels[0].set_ylabel("AUROC")
     return figure
