@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from .datasets import load_dataset
-from .errors import DataError, DatasetNotFound, StoreError
+from .errors import DatasetNotFound, StoreError
 from .files import load_arrays, save_arrays
 from .plots import Panel
 from .results import RECORDED
@@ -77,7 +77,8 @@ def inspect(result, number, fpr=0.01, root=None):
     number : int
         Of the image in the test set.
     fpr : float
-        False positive rate on held-out defect-free images that the threshold is for.
+        False positive rate on held-out defect-free images that the threshold is for, one of
+        `sadefect.metrics.FPRS`.
     root : path, optional
         As in `load_dataset`.
 
@@ -95,7 +96,7 @@ def inspect(result, number, fpr=0.01, root=None):
         sample = load_dataset(experiment.dataset, root).test[number]
         residual, reconstruction = scored(experiment, _model(experiment), sample.image)
     except (DatasetNotFound, StoreError) as error:
-        return _recorded(result, number, error)
+        return _recorded(result, number, fpr, error)
     threshold = result.metrics["thresholds"][f"{fpr:g}"]
     return Inspection(
         result, sample.name, sample.kind, sample.image, reconstruction, sample.mask,
@@ -121,7 +122,7 @@ def record_map(result, number, destination=RECORDED, root=None):
         "residual": np.round(seen.residual.clip(0) / top * LEVELS).astype("uint8"),
         "top": np.float32(top),
         "mask": seen.mask,
-        "found": seen.found,
+        "passed": sum((seen.residual > one).astype("uint8") for one in _thresholds(result)),
         "name": np.array(seen.name),
         "kind": np.array(seen.kind),
     }
@@ -134,7 +135,13 @@ def record_map(result, number, destination=RECORDED, root=None):
     return path
 
 
-def _recorded(result, number, error):
+def _thresholds(result):
+    """Those for all false positive rates, the lowest rate's and highest threshold first."""
+    stored = result.metrics["thresholds"]
+    return [stored[rate] for rate in sorted(stored, key=float)]
+
+
+def _recorded(result, number, fpr, error):
     path = recorded_path(result, number)
     if not path.exists():
         raise StoreError(
@@ -147,9 +154,12 @@ def _recorded(result, number, error):
         image = load_dataset(result.experiment.dataset).test[number].image
         reconstruction = arrays["reconstruction"].astype("float32") / LEVELS
     residual = arrays["residual"].astype("float32") / LEVELS * float(arrays["top"])
+    # A pixel that passes one threshold passes all lower ones, those of higher rates.
+    rates = sorted(map(float, result.metrics["thresholds"]))
+    found = arrays["passed"] >= len(rates) - rates.index(fpr)
     return Inspection(
         result, str(arrays["name"]), str(arrays["kind"]), image, reconstruction,
-        arrays["mask"], arrays["found"], residual,
+        arrays["mask"], found, residual,
     )  # fmt: skip
 
 
@@ -189,20 +199,3 @@ def found_panel(seen, name, here):
     return Panel(
         ground[here], f"segmentation, {name}", outline=seen.mask[here], found=seen.found[here]
     )
-
-
-def available(datasets):
-    """The first of several data sets whose files are here, else the first one.
-
-    Examples
-    --------
-    >>> available(["synthetic/fibres"])
-    'synthetic/fibres'
-    """
-    for name in datasets:
-        try:
-            load_dataset(name)
-        except DataError:
-            continue
-        return name
-    return datasets[0]

@@ -7,6 +7,7 @@ import pytest
 
 from sadefect import Experiment, StoreError, inspection, load_dataset, run
 from sadefect.experiments import NUMERICS
+from sadefect.metrics import FPRS
 from sadefect.results import Result
 
 TINY = Experiment(
@@ -31,13 +32,15 @@ def test_what_is_shown_is_what_is_scored(result):
 
 def test_a_recorded_map_stands_in(result, tmp_path, monkeypatch):
     recorded = tmp_path / "recorded"
-    before = inspection.inspect(result, 0)
+    before = {fpr: inspection.inspect(result, 0, fpr) for fpr in FPRS}
     path = inspection.record_map(result, 0, recorded)
     monkeypatch.setattr(inspection, "recorded_path", lambda *_: path)
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "another"))
     inspection._model.cache_clear()
-    after = inspection.inspect(result, 0)
-    assert np.array_equal(after.found, before.found) and np.array_equal(after.mask, before.mask)
+    for fpr, computed in before.items():
+        assert np.array_equal(inspection.inspect(result, 0, fpr).found, computed.found), fpr
+    after, before = inspection.inspect(result, 0), before[0.01]
+    assert np.array_equal(after.mask, before.mask)
     np.testing.assert_allclose(after.residual, before.residual, atol=before.residual.max() / 500)
     np.testing.assert_allclose(after.reconstruction, before.reconstruction.clip(0, 1), atol=1 / 500)
 
@@ -48,7 +51,7 @@ def test_images_that_may_not_be_published_are_not_recorded(result, tmp_path, mon
     monkeypatch.setattr(inspection, "load_dataset", lambda *_: private)
     path = inspection.record_map(result, 0, tmp_path / "recorded")
     with np.load(path, allow_pickle=False) as stored:
-        assert set(stored) == {"residual", "top", "mask", "found", "name", "kind"}
+        assert set(stored) == {"residual", "top", "mask", "passed", "name", "kind"}
 
 
 def test_neither_is_said(tmp_path, monkeypatch):
@@ -68,9 +71,3 @@ def test_the_window_holds_the_largest_defect():
     assert mask[rows, columns].sum() == mask[70:98, 60:79].sum()
     assert seen.window(0) == (slice(0, 100), slice(0, 80))
     assert seen.window(500)[1] == slice(0, 80)
-
-
-def test_the_first_data_set_that_is_here(tmp_path, monkeypatch):
-    monkeypatch.setenv("SADEFECT_DATA", str(tmp_path))
-    assert inspection.available(["nanotwice", "synthetic/weave"]) == "synthetic/weave"
-    assert inspection.available(["nanotwice"]) == "nanotwice"
