@@ -21,6 +21,8 @@ patch_size: int = 128  # Patch size of the cells of the other columns.
 patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all cells.
 
 # %% tags=["hide-input"]
+from functools import partial
+
 from sadefect import charts, paper, plots
 from sadefect.runs import table_2
 
@@ -30,10 +32,7 @@ cells = table_2(
     {"latent_dim": latent_dim, "window_size": window_size, "patch_size": patch_size},
     patches_seen,
 )
-every = list(
-    {r.experiment.evaluation_key: r for column in cells.values() for r in column.values()}.values()
-)
-budget = every[0].experiment.patches_seen
+every = {one.experiment.evaluation_key: one for row in cells.values() for one in row.values()}
 
 # %% [markdown]
 # ## Cell by cell
@@ -42,6 +41,21 @@ budget = every[0].experiment.patches_seen
 charts.sensitivity(cells, paper.TABLE_2 if dataset == "nanotwice" else {})
 
 # %% tags=["hide-input"]
+asked = {"latent_dim": latent_dims, "window_size": window_sizes, "patch_size": patch_sizes}
+
+
+def cell(setting, value):
+    """A row of the table; a cell that was not recorded has dashes."""
+    reported = paper.TABLE_2[setting].get(value, "-") if dataset == "nanotwice" else "-"
+    result = cells[setting].get(value)
+    if result is None:
+        return charts.SETTINGS[setting], value, reported, "not recorded yet", "-", "-", "-"
+    seen = result.experiment.patches_seen
+    metrics = result.metrics["auroc"], result.metrics["aupro"]
+    share = f"{100 * seen / paper.BUDGET:.1f} %"
+    return charts.SETTINGS[setting], value, reported, *metrics, seen, share
+
+
 charts.table(
     (
         "setting",
@@ -52,19 +66,7 @@ charts.table(
         "patches seen",
         "of the paper's budget",
     ),
-    [
-        (
-            charts.SETTINGS[setting],
-            value,
-            paper.TABLE_2[setting].get(value, "-") if dataset == "nanotwice" else "-",
-            result.metrics["auroc"],
-            result.metrics["aupro"],
-            result.experiment.patches_seen,
-            f"{100 * result.experiment.patches_seen / paper.BUDGET:.1f} %",
-        )
-        for setting, column in cells.items()
-        for value, result in column.items()
-    ],
+    [row for setting, column in asked.items() for row in map(partial(cell, setting), column)],
 )
 
 # %% [markdown]
@@ -83,6 +85,8 @@ def extremes(column):
 
 rows = []
 for setting, column in cells.items():
+    if len(column) < 2:
+        continue
     ours = extremes({value: result.metrics["auroc"] for value, result in column.items()})
     theirs = {value: one.value for value, one in paper.TABLE_2[setting].items()}
     rows.append((charts.SETTINGS[setting], *extremes(theirs), *ours))
@@ -96,8 +100,8 @@ charts.table(
         "best, ours",
         "spread, ours",
     ),
-    rows,
+    rows or [("two cells of a column are needed", *6 * "-")],
 )
 
 # %% tags=["hide-input"]
-plots.provenance(*every)
+plots.provenance(*every.values())

@@ -178,17 +178,16 @@ def sensitivity(cells, reported):
     with house_style():
         figure, panels = _panels([SETTINGS[name] for name in cells])
         for axes, (name, column) in zip(panels, cells.items(), strict=True):
-            places = range(len(column))
-            ours = [result.metrics["auroc"] for result in column.values()]
-            axes.plot(places, ours, "o-", color=COLOURS["ssim"], label="ours")
-            theirs = [(n, reported[name][v].value) for n, v in enumerate(column)
-                      if v in reported.get(name, {})]  # fmt: skip
+            values = sorted({*column, *reported.get(name, {})})
+            ours = {values.index(v): result.metrics["auroc"] for v, result in column.items()}
+            theirs = {values.index(v): one.value for v, one in reported.get(name, {}).items()}
+            axes.plot(ours.keys(), ours.values(), "o-", color=COLOURS["ssim"], label="ours")
             if theirs:
-                axes.plot(*zip(*theirs, strict=True), "o--", color=COLOURS["text"],
+                axes.plot(theirs.keys(), theirs.values(), "o--", color=COLOURS["text"],
                           markerfacecolor="white", label="paper")  # fmt: skip
-            axes.set_xticks(places, [str(value) for value in column])
+            axes.set_xticks(range(len(values)), [str(value) for value in values])
             axes.margins(x=0.1)
-            axes.set_ylim(min(0.5, *ours) - 0.02, 1.0)
+            axes.set_ylim(min([0.5, *ours.values()]) - 0.02, 1.0)
         panels[0].set_ylabel("AUROC")
         panels[0].legend(loc="lower right")
     return figure

@@ -14,7 +14,15 @@ from .files import load_arrays, save_arrays, save_json, whole
 from .metrics import FPRS, PixelMetrics
 from .patches import RandomPatches
 from .provenance import commit, processor, versions
-from .results import RECORDED, find, largest_budget, places, store, training_folder
+from .results import (
+    RECORDED,
+    find,
+    largest_budget,
+    learning_curve,
+    places,
+    store,
+    training_folder,
+)
 
 ROC_POINTS = 1_000  # Of a stored curve.
 HISTORY = 1_000  # Patches by which a loss curve may end after the budget.
@@ -338,30 +346,27 @@ def table_2(dataset, columns, base, patches_seen=0):
     base : dict
         What the settings are where they are not changed.
     patches_seen : int
-        The budget; 0 takes the largest at which all cells have a result.
+        The budget; 0 takes the largest at which all cells that have a result have one, and leaves
+        out the others.
 
     Returns
     -------
     dict
         Names of settings to dicts of value to `Result`.
-
-    Raises
-    ------
-    StoreError
-        If no budget is given and there is no result to take it from.
     """
     cells = {
         name: {value: Experiment(dataset=dataset, **base | {name: value}) for value in values}
         for name, values in columns.items()
     }
-    budget = patches_seen or largest_budget([one for row in cells.values() for one in row.values()])
-    if not budget:
-        raise StoreError(
-            "expected results of all cells of table 2 with one budget; there are none; run "
-            "`sadefect record --group table2`, or give patches_seen to train here"
-        )
+    every = [one for column in cells.values() for one in column.values()]
+    here = every if patches_seen else [one for one in every if learning_curve(one)]
+    budget = patches_seen or (largest_budget(here) if here else 0)
     return {
-        name: {value: run(replace(one, patches_seen=budget)) for value, one in column.items()}
+        name: {
+            value: run(replace(one, patches_seen=budget))
+            for value, one in column.items()
+            if budget and one in here
+        }
         for name, column in cells.items()
     }
 
