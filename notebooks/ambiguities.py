@@ -12,9 +12,7 @@
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Where the readings are compared.
 compute: bool = False  # Train and score what is missing instead of leaving it out.
-patches_seen: int = (
-    0  # Budget of training; 0 takes the largest that was recorded for both readings.
-)
+patches_seen: int = 0  # Budget of training; 0 takes the largest that both readings have.
 patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 
