@@ -45,15 +45,13 @@ Markdown(f"Of {len(verdicts)} claims: {told}. {trained}")
 
 # %% tags=["hide-input"]
 charts.table(
-    ("the paper claims", "where", "rule", "what came out", "verdict", "page"),
+    ("the paper claims", "rule", "what came out", "verdict"),
     [
         (
-            one.claim.text,
-            f"{one.claim.where}; {one.claim.source}",
+            f"{one.claim.text} *({one.claim.where}; {one.claim.source})*",
             one.claim.rule,
             one.evidence,
-            f"**{one.verdict}**",
-            f"[{one.claim.page}]({one.claim.page}.ipynb)",
+            f"**{one.verdict}**, see [{one.claim.page.split('_')[0]}]({one.claim.page}.ipynb)",
         )
         for one in verdicts
     ],
