@@ -14,6 +14,7 @@
 dataset: str = "synthetic/weave"  # With the kinds below among its test images.
 kinds: list = ["pin", "cut"]  # One row each; the first test image of the kind.
 methods: list = ["l2", "ssim"]  # Side by side.
+side: int = 140  # Side in pixels of the square shown, about the largest defect; 0 shows all.
 fpr: float = 0.01  # False positive rate that the threshold is for.
 patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all methods.
 patch_size: int = 128  # Side of a patch in pixels.
@@ -36,14 +37,16 @@ seen = {
 # %% [markdown]
 # ## Side by side
 #
-# Thresholds come from defect-free images that were not trained on.
+# A square around the largest defect of each image. Thresholds come from defect-free images that were
+# not trained on.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind: input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "One row for each kind of defect: the input with its outline, then residual map and segmentation of l2, then those of SSIM."}}
 rows = []
 for kind, pair in seen.items():
-    panels = [Panel(pair[0].image, f"input, {kind}", outline=pair[0].mask)]
+    here = pair[0].window(side)
+    panels = [Panel(pair[0].image[here], f"input, {kind}", outline=pair[0].mask[here])]
     for result, each in zip(results, pair, strict=True):
-        panels += inspection.row(each, charts.method_name(result))[2:]
+        panels += inspection.row(each, charts.method_name(result), side)[2:]
     rows.append(panels)
 plots.show_panels(rows)
 

@@ -181,7 +181,8 @@ def _draw(panel, axes):
         place = axes.inset_axes([0.05, -0.11, 0.9, 0.045])  # BAR[0] holds it.
         bar = axes.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
         bar.set_label(panel.unit)
-        bar.set_ticks([low, (low + high) / 2, high])
+        ticks = [low, (low + high) / 2, high]
+        bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
         bar.outline.set_visible(False)
 
 
