@@ -50,7 +50,6 @@ charts.table(
         "AUROC",
         "the other reading",
         "AUROC",
-        "difference",
         "patches seen",
     ),
     [
@@ -60,7 +59,6 @@ charts.table(
             ours.metrics["auroc"],
             reading.other,
             other.metrics["auroc"],
-            f"{other.metrics['auroc'] - ours.metrics['auroc']:+.3f}",
             ours.experiment.patches_seen,
         )
         for reading, ours, other in scored

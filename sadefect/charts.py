@@ -74,7 +74,10 @@ def roc_curves(results):
                 fpr, tpr = (result.curves[name] for name in ("fpr", "tpr"))
                 axes.plot(fpr, tpr, **_line(result, label=label))
             axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
-            axes.legend(loc="lower right", title="AUROC", alignment="left")
+            axes.legend(
+                loc="lower right", title="AUROC", alignment="left", fontsize=8.5,
+                frameon=True, framealpha=0.85, edgecolor="none",
+            )  # fmt: skip
         panels[0].set_ylabel("true positive rate")
     return figure
 
