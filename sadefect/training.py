@@ -18,6 +18,7 @@ from .progress import progress
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 60  # Between two resumable states on disk.
+PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
 
 
@@ -158,7 +159,7 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
             losses.append(float(model.train_on_batch(batch, batch)))
             seen += size
             now = time.monotonic()
-            seconds, last = seconds + now - last, now
+            seconds, last = seconds + (now - last if now - last < PAUSE else 0), now
             if len(losses) * size >= HISTORY:
                 mean = float(np.mean(losses))
                 history.append([seen, mean])
