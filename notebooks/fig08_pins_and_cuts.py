@@ -46,7 +46,7 @@ for kind, pair in seen.items():
     here = pair[0].window(side)
     panels = [Panel(pair[0].image[here], f"input, {kind}", outline=pair[0].mask[here])]
     for result, each in zip(results, pair, strict=True):
-        panels += inspection.row(each, charts.method_name(result), side)[2:]
+        panels += inspection.row(each, charts.method_name(result), side)[-2:]
     rows.append(panels)
 plots.show_panels(rows)
 

@@ -25,19 +25,7 @@ patch_size: int = 128  # Side of a patch in pixels: 32, 64 or 128.
 
 # %% tags=["hide-input"]
 from sadefect import build_autoencoder, charts, paper, plots
-
-
-def size(shape):
-    return "x".join(map(str, shape))
-
-
-def describe(layer):
-    """Output size; kernel, stride and padding of a convolution, transposed or not."""
-    kernel, stride = layer.kernel_size[0], layer.strides[0]
-    coarse, fine = sorted((layer.input.shape[1], layer.output.shape[1]))
-    padding = ((coarse - 1) * stride + kernel - fine) // 2
-    return size(layer.output.shape[1:]), f"{size(layer.kernel_size)}, {stride}, {padding}"
-
+from sadefect.models import table_1_row
 
 autoencoder = build_autoencoder(patch_size, latent_dim)
 encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")
@@ -45,7 +33,7 @@ rows = []
 for name, (output, filtering) in paper.TABLE_1.items():
     output = output.replace("d", str(latent_dim))  # The paper writes 1x1xd.
     layer = encoder.get_layer(name)
-    our_output, our_filtering = describe(layer)
+    our_output, our_filtering = table_1_row(layer)
     equal = (output, filtering) == (our_output, our_filtering)
     verdict = "yes" if equal else "no"
     rows.append((name, output, our_output, filtering, our_filtering, verdict, layer.count_params()))
@@ -65,7 +53,7 @@ charts.table((*header, "parameters"), rows)
 
 # %% tags=["hide-input"]
 rows = [
-    (layer.name, *describe(layer), layer.count_params())
+    (layer.name, *table_1_row(layer), layer.count_params())
     for layer in decoder.layers
     if layer.name.startswith("deconv") and hasattr(layer, "kernel_size")
 ]

@@ -18,7 +18,7 @@ import nbformat
 import typer
 import yaml
 
-from .datasets import load_dataset
+from .datasets import dataset_names, load_dataset
 from .errors import DataError
 from .execution import alone, digest, digest_of_files, execute, libraries
 from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
@@ -145,7 +145,7 @@ def build(
 def not_to_be_published() -> str:
     """A warning where pages may show images whose licences forbid publishing them, else nothing."""
     shown = []
-    for name in ("nanotwice", "fabric1", "fabric2", "mvtec_ad/grid"):
+    for name in set(dataset_names()) - {"folder"}:
         try:
             shown += [] if load_dataset(name).publishable else [name]
         except DataError:
@@ -153,8 +153,8 @@ def not_to_be_published() -> str:
     if not shown:
         return ""
     return (
-        f"This build may show images of {', '.join(shown)}: keep it to yourself. To publish, build "
-        "without SADEFECT_DATA"
+        f"This build may show images of {', '.join(sorted(shown))}: keep it to yourself. "
+        "To publish, build without SADEFECT_DATA"
     )
 
 

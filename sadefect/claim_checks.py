@@ -111,17 +111,8 @@ def edges_mislead_less():
     )
 
 
-def _filtering(layer):
-    """Output size; kernel, stride and padding of a convolution, as table 1 writes them."""
-    kernel, stride = layer.kernel_size[0], layer.strides[0]
-    coarse, fine = sorted((layer.input.shape[1], layer.output.shape[1]))
-    padding = ((coarse - 1) * stride + kernel - fine) // 2
-    size = "x".join(map(str, layer.output.shape[1:]))
-    return size, f"{kernel}x{layer.kernel_size[1]}, {stride}, {padding}"
-
-
 def encoder_is_table_1():
-    from .models import build_encoder
+    from .models import build_encoder, table_1_row
 
     d = 100
     encoder = build_encoder(latent_dim=d)
@@ -131,7 +122,7 @@ def encoder_is_table_1():
         for name, (size, filtering) in paper.TABLE_1.items()
     }
     equal = sum(
-        name in names and _filtering(encoder.get_layer(name)) == row
+        name in names and table_1_row(encoder.get_layer(name)) == row
         for name, row in reported.items()
     )
     return (
@@ -142,7 +133,7 @@ def encoder_is_table_1():
 
 
 def decoder_is_a_mirror():
-    from .models import build_decoder, build_encoder
+    from .models import build_decoder, build_encoder, table_1_row
 
     encoder, decoder = build_encoder(), build_decoder()
     there = [layer for layer in encoder.layers if hasattr(layer, "kernel_size")]
@@ -150,7 +141,7 @@ def decoder_is_a_mirror():
     equal = sum(
         tuple(one.input.shape[1:]) == tuple(other.output.shape[1:])
         and tuple(one.output.shape[1:]) == tuple(other.input.shape[1:])
-        and _filtering(one)[1] == _filtering(other)[1]
+        and table_1_row(one)[1] == table_1_row(other)[1]
         for one, other in zip(there, back, strict=False)
     )
     return (

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .paper import BUDGET
+
 app = typer.Typer(
     help="SSIM autoencoders for unsupervised defect segmentation, reproduced.",
     no_args_is_help=True,
@@ -49,7 +51,7 @@ def record(
     group: Annotated[
         list[str] | None, typer.Option(help="What to train, one after the other.")
     ] = None,
-    patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = 2_000_000,
+    patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = BUDGET,
     weights: Annotated[bool, typer.Option(help="Record the last weights too.")] = False,
     maps: Annotated[
         list[int] | None, typer.Option(help="Test images to record the map of.")

@@ -33,6 +33,23 @@ def _check(patch_size, latent_dim):
         )
 
 
+def table_1_row(layer):
+    """Output size; kernel, stride and padding of a convolution, transposed or not, as in table 1.
+
+    Padding follows from the sizes: what a convolution was given more, half on each side.
+
+    Examples
+    --------
+    >>> table_1_row(build_encoder().get_layer("conv1"))
+    ('64x64x32', '4x4, 2, 1')
+    """
+    kernel, stride = layer.kernel_size[0], layer.strides[0]
+    coarse, fine = sorted((layer.input.shape[1], layer.output.shape[1]))
+    padding = ((coarse - 1) * stride + kernel - fine) // 2
+    size = "x".join(map(str, layer.output.shape[1:]))
+    return size, f"{kernel}x{layer.kernel_size[1]}, {stride}, {padding}"
+
+
 def build_encoder(patch_size=128, latent_dim=100, *, kernel_regularizer=None):
     """Patch to latent vector: conv1 to conv9 of table 1.
 

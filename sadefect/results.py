@@ -125,11 +125,14 @@ def results():
     return list(found.values())
 
 
-def learning_curve(experiment):
-    """Results of the same trajectory and scoring at all budgets scored, smallest first."""
+def learning_curve(experiment, found=None):
+    """Results of the same trajectory and scoring at all budgets scored, smallest first.
+
+    ``found`` are the results to look among, where they were read already.
+    """
     same = [
         result
-        for result in results()
+        for result in (results() if found is None else found)
         if replace(result.experiment, patches_seen=experiment.patches_seen) == experiment
     ]
     return sorted(same, key=lambda result: result.experiment.patches_seen)
@@ -137,8 +140,9 @@ def learning_curve(experiment):
 
 def largest_budget(experiments, default=0):
     """The largest number of patches at which all of them have a result, or the default."""
+    found = results()
     budgets = [
-        {result.experiment.patches_seen for result in learning_curve(experiment)}
+        {result.experiment.patches_seen for result in learning_curve(experiment, found)}
         for experiment in experiments
     ]
-    return max(set.intersection(*budgets), default=default)
+    return max(set.intersection(*budgets), default=default) if budgets else default

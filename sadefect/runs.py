@@ -20,6 +20,7 @@ from .results import (
     largest_budget,
     learning_curve,
     places,
+    results,
     store,
     training_folder,
 )
@@ -39,7 +40,7 @@ def _loss(experiment):
         from .features import FeatureMatchingLoss
 
         return FeatureMatchingLoss(source=experiment.features, weight=experiment.feature_weight)
-    if experiment.method == "l2" or experiment.method == "vae":
+    if experiment.method in ("l2", "vae"):
         learned = experiment.method == "vae" and experiment.variance == "learned"
         return GaussianLoss() if learned else keras.losses.MeanSquaredError()
     options = {name: getattr(experiment, name) for name in LOSS_FIELDS}
@@ -359,8 +360,9 @@ def table_2(dataset, columns, base, patches_seen=0):
         for name, values in columns.items()
     }
     every = [one for column in cells.values() for one in column.values()]
-    here = every if patches_seen else [one for one in every if learning_curve(one)]
-    budget = patches_seen or (largest_budget(here) if here else 0)
+    found = results()
+    here = every if patches_seen else [one for one in every if learning_curve(one, found)]
+    budget = patches_seen or largest_budget(here)
     return {
         name: {
             value: run(replace(one, patches_seen=budget))
