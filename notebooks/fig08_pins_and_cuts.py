@@ -51,18 +51,19 @@ for kind, pair in seen.items():
 plots.show_panels(rows)
 
 # %% tags=["remove-cell"]
-# The picture of the preface: the last kind, whole.
+# The picture of the preface: the last kind.
 from myst_nb import glue
 
 from sadefect import explorers
 
 last = seen[kinds[-1]]
+here = last[0].window(side)
 picture = plots.show_panels(
     [
         [
-            Panel(last[0].image, f"input, {kinds[-1]}", outline=last[0].mask),
+            Panel(last[0].image[here], f"input, {kinds[-1]}", outline=last[0].mask[here]),
             *(
-                inspection.found_panel(each, charts.method_name(result), each.window(0))
+                inspection.found_panel(each, charts.method_name(result), here)
                 for result, each in zip(results, last, strict=True)
             ),
         ]

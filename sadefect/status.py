@@ -55,32 +55,33 @@ build.{_link(linked)}
 
 
 def table(found: list[tuple[Page, Any]]) -> str:
-    """All pages that are notebooks, as a Markdown table.
+    """All pages that are notebooks, as Markdown: what they have in common, and a table.
 
     Parameters
     ----------
     found : list of tuple
         Pages and their executed copies.
     """
-    rows = [
-        ("page", "executed", "seconds", "profile", "code", "on", "results that it used"),
-        ("---",) * 7,
-        *(_row(page, notebook) for page, notebook in found),
-    ]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    rows = [_row(page, notebook) for page, notebook in found]
+    same = [name for name in rows[0] if len({row[name] for row in rows}) == 1] if rows[1:] else []
+    shared = ", ".join(f"{name} {rows[0][name]}" for name in same)
+    header = [name for name in rows[0] if name not in same] if rows else []
+    lines = [header, ["---"] * len(header), *([row[name] for name in header] for row in rows)]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"Of all pages: {shared}.\n\n{text}" if shared else text
 
 
 def _row(page, notebook):
     known = notebook.metadata["sadefect"]
-    return (
-        f"[{page.header()['title'].replace('|', ' ')}](notebooks/{page.twin.name})",
-        _when(notebook),
-        f"{known['seconds']:.0f}",
-        known["profile"],
-        f"`{known['commit']}`",
-        _machine(known),
-        _results(notebook),
-    )
+    return {
+        "page": f"[{page.header()['title'].replace('|', ' ')}](notebooks/{page.twin.name})",
+        "executed": _when(notebook),
+        "seconds": f"{known['seconds']:.0f}",
+        "results that it used": _results(notebook),
+        "profile": known["profile"],
+        "code": f"`{known['commit']}`",
+        "machine": _machine(known),
+    }
 
 
 def _results(notebook):
