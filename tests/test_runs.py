@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from sadefect import Experiment, learning_curve, run, runs
+from sadefect.errors import DatasetNotFound
 from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_json, save_json
-from sadefect.recording import GROUPS, reached, record, record_weights
-from sadefect.results import find, largest_budget, results, store, training_folder
+from sadefect.recording import GROUPS, reached, record, record_weights, score
+from sadefect.results import find, largest_budget, over_seeds, results, store, training_folder
 from sadefect.training import checkpoint_path
 
 TINY = Experiment(
@@ -203,6 +204,46 @@ def test_groups_compare_what_shares_a_budget():
         assert len({one.training_key for one in group}) == len(group) > 1, name
         assert len({one.patches_seen for one in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
+
+
+def test_seeds_are_compared_at_the_largest_budget_that_they_share():
+    l2 = replace(TINY, method="l2", residual="l2")
+    assert over_seeds([TINY]) == []
+    for one in (TINY, replace(TINY, seed=1), replace(TINY, patches_seen=128), l2):
+        run(one)
+    [group] = over_seeds([replace(TINY, seed=5)])
+    assert [(one.experiment.seed, one.experiment.patches_seen) for one in group] == [
+        (0, 64),
+        (1, 64),
+    ]
+    assert over_seeds([TINY, l2]) == []  # l2 has one seed only.
+
+
+def test_images_are_drawn_by_a_network_whose_weights_are_here(empty_store, monkeypatch):
+    names = {"patch_size": 32, "latent_dim": 4, "window_size": 7}
+    drawn_by = replace(TINY, seed=1)
+    record([run(replace(TINY, patches_seen=128)), run(drawn_by)], empty_store)
+    shutil.rmtree(store())
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert chosen.experiment.patches_seen == 128  # No weights at all.
+    runs.train(drawn_by)
+    record_weights(drawn_by, empty_store)
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (1, 64)
+    monkeypatch.setattr(runs, "load_dataset", _not_here)
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (0, 128)
+
+
+def _not_here(name):
+    raise DatasetNotFound(name)
+
+
+@pytest.mark.slow
+def test_points_of_a_curve_are_scored_side_by_side():
+    runs.train(TINY)
+    curve = score([TINY], 64)
+    assert [(one.experiment.patches_seen, one.source) for one in curve] == [(64, "local")]
 
 
 @pytest.mark.parametrize("method", METHODS)
