@@ -202,6 +202,76 @@ def sensitivity(cells, reported):
     return figure
 
 
+def loss_and_auroc(curves):
+    """AUROC against the training loss, along learning curves.
+
+    Parameters
+    ----------
+    curves : list of lists of Result
+        Learning curves of one method; results without a recorded loss are left out.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, [axes] = _panels(["checkpoints of a training, by patches seen"])
+        for curve in curves:
+            points = [
+                (float(one.curves["history_loss"][-1]), one.metrics["auroc"], one.experiment)
+                for one in curve
+                if one.curves["history_loss"].size
+            ]
+            if not points:
+                continue
+            loss, areas, experiments = zip(*points, strict=True)
+            axes.plot(loss, areas, **_line(curve[0], marker="o", markersize=3.5))
+            for x, y, one in points:
+                axes.annotate(
+                    f"{one.patches_seen / 1000:g}k", (x, y), xytext=(4, -9),
+                    textcoords="offset points", fontsize=7.5,
+                )  # fmt: skip
+        axes.invert_xaxis()
+        axes.margins(0.12)
+        axes.set(xlabel="training loss, falling to the right", ylabel="AUROC")
+    return figure
+
+
+AROUND = {
+    "brightness": "brightness of the neighbourhood",
+    "contrast": "contrast of the neighbourhood",
+    "defect": "distance to a true defect",
+    "border": "distance to the border",
+}
+
+
+def false_alarm_rates(found):
+    """False positive rates by what lies around a pixel, one panel for each kind.
+
+    Parameters
+    ----------
+    found : dict
+        Of `sadefect.false_alarms.locate`.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 4.4))
+        panels = figure.subplots(2, 2).flat
+        for axes, (name, groups) in zip(panels, found["groups"].items(), strict=True):
+            labels = [group["where"] for group in groups]
+            axes.barh(labels, [group["rate"] for group in groups], color=COLOURS["ssim"])
+            axes.axvline(found["fpr"], color=COLOURS["text"], linestyle="--", linewidth=1)
+            axes.invert_yaxis()
+            axes.set_title(AROUND[name])
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        for axes in figure.axes[2:]:
+            axes.set_xlabel("false positive rate there; dashed: everywhere")
+    return figure
+
+
 def spreads(groups):
     """A table of what several seeds give: means, and the smallest and the largest AUROC.
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -151,6 +152,9 @@ def record(results, destination=RECORDED):
             with whole(target) as temporary:
                 shutil.copytree(store() / "evaluations" / experiment.evaluation_key, temporary)
             written.append(target)
+        for path in (store() / "false_alarms").glob(f"{experiment.evaluation_key}_*.json"):
+            (destination / "false_alarms").mkdir(parents=True, exist_ok=True)
+            written.append(Path(shutil.copy(path, destination / "false_alarms")))
         state = training_folder(experiment) / "state.npz"
         if state.exists():
             folder = destination / "trainings" / experiment.training_key

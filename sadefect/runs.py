@@ -157,6 +157,8 @@ def load_model(experiment):
 
 def scored(experiment, model, image):
     """The residual map of an image as it is scored, opened, and the reconstruction."""
+    from scipy import ndimage
+
     from .anomaly_maps import anomaly_map
     from .segmentation import opening
 
@@ -168,7 +170,10 @@ def scored(experiment, model, image):
         average=experiment.average,
         **experiment.residual_options(),
     )
-    return opening(found.residual, experiment.opening), found.reconstruction
+    residual = found.residual
+    if experiment.smoothing:
+        residual = ndimage.gaussian_filter(residual, experiment.smoothing)
+    return opening(residual, experiment.opening), found.reconstruction
 
 
 def evaluate(experiment, model, dataset):

@@ -14,12 +14,21 @@ from sadefect.errors import DatasetNotFound
 from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_json, save_json
 from sadefect.recording import GROUPS, reached, record, record_weights, score
-from sadefect.results import find, largest_budget, over_seeds, results, store, training_folder
+from sadefect.results import (
+    RECORDED,
+    find,
+    largest_budget,
+    over_seeds,
+    results,
+    store,
+    training_folder,
+)
 from sadefect.training import checkpoint_path
 
 TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
 )
+HEADLINE = Experiment(dataset="nanotwice", patches_seen=640_000)
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +165,14 @@ def test_two_processes_train_once():
     for process in processes:
         process.join()
     assert values[0] == values[1]
+
+
+def test_smoothing_has_results_of_its_own_and_changes_no_other_name():
+    smooth = replace(TINY, smoothing=2.0)
+    assert "smoothing" not in TINY.scoring_settings and smooth.scoring_settings["smoothing"] == 2
+    assert smooth.evaluation_key != TINY.evaluation_key
+    assert len(list(RECORDED.glob(f"evaluations/{HEADLINE.evaluation_key}"))) == 1
+    assert run(smooth).metrics["auroc"] != run(TINY).metrics["auroc"]
 
 
 def test_keys_depend_on_what_matters_only():
