@@ -71,7 +71,8 @@ def locate(samples, score, fpr=0.05):
         ``fpr``, ``threshold``, ``auroc``; ``groups``, name of what lies around to a list of dicts:
         ``where``, the shares ``pixels`` of all defect-free pixels and ``alarms`` of all false
         alarms that lie there, and ``rate``, the false positive rate there; ``without``, what is
-        left out of the counting to the AUROC of the rest.
+        left out of the counting to the AUROC of the rest; ``plain``, the AUROC of scores that need
+        no network.
     """
     maps = [score(sample.image) for sample in samples]
     pixels = PixelMetrics()
@@ -85,8 +86,13 @@ def locate(samples, score, fpr=0.05):
         f"pixels up to {NEAR[1]} from a defect, which masks may miss": PixelMetrics(),
         f"pixels up to {BORDER[0]} from the border": PixelMetrics(),
     }
+    plain = {"brightness of the neighbourhood": PixelMetrics(), "flatness of it": PixelMetrics()}
     for sample, residual in zip(samples, maps, strict=True):
         around = describe(sample.image, sample.mask)
+        for counted, value in zip(
+            plain.values(), (around["brightness"], -around["contrast"]), strict=True
+        ):
+            counted.update(sample.mask, value)
         free = ~sample.mask
         alarm = free & (residual >= threshold)
         for name, edge in edges.items():
@@ -105,6 +111,7 @@ def locate(samples, score, fpr=0.05):
         "auroc": pixels.auroc(),
         "groups": {name: _shares(_names(name, edges[name]), counts[name]) for name in edges},
         "without": {name: counted.auroc() for name, counted in without.items()},
+        "plain": {name: counted.auroc() for name, counted in plain.items()},
     }
 
 
