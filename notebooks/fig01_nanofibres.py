@@ -24,9 +24,9 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
 from sadefect import charts, inspection, plots
-from sadefect.runs import headline
+from sadefect.runs import pictured
 
-results = headline(
+results = pictured(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
 )
 seen = {
