@@ -30,9 +30,9 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 import numpy as np
 
 from sadefect import aupro, auroc, charts, explorers, inspection, per_region_overlap, plots
-from sadefect.runs import headline
+from sadefect.runs import pictured
 
-results = headline(
+results = pictured(
     datasets[:1], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
 )[datasets[0]]
 seen = {charts.method_name(result): inspection.inspect(result, number, fpr) for result in results}

@@ -66,9 +66,9 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 from sadefect import auroc, charts, explorers, inspection, opening, plots
 from sadefect.anomaly_maps import ssim_residual
 from sadefect.plots import Panel
-from sadefect.runs import headline
+from sadefect.runs import pictured
 
-result = headline(
+result = pictured(
     datasets[:1], ["ssim"], patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
 )[datasets[0]][0]
 seen = inspection.inspect(result, number)
