@@ -39,21 +39,19 @@ def here(name):
     return "yes" if data.fingerprint == about_dataset(name).fingerprint else "yes, other files"
 
 
+about = {f"`{name}`": (about_dataset(name), here(name)) for name in (*real, *synthetic)}
 charts.table(
-    ("name", "images", "origin", "licence", "how to get it", "checksum", "in this build"),
+    ("name", "images", "licence", "checksum", "in this build"),
     [
-        (
-            f"`{name}`",
-            one.images,
-            one.source,
-            one.licence,
-            one.get,
-            f"`{one.fingerprint}`",
-            here(name),
-        )
-        for name in (*real, *synthetic)
-        for one in [about_dataset(name)]
+        (name, one.images, one.licence, f"`{one.fingerprint}`", is_here)
+        for name, (one, is_here) in about.items()
     ],
+)
+
+# %% tags=["hide-input"]
+charts.table(
+    ("name", "origin", "how to get it"),
+    [(name, one.source, one.get) for name, (one, _) in about.items()],
 )
 
 # %% [markdown]

@@ -48,6 +48,27 @@ def rows(dataset):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for l2 (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, l2 above SSIM. The residual map of l2 is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
 plots.show_panels(rows(datasets[0]))
 
+# %% tags=["remove-cell"]
+# The picture of the preface: maps and segmentations, which may be shown of any image.
+from myst_nb import glue
+
+shares = " and ".join(
+    f"{100 * one.found[one.mask].mean():.0f} % by {charts.method_name(one.result)}"
+    for one in seen[datasets[0]]
+)
+glue(
+    "picture",
+    explorers.still(
+        plots.show_panels([[panel for row in rows(datasets[0]) for panel in row[-2:]]]),
+        alt="Residual map and segmentation of one image, by ℓ² and by SSIM. The true defect is outlined "
+        f"in blue; found pixels are yellow within it and pink elsewhere. Found: {shares}.",
+        caption=f"A defect among nanofibres, in the first test image. Of its defective pixels {shares} "
+        "are found, at thresholds set on defect-free images. Yellow: found. Pink: false alarm. Blue: "
+        "outline of the true defect.",
+    ),
+    display=False,
+)
+
 # %% [markdown]
 # The whole image, at thresholds for the same false positive rate on defect-free images:
 

@@ -50,39 +50,6 @@ for kind, pair in seen.items():
     rows.append(panels)
 plots.show_panels(rows)
 
-# %% tags=["remove-cell"]
-# The picture of the preface: the last kind.
-from myst_nb import glue
-
-from sadefect import explorers
-
-last = seen[kinds[-1]]
-here = last[0].window(side)
-picture = plots.show_panels(
-    [
-        [
-            Panel(last[0].image[here], f"input, {kinds[-1]}", outline=last[0].mask[here]),
-            *(
-                inspection.found_panel(each, charts.method_name(result), here)
-                for result, each in zip(results, last, strict=True)
-            ),
-        ]
-    ]
-)
-names = " and ".join(charts.method_name(result) for result in results)
-glue(
-    "picture",
-    explorers.still(
-        picture,
-        alt=f"Woven cloth with a {kinds[-1]} outlined in blue, then what a threshold on the "
-        f"residual maps of {names} finds: true positives in yellow, false ones in pink.",
-        caption=f"A {kinds[-1]} in synthetic cloth, which has the gray values of the cloth around "
-        f"it, and what {names} find at a threshold that is for {100 * fpr:g} % of false alarms. Yellow: "
-        "found. Pink: false alarm. Blue: outline of the true defect.",
-    ),
-    display=False,
-)
-
 # %% [markdown]
 # ## What came out
 

@@ -55,9 +55,8 @@ areas = {shift: [auroc([mask], [one]) for one in pair] for shift, pair in maps.i
 def step(shift):
     l2, ssim = maps[shift]
     pictures = explorers.panels(
-        Panel(image, "input", outline=mask),
-        Panel(l2, "residual, ℓ²", "squared difference", (0, float(np.quantile(l2, 0.995)))),
-        Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995)))),
+        Panel(l2, "residual, ℓ²", "squared difference", (0, float(np.quantile(l2, 0.995))), mask),
+        Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995))), mask),
     )
     text = f"AUROC of ℓ² {areas[shift][0]:.3f}, of SSIM {areas[shift][1]:.3f}"
     return explorers.Step(f"{shift:g} pixels off", pictures, text)
@@ -68,15 +67,18 @@ explorers.steps(
     "How far the drawing is off, in pixels",
     [step(shift) for shift in shifts],
     start=start,
-    alt="Cloth with a cut outlined in blue, and the residual maps of ℓ² and of SSIM. Off by a "
-    "fraction of a pixel, the ℓ² map shows the weave all over; the SSIM map still shows the cut.",
+    alt="Residual maps of ℓ² and of SSIM, a cut outlined in blue. Off by a fraction of a pixel, the "
+    "ℓ² map shows the weave all over; the SSIM map still shows the cut.",
     caption="A cut in synthetic cloth, compared with the same cloth without the cut, misplaced by "
     "what the slider says. Each map has its own scale. AUROC is the chance that a pixel of the cut "
     "is brighter than one of the good cloth: 0.5 is guessing.",
 )
 
 # %% [markdown]
-# ## All positions
+# ## The cloth, and all positions
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The cloth with its cut, outlined in blue, and the same cloth without."}, "image": {"alt": "Woven cloth twice: with a cut that hardly differs in brightness, outlined in blue, and without."}}
+plots.show_panels([[Panel(image, "input", outline=mask), Panel(clean, "perfect drawing")]], width=5)
 
 # %% tags=["hide-input"]
 charts.table(

@@ -83,8 +83,7 @@ areas = {size: auroc([seen.mask], [one]) for size, one in maps.items()}
 def step(size):
     pictures = explorers.panels(
         Panel(seen.image[here], "input", outline=seen.mask[here]),
-        Panel(seen.reconstruction[here], "reconstruction"),
-        Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5)),
+        Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), seen.mask[here]),
     )
     return explorers.Step(f"K = {size}", pictures, f"AUROC {areas[size]:.3f} on this image")
 
@@ -94,7 +93,7 @@ explorers.steps(
     "Window size K, in pixels",
     [step(size) for size in window_sizes],
     start=start,
-    alt="Fibres with a defect outlined in blue, their reconstruction, and the residual map of SSIM. "
+    alt="Fibres with a defect outlined in blue, and the residual map of SSIM. "
     "It is fine-grained for a small window and smoother for a large one.",
     caption="Residual maps of one image for several windows, by a network that was trained with one "
     "of the default size. Only the residual's window changes.",
