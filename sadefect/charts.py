@@ -309,6 +309,34 @@ def spreads(groups):
     return table(header, rows or [("two seeds with one budget are needed", *8 * "-")])
 
 
+def compared_scorings(groups):
+    """A table of scorings of trained networks, one row each, with the change from the first.
+
+    Parameters
+    ----------
+    groups : list of dict
+        For each network, name of the scoring to `Result`, as `sadefect.readings.scorings` gives it.
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    groups = [group for group in groups if group]
+    header, rows = ["scoring"], {name: [name] for group in groups for name in group}
+    for group in groups:
+        method = method_name(next(iter(group.values())))
+        header += [f"AUROC, {method}", "change", f"AUPRO, {method}"]
+        first = next(iter(group.values())).metrics["auroc"]
+        for name, row in rows.items():
+            metrics = group[name].metrics if name in group else None
+            row += (
+                [metrics["auroc"], f"{metrics['auroc'] - first:+.3f}", metrics["aupro"]]
+                if metrics
+                else 3 * ["-"]
+            )
+    return table(header, rows.values())
+
+
 OVERLAP_HEADER = f"median overlap at {100 * paper.OVERLAP_FPR.value:g} % false positives"
 
 

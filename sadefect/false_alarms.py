@@ -14,6 +14,7 @@ from .runs import load_model, scored
 WINDOW = 11  # Pixels; of the neighbourhood that is dim or bright, flat or busy.
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 EVERY = 7  # Pixels of which one enters the fifths; all of them would not change a digit.
+PLAIN = (1, 11, 21)  # Sides of windows in pixels; their mean needs no network.
 NEAR = (5, 11, 30)  # Pixels from a true defect.
 BORDER = (15, 64)  # Pixels from the border of the image.
 VERSION = 1  # Raised when the same map would give other numbers.
@@ -86,12 +87,13 @@ def locate(samples, score, fpr=0.05):
         f"pixels up to {NEAR[1]} from a defect, which masks may miss": PixelMetrics(),
         f"pixels up to {BORDER[0]} from the border": PixelMetrics(),
     }
-    plain = {"brightness of the neighbourhood": PixelMetrics(), "flatness of it": PixelMetrics()}
+    plain = {"flatness of the neighbourhood": PixelMetrics()} | {
+        f"mean gray value of {side}x{side} pixels": PixelMetrics() for side in PLAIN
+    }
     for sample, residual in zip(samples, maps, strict=True):
         around = describe(sample.image, sample.mask)
-        for counted, value in zip(
-            plain.values(), (around["brightness"], -around["contrast"]), strict=True
-        ):
+        means = [ndimage.uniform_filter(sample.image, side) for side in PLAIN]
+        for counted, value in zip(plain.values(), (-around["contrast"], *means), strict=True):
             counted.update(sample.mask, value)
         free = ~sample.mask
         alarm = free & (residual >= threshold)

@@ -181,5 +181,11 @@ def scorings(results, experiment):
     dict
         Name to `Result`.
     """
-    found = {name: results(replace(experiment, **changes)) for name, changes in SCORINGS.items()}
-    return {name: result for name, result in found.items() if result is not None}
+    found = {}
+    for name, changes in SCORINGS.items():
+        changed = replace(experiment, **changes)
+        if changes and changed.evaluation_key == experiment.evaluation_key:
+            continue  # A setting that this method's residual does not have.
+        if (result := results(changed)) is not None:
+            found[name] = result
+    return found
