@@ -19,8 +19,8 @@ first: int = 3  # Test images shown of each set that is computed.
 # %% [markdown]
 # ## All sets
 #
-# The checksum is over names and contents of all files that recorded results are from, the first 16
-# hexadecimal digits of SHA-256. Loaders compare it with the files that they find, and warn. For a set
+# The checksum is over names and contents of all files that recorded results are from, the first
+# digits of SHA-256. Loaders compare it with the files that they find, and warn. For a set
 # that is computed it is the generator's version and seed.
 
 # %% tags=["hide-input"]

@@ -4,7 +4,7 @@
 # A residual map says how odd each pixel is. Somebody who has to sort a part out wants regions: here is
 # a defect, there is none. That takes a threshold, and a broom for what is too small to be one.
 #
-# - **The paper shows**: section 4.2: a threshold, and an opening with a disc of diameter 4.
+# - **The paper shows**: section 4.2: a threshold, and an opening with a disc.
 # - **What to expect**: one image on its way from input to regions, with the numbers of each step.
 # - **Minutes**: smoke 0.5, quick 0.3, paper 0.5
 
@@ -17,7 +17,9 @@ patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 
 # %% tags=["hide-input"]
-from sadefect import charts, explorers, inspection, plots, regions
+from IPython.display import Markdown
+
+from sadefect import charts, disc, explorers, inspection, plots, regions
 from sadefect.anomaly_maps import ssim_residual
 from sadefect.plots import Panel
 from sadefect.runs import pictured
@@ -51,8 +53,8 @@ explorers.comparison(
 #
 # A pixel is called defective where its residual exceeds a threshold. The threshold comes from
 # defect-free images that were not trained on, for a false positive rate that one is ready to accept.
-# Specks are removed by a morphological opening with a disc of diameter 4, that is with the 12 pixels
-# of a 4x4 square without its corners. What is left are connected regions.
+# Specks are removed by a morphological opening with the paper's disc, which is a small square without
+# its corners. What is left are connected regions.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-regions", "caption": "The residual map as it is computed, the same map opened, and the pixels above the threshold: yellow where there is a defect, pink where there is none. The true defect is outlined in blue."}, "image": {"alt": "Three panels: a residual map bright along the defect with specks elsewhere; the same with fewer specks; and the image with found pixels painted, most of them within the outline of the defect."}}
 top = float(raw.max())
@@ -67,6 +69,7 @@ plots.show_panels(
 )
 
 # %% tags=["hide-input"]
+disc_shape = disc(result.experiment.opening)
 steps = {"threshold alone": raw > threshold, "opened, then the threshold": seen.found}
 charts.table(
     ("step", "regions", "smallest, pixels", "defective pixels found", "other pixels flagged"),
@@ -80,6 +83,13 @@ charts.table(
         )
         for name, found in steps.items()
     ],
+)
+
+# %% tags=["hide-input"]
+Markdown(
+    f"The disc has a diameter of {len(disc_shape)} pixels and holds {int(disc_shape.sum())}; the threshold "
+    f"is {threshold:.3g}, for {100 * fpr:g} % of false alarms on "
+    f"{result.metrics['threshold_images']} defect-free images."
 )
 
 # %% [markdown]

@@ -437,7 +437,7 @@ def _figure(name, label, data, start, body, caption, choice="", step=None):
     value, text = step[::2] if step else (data["values"][start], data["texts"][start])
     last = data.pop("positions", len(data.get("values", ()))) - 1
     inside = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return f"""<figure class="explorer" data-explorer="{name}">
+    return f"""<figure class="explorer explorer-{data["kind"]}" data-explorer="{name}">
 {body}
 <div class="explorer-controls" hidden>{choice}
 <label for="{name}-slider">{escape(label)}</label>
