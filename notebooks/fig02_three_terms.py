@@ -110,6 +110,8 @@ charts.table(
 )
 
 # %% [markdown]
+# ## Where it differs, and why
+#
 # The paper's own patches are not reproduced: only what the figure shows is known to us, recalled
 # and not checked against the page. A number of spots that is odd cannot be half on, so that a term
 # may miss one by a little.

@@ -202,7 +202,9 @@ charts.table(
 )
 
 # %% [markdown]
-# What differs from the paper, as far as we know it:
+# ## Where it differs, and why
+#
+# As far as we know the paper's figure:
 #
 # - In the quick build the network sees patches of 64 pixels instead of 128, and a reconstruction is
 #   the average of 16 of them: on one core a network for 128 pixels sees 4,000 patches in a minute,

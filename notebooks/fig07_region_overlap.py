@@ -69,5 +69,12 @@ charts.table(
     ],
 )
 
+# %% [markdown]
+# ## Where it differs, and why
+#
+# Masks define what a defect is. Ours are connected regions, corners included, however small; the paper
+# does not say how it counts, nor whether it leaves out specks. Our networks saw fewer patches, see
+# [figure 6](fig06_roc.ipynb), and small defects suffer first from blurred reconstructions.
+
 # %% tags=["hide-input"]
 plots.provenance(*(result for pair in results.values() for result in pair))

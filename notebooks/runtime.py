@@ -87,5 +87,12 @@ charts.table(
     ],
 )
 
+# %% [markdown]
+# ## Where it differs, and why
+#
+# The paper's times are of a graphics card, these of the processor at the foot of this page, which other
+# work may have shared. Windows overlap, and each is drawn by the network: that is most of the time on
+# either machine, and a larger stride would save it.
+
 # %% tags=["hide-input"]
 plots.provenance()

@@ -74,6 +74,8 @@ for d in latent_dims:
 charts.table(("latent dimension d", "parameters", "pixels per latent number"), rows)
 
 # %% [markdown]
+# ## Where it differs, and why
+#
 # The paper states no count. `build_autoencoder` takes patches of 32 and 64 pixels too, for table 2;
 # the paper does not say how these were encoded, and here the kernel of `conv9` is whatever the
 # strides leave: 2x2 and 4x4.

@@ -231,11 +231,22 @@ def provenance(*sources):
             code[here] = None
     if not sources:
         trainings, code = {"computed by this page": None}, {here: None}
+    # The page on all pages, sadefect.status, reads this.
+    known = {"sadefect": {"results": [_origin(source) for source in sources]}}
     if len(trainings) <= FOLDED:
-        return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+        line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
+        return Markdown(line, metadata=known)
     items = "\n".join(f"- {line}" for line in (*trainings, *code))
     summary = f"Where this comes from: {len(trainings)} trainings"
-    return Markdown(f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>")
+    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
+    return Markdown(folded, metadata=known)
+
+
+def _origin(source):
+    """Key and origin of a result, or of an experiment that a page computes itself."""
+    if isinstance(source, Experiment):
+        return {"key": source.training_key, "source": "this page"}
+    return {"key": source.experiment.evaluation_key, "source": source.source}
 
 
 def _code(at, installed, machine):
