@@ -168,13 +168,10 @@ class Experiment:
     @cached_property
     def training_settings(self):
         """What the trajectory depends on, as plain JSON values."""
-        from .training import SCHEDULES
-
         names = [field.name for field in fields(self) if field.name not in SCORING_FIELDS]
         settings = self._settings(names, OWN_FIELDS, self.method)
-        settings |= asdict(
-            replace(SCHEDULES[settings.pop("schedule")], decay=settings.pop("decay"))
-        )
+        del settings["schedule"], settings["decay"]
+        settings |= asdict(self.optimisation())
         if self.method == "feature_matching":
             from .features import load_extractor
 
@@ -195,12 +192,12 @@ class Experiment:
     @cached_property
     def training_key(self):
         """Names the trajectory: equal for experiments that differ in budget or scoring only."""
-        return self._name() + _digest(self.training_settings)
+        return self._name() + settings_digest(self.training_settings)
 
     @cached_property
     def evaluation_key(self):
         """Names the metrics."""
-        return self._name() + _digest([self.training_settings, self.scoring_settings])
+        return self._name() + settings_digest([self.training_settings, self.scoring_settings])
 
     def _name(self):
         return f"{self.dataset.replace('/', '-')}_{self.method}_d{self.latent_dim}_"
@@ -224,6 +221,12 @@ class Experiment:
         }
         return ", ".join(f"{name}={value}" for name, value in changed.items()) or "default"
 
+    def optimisation(self):
+        """How the loss is minimised, a `sadefect.training.Schedule`."""
+        from .training import SCHEDULES
+
+        return replace(SCHEDULES[self.schedule], decay=self.decay)
+
     def residual_options(self):
         """Keyword arguments of the residual."""
         if self.residual == "vae":
@@ -233,5 +236,5 @@ class Experiment:
         return {name: getattr(self, f"residual_{name}") for name in LOSS_FIELDS}
 
 
-def _digest(settings):
+def settings_digest(settings):
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
