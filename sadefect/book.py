@@ -5,6 +5,7 @@ build is quick and goes on where a failed one stopped. Needs the extra ``sadefec
 checkout of the repository, from which all paths are taken.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import nbformat
 import typer
@@ -21,6 +22,7 @@ import yaml
 from .datasets import dataset_names, load_dataset
 from .errors import DataError
 from .execution import alone, digest, digest_of_files, execute, libraries
+from .figure_data import MEDIA_TYPE
 from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
 
 # Cells that are folded away in the book, and what is written on the fold.
@@ -51,7 +53,8 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     left_out = shutil.ignore_patterns("_build", ".*", "__pycache__")
     shutil.copytree(root / "book", folder, ignore=left_out)
-    shutil.copy(root / "_config.yml", folder)
+    settings = yaml.safe_dump(configuration(root), sort_keys=False)
+    (folder / "_config.yml").write_text(settings, encoding="utf-8")
     (folder / "notebooks").mkdir()
     for page in pages(root):
         executed = output / "executed" / page.twin.name
@@ -63,9 +66,48 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
             for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
                 cell.metadata["tags"] = [*tags, "hide-input"]
                 cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
+            _offer_data(cell, folder / "notebooks")
         text = notebook_text(notebook)
         (folder / "notebooks" / page.twin.name).write_text(text, encoding="utf-8")
     return folder
+
+
+def _offer_data(cell: nbformat.NotebookNode, folder: Path) -> None:
+    """Take the numbers behind a figure out of its cell, into a file that its caption offers."""
+    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+    for output in cell.get("outputs", []):
+        data = output.get("data", {}).pop(MEDIA_TYPE, None)
+        if data and figure.get("name"):
+            file = f"{figure['name']}.json"
+            about = {"figure": figure["name"], "caption": figure["caption"]}
+            (folder / file).write_text(json.dumps(about | data), encoding="utf-8")
+            figure["caption"] += f" {{download}}`Data <{file}>`"
+
+
+def configuration(root: Path = ROOT) -> dict[str, Any]:
+    """What ``_config.yml`` says, completed by what follows from the repository's address.
+
+    Links to edit a page go to its script, or its prose in ``book/``. Without an address, there are
+    no buttons that need one, and no previews for other sites.
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    html, sphinx = config["html"], config["sphinx"]["config"]
+    url = config["repository"]["url"].rstrip("/")
+    if not url:
+        html |= dict.fromkeys((name for name in html if name.endswith("_button")), False)
+        config["launch_buttons"] = {}
+        sphinx["extensions"].remove("sphinxext.opengraph")
+        return config
+    *_, owner, name = url.split("/")
+    html["baseurl"] = html["baseurl"] or f"https://{owner}.github.io/{name}/"
+    sphinx["ogp_site_url"] = html["baseurl"]
+    sphinx["html_context"] |= {
+        "edit_page_provider_name": "GitHub",
+        "edit_page_url_template": f"{url}/edit/{config['repository']['branch']}/"
+        "{% if file_name.startswith('notebooks/') %}{{ file_name | replace('.ipynb', '.py') }}"
+        "{% else %}book/{{ file_name }}{% endif %}",
+    }
+    return config
 
 
 def render(
