@@ -23,7 +23,17 @@ from .datasets import dataset_names, load_dataset
 from .errors import DataError
 from .execution import alone, digest, digest_of_files, execute, libraries
 from .figure_data import MEDIA_TYPE
-from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
+from .pages import (
+    PROFILES,
+    ROOT,
+    BookError,
+    notebook_text,
+    pages,
+    read_profile,
+    repository,
+    write_twins,
+)
+from .pdf import print_page
 
 # Cells that are folded away in the book, and what is written on the fold.
 FOLDED = {
@@ -92,7 +102,7 @@ def configuration(root: Path = ROOT) -> dict[str, Any]:
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     html, sphinx = config["html"], config["sphinx"]["config"]
-    url = config["repository"]["url"].rstrip("/")
+    url, branch = repository(root)
     if not url:
         html |= dict.fromkeys((name for name in html if name.endswith("_button")), False)
         config["launch_buttons"] = {}
@@ -103,11 +113,28 @@ def configuration(root: Path = ROOT) -> dict[str, Any]:
     sphinx["ogp_site_url"] = html["baseurl"]
     sphinx["html_context"] |= {
         "edit_page_provider_name": "GitHub",
-        "edit_page_url_template": f"{url}/edit/{config['repository']['branch']}/"
+        "edit_page_url_template": f"{url}/edit/{branch}/"
         "{% if file_name.startswith('notebooks/') %}{{ file_name | replace('.ipynb', '.py') }}"
         "{% else %}book/{{ file_name }}{% endif %}",
     }
     return config
+
+
+def _sphinx(staged: Path, work: Path, builder: str) -> None:
+    """Run Jupyter Book on a staged book, into ``_build/BUILDER`` in `work`."""
+    shutil.rmtree(work, ignore_errors=True)
+    run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
+    options = ["--builder", builder, "--path-output", work, "-W", "--keep-going", "-q"]
+    result = subprocess.run(
+        [sys.executable, "-c", run, "build", staged, *options],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if result.returncode:
+        lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
+        raise BookError("\n".join(["no HTML; warnings count as errors:", *lines]))
 
 
 def render(
@@ -138,19 +165,7 @@ def render(
             return html / "index.html"
         say("Building the HTML, about 20 s ...")
         start = time.monotonic()
-        shutil.rmtree(work, ignore_errors=True)
-        run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
-        options = ["build", staged, "--path-output", work, "-W", "--keep-going", "-q"]
-        result = subprocess.run(
-            [sys.executable, "-c", run, *options],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        if result.returncode:
-            lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
-            raise BookError("\n".join(["no HTML; warnings count as errors:", *lines]))
+        _sphinx(staged, work, "html")
         mark.unlink(missing_ok=True)
         shutil.rmtree(html, ignore_errors=True)
         os.replace(work / "_build" / "html", html)
@@ -158,6 +173,39 @@ def render(
         shutil.rmtree(work)
         say(f"  built in {time.monotonic() - start:.0f} s")
     return html / "index.html"
+
+
+def pdf(
+    profile: str = "quick",
+    *,
+    root: Path = ROOT,
+    output: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Execute what changed, then print all pages as one; parameters as in `execute`.
+
+    Returns
+    -------
+    Path
+        ``sadefect.pdf`` in `output`.
+
+    Raises
+    ------
+    BookError
+        If it cannot be built, or there is no Chromium to print it.
+    """
+    output = output or root / "book" / "_build"
+    execute(profile, root=root, output=output, say=say)
+    work, target = output / "sphinx", output / "sadefect.pdf"
+    with alone(output):
+        say("Building one page of all pages, and printing it, about a minute ...")
+        _sphinx(stage(root, output), work, "singlehtml")
+        print_page(work / "_build" / "singlehtml" / "index.html", target)
+        shutil.rmtree(work)
+    if notice := not_to_be_published():
+        say(notice)
+    say(f"Printed {target}")
+    return target
 
 
 def build(
@@ -209,6 +257,12 @@ _Jobs = Annotated[int | None, typer.Option(help="Pages executed at once.")]
 def _build(profile: _Profile = "quick", jobs: _Jobs = None) -> None:
     """Execute the pages that changed and build the HTML."""
     build(profile, workers=jobs)
+
+
+@app.command("pdf")
+def _pdf(profile: _Profile = "quick") -> None:
+    """Print the whole book as one PDF."""
+    pdf(profile)
 
 
 @app.command("execute")

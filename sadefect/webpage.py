@@ -58,6 +58,7 @@ def complete_page(app, pagename, templatename, context, doctree):
     """Images come when they are in view, into room that was kept for them; MathJax for formulas."""
     if not doctree:
         return
+    when = "" if app.builder.name == "singlehtml" else ' loading="lazy" decoding="async"'
     files = {name: Path(app.srcdir) / source for source, name in app.builder.images.items()}
 
     def complete(match):
@@ -67,7 +68,7 @@ def complete_page(app, pagename, templatename, context, doctree):
             width, height = imagesize.get(file)
             if width > 0:
                 tag += f' width="{width}" height="{height}"'
-        return f'<img loading="lazy" decoding="async"{tag}>'
+        return f"<img{when}{tag}>"
 
     # docutils calls a bibliography a list, and its entries what a list may not have.
     body = context["body"].replace('<div role="list" class="citation-list">', "<div>")
