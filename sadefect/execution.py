@@ -28,15 +28,9 @@ from .results import store
 PACKAGE = Path(__file__).resolve().parent
 # Changing these re-runs no page: no page reads them.
 NOT_READ_BY_PAGES = (
-    "__main__.py",
-    "book.py",
-    "cli.py",
-    "execution.py",
-    "pages.py",
-    "pdf.py",
-    "status.py",
-    "webpage.py",
-)
+    "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
+    "outputs.py", "pages.py", "pdf.py", "report.py", "status.py", "webpage.py",
+)  # fmt: skip
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
 MOST_WORKERS = 4  # A kernel with its framework takes about 1 GB of memory.
