@@ -246,7 +246,6 @@ def test_dark_mode_is_dark_and_figures_stay_legible(index: Page, smoke_book: Pat
     assert paper - ink > 100, "and dark lines on it"
 
 
-@pytest.mark.skip(reason="the interactive elements are not merged yet; remove this line with them")
 def test_explorers_change_picture_and_numbers_by_keyboard(smoke_book: Path, browser) -> None:
     found = 0
     for path in sorted((smoke_book / "html").rglob("*.html")):
