@@ -5,7 +5,14 @@ import nbformat
 from sadefect.experiments import Experiment
 from sadefect.pages import ROOT, pages
 from sadefect.plots import provenance
-from sadefect.status import PLACE, foot_of_notebook, foot_of_prose, table
+from sadefect.status import (
+    PLACE,
+    PLACE_OF_RESULTS,
+    foot_of_notebook,
+    foot_of_prose,
+    table,
+    table_of_results,
+)
 
 PAGES = pages()[:2]
 
@@ -62,6 +69,11 @@ def test_table_counts_results_by_where_they_came_from_and_says_shared_things_onc
     assert text.count("some-processor") == 1
     assert PAGES[0].header()["title"] in first
 
+    lines = table_of_results(list(zip(PAGES, copies, strict=True))).splitlines()[2:]
+    assert len(lines) == 3
+    assert lines[0].startswith("| `one` | recorded | [")
+    assert PAGES[0].twin.name in lines[0]
+
 
 def test_a_page_says_which_results_it_used():
     experiment = Experiment(dataset="synthetic/checkerboard", method="l2")
@@ -71,4 +83,5 @@ def test_a_page_says_which_results_it_used():
 
 
 def test_there_is_one_place_for_the_table():
-    assert (ROOT / "book/status.md").read_text(encoding="utf-8").count(PLACE) == 1
+    text = (ROOT / "book/status.md").read_text(encoding="utf-8")
+    assert [text.count(place) for place in (PLACE, PLACE_OF_RESULTS)] == [1, 1]
