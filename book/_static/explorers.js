@@ -191,12 +191,18 @@
     const show = kinds[data.kind](element, data);
     slider.addEventListener("input", function () { show(+slider.value); });
     show(+slider.value);
-    element.querySelector(".explorer-controls").hidden = false;
+    const controls = element.querySelector(".explorer-controls");
+    controls.append(enlarger(function () {
+      const picture = element.querySelector("[data-picture]");
+      if (picture.tagName === "IMG") enlarge(picture.src, picture.alt);
+      else enlarge(picture.toDataURL(), picture.getAttribute("aria-label"));
+    }));
+    controls.hidden = false;
   }
 
   // Figures: a button below each opens it as large as it is, with zoom and arrows.
 
-  function enlarge(image) {
+  function enlarge(source, alt) {
     const dialog = document.createElement("dialog");
     dialog.className = "enlarged";
     dialog.setAttribute("aria-label", "Enlarged figure");
@@ -208,9 +214,12 @@
     pane.setAttribute("role", "region");
     pane.setAttribute("aria-label", "Figure; arrow keys move it, plus and minus change its size");
     const copy = document.createElement("img");
-    copy.src = image.currentSrc || image.src;
-    copy.alt = image.alt;
+    copy.src = source;
+    copy.alt = alt;
     let zoom = 1;
+    copy.addEventListener("load", function () {
+      if (copy.naturalWidth < 500) resize(Math.ceil(500 / copy.naturalWidth));
+    });
     function resize(factor) {
       const before = zoom;
       zoom = factor ? Math.min(8, Math.max(0.25, zoom * factor)) : 1;
@@ -246,17 +255,22 @@
     pane.focus();
   }
 
-  function zoomable(image) {
-    if (image.closest("[data-explorer], a, button, dialog")) return;
+  function enlarger(open) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "enlarge";
     button.textContent = "Enlarge";
     button.setAttribute("aria-haspopup", "dialog");
-    button.addEventListener("click", function () { enlarge(image); });
-    image.addEventListener("click", function () { enlarge(image); });
+    button.addEventListener("click", open);
+    return button;
+  }
+
+  function zoomable(image) {
+    if (image.closest("[data-explorer], a, button, dialog")) return;
+    const open = function () { enlarge(image.currentSrc || image.src, image.alt); };
+    image.addEventListener("click", open);
     image.classList.add("enlargeable");
-    image.after(button);
+    image.after(enlarger(open));
   }
 
   function all() {
