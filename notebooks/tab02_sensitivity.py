@@ -103,5 +103,12 @@ charts.table(
     rows or [("two cells of a column are needed", *6 * "-")],
 )
 
+# %% [markdown]
+# ## Where it differs, and why
+#
+# Our trainings are shorter, all of one length, and one network for each cell: a small difference may
+# be the seed's, see [figure 6](fig06_roc.ipynb). A network that needs longer, as one with many latent
+# numbers may, is at a disadvantage here. How the paper encodes smaller patches is not known to us.
+
 # %% tags=["hide-input"]
 plots.provenance(*every.values())
