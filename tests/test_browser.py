@@ -136,7 +136,6 @@ def visits(smoke_book: Path, browser: Browser) -> list[Visit]:
         )
         visit.violations += violations(page, "light")
         page.evaluate(DARK)
-        visit.violations += violations(page, "dark")
         page.set_viewport_size(PHONE)
         page.wait_for_timeout(500)  # The theme then looks anew at which boxes can be scrolled.
         visit.wider = page.evaluate(WIDER)
