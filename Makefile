@@ -76,7 +76,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The torch extra is in no other verb's way: it is large, and the lock is without it.
+# The extras torch and export are in no other verb's way: large, and the lock is without them.
 $(TORCH): $(INSTALLED)
-	$(PIP) install -qq --no-build-isolation -e ".[torch]"
+	$(PIP) install -qq --no-build-isolation -e ".[torch,export]"
 	@touch $@

@@ -18,6 +18,7 @@ _HOMES = {
     "segmentation": ("disc", "opening", "regions", "segment", "threshold_for_fpr"),
     "metrics": ("PixelMetrics", "aupro", "auroc", "per_region_overlap", "roc_curve"),
     "datasets": ("dataset_fingerprint", "dataset_names", "load_dataset", "read_image", "read_mask"),
+    "detector": ("Detector",),
     "training": ("load_model",),
     "experiments": ("Experiment",),
     "results": ("Result", "learning_curve"),

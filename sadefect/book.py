@@ -34,7 +34,10 @@ from .pages import (
     write_twins,
 )
 from .pdf import print_page
+from .status import PLACE, foot_of_notebook, foot_of_prose, table
 
+# What lies at the root of the repository and is shown in the book.
+SHOWN = ("CHANGELOG.md", "CITATION.cff")
 # Cells that are folded away in the book, and what is written on the fold.
 FOLDED = {
     "parameters": "Parameters of this page",
@@ -46,7 +49,8 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     """Put the prose, the executed notebooks and the configuration into one folder.
 
     Notebooks lie there at the path that they have in the repository, so that links to launch, edit
-    and download them are right.
+    and download them are right. Each page gets a foot that says how to run it and what made it; the
+    one on the state of all pages gets its table.
 
     Returns
     -------
@@ -65,20 +69,33 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     shutil.copytree(root / "book", folder, ignore=left_out)
     settings = yaml.safe_dump(configuration(root), sort_keys=False)
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
+    for name in SHOWN:
+        if (root / name).is_file():
+            shutil.copy(root / name, folder)
     (folder / "notebooks").mkdir()
+    executed_pages = []
+    linked = (folder / "status.md").is_file()
     for page in pages(root):
         executed = output / "executed" / page.twin.name
         notebook = nbformat.read(executed, as_version=4) if executed.is_file() else None
         if notebook is None or notebook.metadata.get("sadefect", {}).get("failed", True):
             raise BookError(f"{page.name} was not executed to its end; `make book` does it")
+        executed_pages.append((page, notebook))
         for cell in notebook.cells:
             tags = cell.metadata.get("tags", [])
             for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
                 cell.metadata["tags"] = [*tags, "hide-input"]
                 cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
             _offer_data(cell, folder / "notebooks")
+        foot = foot_of_notebook(page, notebook, linked)
+        notebook.cells.append(nbformat.v4.new_markdown_cell(foot, id="foot"))
         text = notebook_text(notebook)
         (folder / "notebooks" / page.twin.name).write_text(text, encoding="utf-8")
+    for path in folder.glob("*.md"):
+        if path.name not in SHOWN:
+            text = path.read_text(encoding="utf-8")
+            text = text.replace(PLACE, table(executed_pages)) + foot_of_prose(linked)
+            path.write_text(text, encoding="utf-8")
     return folder
 
 

@@ -1,11 +1,15 @@
 """The verbs of the shell. Frameworks are imported by the verbs that need them only."""
 
 import json
+import os
 import sys
 from typing import Annotated
 
 import typer
 
+from . import detector_verbs
+from .detector_verbs import Json
+from .errors import DataError, StoreError, TrainingDiverged
 from .paper import BUDGET
 
 app = typer.Typer(
@@ -15,10 +19,11 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 app.add_typer(data, name="data")
+for verb in ("check", "train", "segment", "evaluate", "export"):
+    app.command(verb)(getattr(detector_verbs, verb))
 
 COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_seen", "auroc",
            "aupro", "variant", "source")  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")]
 
 
 def table(title, columns, rows):
@@ -52,7 +57,9 @@ def record(
         list[str] | None, typer.Option(help="What to train, one after the other.")
     ] = None,
     patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = BUDGET,
-    weights: Annotated[bool, typer.Option(help="Record the last weights too.")] = False,
+    weights: Annotated[
+        list[int] | None, typer.Option(help="Seeds of which to record the last weights too.")
+    ] = None,
     maps: Annotated[
         list[int] | None, typer.Option(help="Test images to record the map of.")
     ] = None,
@@ -74,10 +81,44 @@ def record(
         for path in recording.record(recording.score(experiments, budget)):
             print(path)
         for experiment in (replace(one, patches_seen=budget) for one in experiments):
-            if weights:
+            if experiment.seed in (weights or []):
                 print(recording.record_weights(experiment))
             for number in maps or []:
                 print(inspection.record_map(run(experiment), number))
+
+
+@app.command()
+def reproduce(
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    only: Annotated[
+        list[str] | None, typer.Option(help="A page, or how its name begins: fig07.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Pages executed at once.")] = None,
+):
+    """Run the notebooks and build the book, or run some of the pages alone."""
+    try:
+        from . import book
+    except ImportError as error:
+        raise StoreError(
+            f"expected the extra sadefect[book]; got {error}; install it: "
+            'pip install "sadefect[book]"'
+        ) from error
+    from .pages import BookError, pages
+
+    try:
+        if not only:
+            book.build(profile, workers=jobs)
+            return
+        names = [page.name for page in pages()]
+        chosen = [name for name in names if name.startswith(tuple(only))]
+        for start in only:
+            if not any(name.startswith(start) for name in names):
+                raise BookError(f"no page begins with {start}; there are {', '.join(names)}")
+        book.execute(profile, only=chosen, workers=jobs)
+        for name in chosen:
+            print(book.ROOT / "book" / "_build" / "executed" / f"{name}.ipynb")
+    except BookError as error:
+        raise StoreError(str(error)) from error
 
 
 @app.command("train-one", hidden=True)
@@ -89,11 +130,19 @@ def train_one(experiment: str):
     train(Experiment(**json.loads(experiment)))
 
 
+@app.command("run-one", hidden=True)
+def run_one(experiment: str):
+    """Train and score the experiment that the JSON describes, unless its result is there."""
+    from .experiments import Experiment
+    from .runs import run
+
+    run(Experiment(**json.loads(experiment)))
+
+
 @data.command("list")
 def list_data(as_json: Json = False):
     """The data sets, and whether their files are here."""
     from .datasets import dataset_names, load_dataset
-    from .errors import DataError
 
     rows = []
     for name in dataset_names():
@@ -109,6 +158,28 @@ def list_data(as_json: Json = False):
         table("Data sets", columns, rows)
 
 
+@data.command("check")
+def check_data(name: str):
+    """Read every image and mask of a data set, and compare it with the recorded one."""
+    import warnings
+
+    from .datasets import load_dataset
+    from .progress import progress
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        loaded = load_dataset(name)
+        samples = [*loaded.train, *loaded.test]
+        with progress(f"reading {name}", len(samples), "images") as report:
+            for done, sample in enumerate(samples, 1):
+                sample.image, sample.mask  # noqa: B018 - reading is the check.
+                report(done)
+    for warning in warned:
+        print(f"sadefect: {warning.message}", file=sys.stderr)
+    print(f"{name}: {len(loaded.train)} to train on, {len(loaded.test)} to test; all can be read; "
+          f"fingerprint {loaded.fingerprint}")  # fmt: skip
+
+
 @data.command("fetch")
 def fetch_data(name: str):
     """Download a data set where its host still serves it."""
@@ -119,10 +190,17 @@ def fetch_data(name: str):
 
 def main():
     """Run a verb; expected errors are one message without a traceback, exit code 1."""
-    from .errors import DataError, StoreError, TrainingDiverged
-
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
     try:
         app()
     except (DataError, StoreError, TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
-        sys.exit(1)
+    except MemoryError as error:
+        print(
+            f"sadefect: out of memory ({error}); close other programs, or use smaller images or a "
+            "larger --shrink; nothing was lost, run again to go on",
+            file=sys.stderr,
+        )
+    else:
+        return
+    sys.exit(1)

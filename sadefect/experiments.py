@@ -42,6 +42,7 @@ SCORING_FIELDS = (
     "stride",
     "average",
     "samples",
+    "smoothing",
     "opening",
 )
 
@@ -86,6 +87,9 @@ class Experiment:
         Of an SSIM residual; by default the loss's.
     stride, average, samples
         As in `anomaly_map`.
+    smoothing : float
+        Standard deviation in pixels of a Gaussian that smooths the residual map before the opening;
+        0 for none, which is the paper's.
     opening : int
         Diameter in pixels of the disc that opens the residual map before the ROC, 0 for none.
 
@@ -124,6 +128,7 @@ class Experiment:
     stride: int = 30
     average: str = "reconstructions"
     samples: int = 6
+    smoothing: float = 0.0
     opening: int = 4
 
     def __post_init__(self):
@@ -151,6 +156,8 @@ class Experiment:
                 )
         if self.patches_seen < 1:
             raise ValueError(f"patches_seen must be positive; received {self.patches_seen!r}")
+        if not self.smoothing >= 0:
+            raise ValueError(f"smoothing must be pixels, at least 0; received {self.smoothing!r}")
 
     def _settings(self, names, own, which):
         """Those of the named fields that all have, and those of ``own`` that this one has."""
@@ -161,13 +168,10 @@ class Experiment:
     @cached_property
     def training_settings(self):
         """What the trajectory depends on, as plain JSON values."""
-        from .training import SCHEDULES
-
         names = [field.name for field in fields(self) if field.name not in SCORING_FIELDS]
         settings = self._settings(names, OWN_FIELDS, self.method)
-        settings |= asdict(
-            replace(SCHEDULES[settings.pop("schedule")], decay=settings.pop("decay"))
-        )
+        del settings["schedule"], settings["decay"]
+        settings |= asdict(self.optimisation())
         if self.method == "feature_matching":
             from .features import load_extractor
 
@@ -181,17 +185,19 @@ class Experiment:
     def scoring_settings(self):
         """What the metrics depend on besides the trajectory, as plain JSON values."""
         used = self._settings(SCORING_FIELDS, OWN_SCORING, self.residual)
+        if not self.smoothing:  # Results from before it could be set keep their names.
+            del used["smoothing"]
         return used | {"numerics": NUMERICS["scoring"]}
 
     @cached_property
     def training_key(self):
         """Names the trajectory: equal for experiments that differ in budget or scoring only."""
-        return self._name() + _digest(self.training_settings)
+        return self._name() + settings_digest(self.training_settings)
 
     @cached_property
     def evaluation_key(self):
         """Names the metrics."""
-        return self._name() + _digest([self.training_settings, self.scoring_settings])
+        return self._name() + settings_digest([self.training_settings, self.scoring_settings])
 
     def _name(self):
         return f"{self.dataset.replace('/', '-')}_{self.method}_d{self.latent_dim}_"
@@ -215,6 +221,12 @@ class Experiment:
         }
         return ", ".join(f"{name}={value}" for name, value in changed.items()) or "default"
 
+    def optimisation(self):
+        """How the loss is minimised, a `sadefect.training.Schedule`."""
+        from .training import SCHEDULES
+
+        return replace(SCHEDULES[self.schedule], decay=self.decay)
+
     def residual_options(self):
         """Keyword arguments of the residual."""
         if self.residual == "vae":
@@ -224,5 +236,5 @@ class Experiment:
         return {name: getattr(self, f"residual_{name}") for name in LOSS_FIELDS}
 
 
-def _digest(settings):
+def settings_digest(settings):
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

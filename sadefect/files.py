@@ -13,12 +13,49 @@ import numpy as np
 
 from .errors import StoreError
 
+REASONS = {
+    errno.ENOSPC: "the disk is full; free some room",
+    errno.EDQUOT: "your share of the disk is used up; free some room",
+    errno.EFBIG: "files may not grow that large here; raise the limit",
+    errno.EACCES: "the folder cannot be written to; change its permissions",
+    errno.EPERM: "the folder cannot be changed; change its attributes",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file stands where a folder should be; remove it",
+    errno.EEXIST: "a file stands where a folder should be; remove it",
+}
+
 
 @contextmanager
-def whole(path):
-    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+def explained(path):
+    """Says what to do where something cannot be written.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full, or the folder cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REASONS:
+            raise
+        raise StoreError(
+            f"could not write {path}: {REASONS[error.errno]}, or choose another place (for the "
+            "store, SADEFECT_CACHE); nothing was lost, run again to go on"
+        ) from error
+
+
+@contextmanager
+def whole(path, within=None):
+    """A temporary path that takes the place of ``path`` when the block ends without an error.
 
     Works for a file or a folder; whoever reads ``path`` sees the old content or the new one.
+
+    Parameters
+    ----------
+    path : path
+    within : path, optional
+        Where what is temporary lies, on the same file system; by default beside ``path``.
 
     Raises
     ------
@@ -28,22 +65,12 @@ def whole(path):
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        yield temporary / path.name
-        os.replace(temporary / path.name, path)
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full; free some room",
-            errno.EACCES: "the folder cannot be written to; change its permissions",
-            errno.EROFS: "the file system is read-only",
-        }
-        if error.errno not in reasons:
-            raise
-        raise StoreError(
-            f"could not write {path}: {reasons[error.errno]}, or point SADEFECT_CACHE elsewhere; "
-            "nothing was lost, run again to go on"
-        ) from error
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place = within or path.parent
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=place))
+            yield temporary / path.name
+            os.replace(temporary / path.name, path)
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

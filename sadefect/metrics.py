@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from .errors import DataError
-from .segmentation import as_map, as_mask, check_share
+from .segmentation import Threshold, as_map, as_mask, check_share
 
 BITS = 22  # Sign, 8 of the exponent, 13 of the mantissa: bins are 0.01 % of their value wide.
 FPRS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
@@ -199,6 +199,41 @@ class PixelMetrics:
         used = used[::-1]
         fpr = np.concatenate([[0], np.cumsum(self._defect_free[used]) / free])
         return used, fpr, places, counts, np.repeat(np.arange(len(lengths)), lengths)
+
+    def threshold(self, fpr):
+        """The lowest bin's edge that flags at most a share ``fpr`` of the defect-free pixels.
+
+        Like `sadefect.segmentation.threshold_for_fpr`, to the width of a bin, and in the memory of
+        the bins.
+
+        Parameters
+        ----------
+        fpr : float
+            In [0, 1].
+
+        Returns
+        -------
+        Threshold
+
+        Raises
+        ------
+        DataError
+            If no defect-free pixel was counted.
+        """
+        check_share(fpr, "fpr")
+        used = np.flatnonzero(self._defect_free)
+        if not len(used):
+            raise DataError(
+                f"expected maps of defect-free images; got none in {self.images} images; count "
+                "the images that were held out"
+            )
+        counts = self._defect_free[used]
+        pixels = int(counts.sum())
+        at_least = np.cumsum(counts[::-1])[::-1]  # Pixels of a bin or a higher one.
+        too_many = np.count_nonzero(at_least > fpr * pixels)
+        above = used[0] if not too_many else used[too_many - 1] + 1
+        value = _lower_edges(np.array([above]))[0]
+        return Threshold(float(value), float(fpr), self.images, pixels)
 
     def roc_curve(self):
         """The ROC curve of all pixels pooled.

@@ -19,7 +19,7 @@ from PIL import Image
 
 from .experiments import Experiment
 from .figure_data import MEDIA_TYPE, figure_data
-from .provenance import commit, processor, versions
+from .provenance import BUILDING, commit, processor, versions
 
 # Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing.
 COLOURS = {
@@ -86,7 +86,7 @@ class Figure(_Figure):
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         """Beside the picture; only where asked, because they make a notebook large."""
-        if os.environ.get("SADEFECT_FIGURE_DATA", "0") in ("", "0"):
+        if not os.environ.get(BUILDING):
             return {}
         return {MEDIA_TYPE: figure_data(self)}
 
@@ -246,11 +246,22 @@ def provenance(*sources):
             code[here] = None
     if not sources:
         trainings, code = {"computed by this page": None}, {here: None}
+    # The page on all pages, sadefect.status, reads this.
+    known = {"sadefect": {"results": [_origin(source) for source in sources]}}
     if len(trainings) <= FOLDED:
-        return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+        line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
+        return Markdown(line, metadata=known)
     items = "\n".join(f"- {line}" for line in (*trainings, *code))
     summary = f"Where this comes from: {len(trainings)} trainings"
-    return Markdown(f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>")
+    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
+    return Markdown(folded, metadata=known)
+
+
+def _origin(source):
+    """Key and origin of a result, or of an experiment that a page computes itself."""
+    if isinstance(source, Experiment):
+        return {"key": source.training_key, "source": "this page"}
+    return {"key": source.experiment.evaluation_key, "source": source.source}
 
 
 def _code(at, installed, machine):

@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import sys
 import time
-from dataclasses import asdict, fields, replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from .datasets import load_dataset
-from .errors import StoreError
+from .errors import DataError, StoreError
 from .experiments import LOSS_FIELDS, NUMERICS, Experiment
-from .files import load_arrays, save_arrays, save_json, whole
+from .files import explained, load_arrays, save_arrays, save_json, whole
 from .metrics import FPRS, PixelMetrics
 from .patches import RandomPatches
 from .provenance import commit, processor, versions
@@ -29,7 +31,8 @@ ROC_POINTS = 1_000  # Of a stored curve.
 HISTORY = 1_000  # Patches by which a loss curve may end after the budget.
 
 
-def _loss(experiment):
+def build_loss(experiment):
+    """The loss that an experiment's model is trained with; its options are checked here."""
     import keras
 
     from .losses import L1SSIMLoss, MultiScaleSSIMLoss
@@ -48,13 +51,14 @@ def _loss(experiment):
     return kind[experiment.method](data_range=1.0, **options)
 
 
-def _untrained(experiment):
+def build_model(experiment):
+    """An experiment's model with the weights that its trajectory starts from."""
     import keras
 
     from .models import build_autoencoder, build_vae
 
-    settings = experiment.training_settings
-    l2 = settings["weight_decay"] / 2 if settings["decay"] == "l2" else 0
+    schedule = experiment.optimisation()
+    l2 = schedule.weight_decay / 2 if schedule.decay == "l2" else 0
     keras.utils.set_random_seed(experiment.seed)
     network = (experiment.patch_size, experiment.latent_dim, experiment.output_activation)
     options = {"kernel_regularizer": keras.regularizers.L2(l2) if l2 else None}
@@ -79,28 +83,47 @@ def train(experiment, root=None):
     TrainingDiverged
         If going on would be a waste.
     """
-    from filelock import FileLock
+    return train_in(
+        training_folder(experiment),
+        experiment,
+        lambda: [
+            sample.image
+            for sample in load_dataset(experiment.dataset, root).split(experiment.train)[0]
+        ],
+        lambda: experiment.training_settings,
+        experiment.training_key,
+    )
 
+
+def train_in(folder, experiment, read_images, settings, label):
+    """Train an experiment's model in a folder up to its budget, or resume it there.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds one trajectory, which a larger budget continues.
+    experiment : Experiment
+    read_images, settings : callables
+        Give the images to train on, and what the trajectory depends on; called if there is
+        something to train.
+    label : str
+        For the progress bar.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+    """
     from . import training
 
-    folder = training_folder(experiment)
     checkpoint = training.checkpoint_path(folder, experiment.patches_seen)
     if checkpoint.exists():
         return checkpoint
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
+    with _alone(folder):
         if checkpoint.exists():  # Another process has trained it while this one waited.
             return checkpoint
-        images, _ = load_dataset(experiment.dataset, root).split(experiment.train)
         patches = RandomPatches(
-            [sample.image for sample in images],
-            experiment.patch_size,
-            experiment.n_patches,
-            experiment.seed,
-        )
-        settings = experiment.training_settings
-        schedule = training.Schedule(
-            **{field.name: settings[field.name] for field in fields(training.Schedule)}
+            read_images(), experiment.patch_size, experiment.n_patches, experiment.seed
         )
         target = folder
         state = folder / "state.npz"
@@ -113,20 +136,39 @@ def train(experiment, root=None):
                 beyond = False
             # A trajectory cannot go back: an earlier point without a checkpoint is trained again.
             target = folder / f"to-{experiment.patches_seen}" if beyond else folder
-        save_json(folder / "settings.json", settings)
+        save_json(folder / "settings.json", settings())
         training.train(
-            _untrained(experiment),
-            _loss(experiment),
+            build_model(experiment),
+            build_loss(experiment),
             patches,
-            schedule,
+            experiment.optimisation(),
             experiment.patches_seen,
             target,
-            label=experiment.training_key,
+            label=label,
         )
         if target != folder:
             os.replace(training.checkpoint_path(target, experiment.patches_seen), checkpoint)
             shutil.rmtree(target)
     return checkpoint
+
+
+@contextmanager
+def _alone(folder):
+    """One process at a time in a folder of the store; others wait, and say so."""
+    from filelock import FileLock, Timeout
+
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("another process trains this; waiting for its end", file=sys.stderr, flush=True)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load_model(experiment):
@@ -148,7 +190,7 @@ def load_model(experiment):
     for source, folder in places("trainings", experiment.training_key):
         path = checkpoint_path(folder, experiment.patches_seen)
         if path.exists():
-            return load_weights(_untrained(experiment), path), source
+            return load_weights(build_model(experiment), path), source
     raise StoreError(
         f"no weights of {experiment.training_key} after {experiment.patches_seen:,} patches; "
         "train them with sadefect.experiments.train, or build the book with RETRAIN=1"
@@ -157,6 +199,8 @@ def load_model(experiment):
 
 def scored(experiment, model, image):
     """The residual map of an image as it is scored, opened, and the reconstruction."""
+    from scipy import ndimage
+
     from .anomaly_maps import anomaly_map
     from .segmentation import opening
 
@@ -168,7 +212,10 @@ def scored(experiment, model, image):
         average=experiment.average,
         **experiment.residual_options(),
     )
-    return opening(found.residual, experiment.opening), found.reconstruction
+    residual = found.residual
+    if experiment.smoothing:
+        residual = ndimage.gaussian_filter(residual, experiment.smoothing)
+    return opening(residual, experiment.opening), found.reconstruction
 
 
 def evaluate(experiment, model, dataset):
@@ -329,6 +376,52 @@ def headline(datasets, methods, patches_seen=0, **settings):
     return found
 
 
+def pictured(datasets, methods, patches_seen=0, **settings):
+    """Results to draw images with: `headline`'s, unless only others' weights are here.
+
+    Weights of a few runs are recorded, of one seed and not always of the longest training. Where
+    the images of a data set are here, a network that can draw them is worth more than a recorded
+    map of one that was trained for longer.
+
+    Parameters and returns are those of `headline`.
+    """
+    found = headline(datasets, methods, patches_seen, **settings)
+    every = results()
+    for dataset, group in found.items():
+        try:
+            load_dataset(dataset)
+        except DataError:
+            continue
+        if patches_seen or all(_has_weights(one.experiment) for one in group):
+            continue
+        drawable = [one for one in every if _has_weights(one.experiment)]
+        runs = [
+            {
+                (one.experiment.patches_seen, -one.experiment.seed): one
+                for one in drawable
+                if replace(
+                    one.experiment,
+                    patches_seen=best.experiment.patches_seen,
+                    seed=best.experiment.seed,
+                )
+                == best.experiment
+            }
+            for best in group
+        ]
+        if shared := set.intersection(*map(set, runs)):
+            found[dataset] = [run[max(shared)] for run in runs]
+    return found
+
+
+def _has_weights(experiment):
+    from .training import checkpoint_path
+
+    return any(
+        checkpoint_path(folder, experiment.patches_seen).exists()
+        for _, folder in places("trainings", experiment.training_key)
+    )
+
+
 def have_all(dataset, methods, **settings):
     """Whether all methods have a result on a data set with one budget."""
     return bool(
@@ -377,12 +470,17 @@ def _history(experiment):
     """The loss curve up to the experiment's budget, and the seconds it took."""
     state = training_folder(experiment) / "state.npz"
     recorded = RECORDED / "trainings" / experiment.training_key / "history.npz"
-    if not (path := state if state.exists() else recorded).exists():
+    return history(state if state.exists() else recorded, experiment.patches_seen)
+
+
+def history(path, patches_seen):
+    """The loss curve of a training up to some budget, and the seconds it took, None if unknown."""
+    if not path.exists():
         return {"history_patches": np.zeros(0), "history_loss": np.zeros(0)}, None
     stored = load_arrays(path)
     patches, loss = stored["history"].T
-    upto = patches <= experiment.patches_seen + HISTORY
-    share = min(1.0, experiment.patches_seen / max(1, int(stored["patches_seen"])))
+    upto = patches <= patches_seen + HISTORY
+    share = min(1.0, patches_seen / max(1, int(stored["patches_seen"])))
     curve = {"history_patches": patches[upto], "history_loss": loss[upto]}
     return curve, float(stored["seconds"]) * share
 

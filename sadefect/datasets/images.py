@@ -52,7 +52,7 @@ def list_images(folder):
     return found
 
 
-def _read(path):
+def read_pixels(path):
     """The numbers in a file, or a `DataError`."""
     path = Path(path)
     if not path.is_file():
@@ -197,7 +197,7 @@ def read_image(path, size=None):
     >>> read_image(path).sum()
     np.float32(4.0)
     """
-    return _resize(as_gray(_read(path), path), size)
+    return _resize(as_gray(read_pixels(path), path), size)
 
 
 def read_mask(path, size=None):
@@ -226,7 +226,7 @@ def read_mask(path, size=None):
 
 
 def _mask(path):
-    array = _read(path)
+    array = read_pixels(path)
     if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() == 1:
         array = array.astype(bool)
     gray = as_gray(array, path)

@@ -1,0 +1,553 @@
+"""A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
+
+import os
+from dataclasses import KW_ONLY, asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from skimage import measure
+
+from . import detector_files
+from .datasets import Dataset, Sample, load_dataset
+from .datasets.images import as_gray, list_images, read_pixels
+from .datasets.stack import Stack
+from .errors import DataError, StoreError
+from .experiments import NUMERICS, Experiment, settings_digest
+from .metrics import FPRS, PixelMetrics, auroc
+from .patches import STRIDE
+from .segmentation import DIAMETER, regions, segment, threshold_for_fpr
+from .tiles import TILE, tiles
+
+FPR = 0.01
+
+
+class Finding(NamedTuple):
+    """What a detector says of one image.
+
+    ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
+    taken for defects; ``score`` the map's maximum; ``defect`` the verdict, true where the mask
+    holds anything.
+    """
+
+    name: str
+    image: np.ndarray
+    map: np.ndarray
+    mask: np.ndarray
+    score: float
+    defect: bool
+
+    def row(self):
+        """The verdict and where the defects are, as plain values; boxes end before their ends."""
+        found = [one._asdict() for one in regions(self.mask)]
+        return {
+            "image": self.name,
+            "score": self.score,
+            "verdict": "defect" if self.defect else "good",
+            "area": float(self.mask.mean()),
+            "regions": [{name: one[name] for name in ("area", "box", "centroid")} for one in found],
+        }
+
+
+@dataclass(eq=False)
+class Detector:
+    """Learns what defect-free images look like, and finds what does not look like them.
+
+    Parameters
+    ----------
+    method : {"ssim", "l2", "vae", "feature_matching", "ms_ssim", "l1_ssim"}
+        As in `Experiment`. Maps of a VAE hold random draws.
+    latent_dim : int or "auto"
+        d; "auto" is 100, the paper's for textures.
+    patch_size : {128, 64, 32}
+        Side of the patches in pixels, after shrinking.
+    window_size : int
+        Side of the SSIM window in pixels, after shrinking; odd.
+    shrink : int
+        Blocks of so many pixels on a side are averaged first, which gives a patch more context.
+        Maps come in the image's own size all the same.
+    stride, average, opening
+        As in `Experiment`.
+    patches : int
+        How many are seen in training, 65 a second on two cores; the paper's number is 2,000,000.
+    schedule : {"cpu", "paper"}
+        As in `Experiment`.
+    seed : int
+        Of weights and patches.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+    pixels_ : PixelMetrics
+        The maps of the held-out defect-free images, counted; thresholds of pixels come from it.
+    scores_ : array (N,)
+        Scores of these images; the threshold of scores comes from them.
+    history_ : array (N, 2)
+        Patches seen and mean loss.
+    provenance_ : dict
+        Data, commit, versions, machine, seconds.
+
+    Notes
+    -----
+    An image is an array or a file, gray or colour (which becomes luminance), of 8 or 16 bit, or of
+    floats in [0, 1]; at least a patch large. Memory beyond the image and its map does not grow
+    with the image: it is looked at in tiles.
+
+    Examples
+    --------
+    >>> Detector("l2", patch_size=32).get_params()["patches"]
+    100000
+    """
+
+    method: str = "ssim"
+    _: KW_ONLY
+    latent_dim: int | str = "auto"
+    patch_size: int = 128
+    window_size: int = 11
+    shrink: int = 1
+    stride: int = STRIDE
+    average: str = "reconstructions"
+    opening: int = DIAMETER
+    patches: int = 100_000
+    schedule: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self):
+        from .models import PATCH_SIZES
+        from .runs import build_loss
+
+        least = {"shrink": 1, "stride": 1, "opening": 0, "patches": 1, "seed": 0, "window_size": 1}
+        if self.latent_dim != "auto":
+            least["latent_dim"] = 1
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {smallest}; received {value!r}"
+                )
+        choices = {"patch_size": PATCH_SIZES, "average": ("reconstructions", "maps")}
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}; received {value!r}")
+        if self.stride > self.patch_size:
+            raise ValueError(
+                f"stride must be at most patch_size={self.patch_size}, or pixels are left out; "
+                f"received {self.stride!r}"
+            )
+        build_loss(self.experiment)  # Checks the method and its window.
+
+    @property
+    def experiment(self):
+        """The settings as an `Experiment`, which knows what follows from each method."""
+        settings = self.get_params()
+        del settings["shrink"]
+        if settings["latent_dim"] == "auto":
+            del settings["latent_dim"]
+        return Experiment(dataset="folder", patches_seen=settings.pop("patches"), **settings)
+
+    def get_params(self):
+        """The settings, as a dict."""
+        return asdict(self)
+
+    def fit(self, images):
+        """Learn from defect-free images; the last tenth of them, at least one, is held out.
+
+        A training that was stopped goes on where it was, and a larger ``patches`` continues a
+        smaller one: the store knows them by settings and images.
+
+        Parameters
+        ----------
+        images : path, Dataset, or iterable of arrays or paths
+            A folder of defect-free images, or one laid out like MVTec AD; a generator is taken
+            once. Images need not fit into memory.
+
+        Returns
+        -------
+        Detector
+            This one.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than two images, or one cannot be used.
+        TrainingDiverged
+            If going on would be a waste.
+        """
+        from .provenance import commit, processor, versions
+        from .results import store
+        from .runs import build_model, history, train_in
+        from .training import load_weights
+
+        place, experiment = store() / "detectors", self.experiment
+        stack = Stack(place)
+        for name, image in named_images(images):
+            pixels = read(image)
+            self._check_size(pixels.shape, name)
+            whole = (slice(0, size // self.shrink) for size in pixels.shape[:2])
+            stack.append(self._gray(pixels, name, *whole))
+        stack.seal()
+        if len(stack) < 2:
+            raise DataError(
+                f"expected at least 2 defect-free images, one to hold out for thresholds; got "
+                f"{len(stack)}; add images, or cut the one into two"
+            )
+        held_out = max(1, len(stack) // 10)
+        images = [stack[number] for number in range(len(stack))]
+        settings = {"data": stack.fingerprint, "numerics": NUMERICS["training"]} | self.get_params()
+        for name in ("stride", "average", "opening", "patches"):
+            del settings[name]  # Without effect on the trajectory.
+        folder = place / settings_digest(settings)
+        checkpoint = train_in(
+            folder, experiment, lambda: images[:-held_out], lambda: settings, "training"
+        )
+        self.model_ = load_weights(build_model(experiment), checkpoint)
+        curve, seconds = history(folder / "state.npz", self.patches)
+        self.history_ = np.stack(list(curve.values()), axis=-1)
+        self._calibrate(images[-held_out:])
+        self.provenance_ = {
+            "data": stack.fingerprint,
+            "images": {"trained on": len(stack) - held_out, "held out": held_out},
+            "seconds": seconds,
+            "commit": commit(),
+            "versions": versions(),
+            "machine": {"processor": processor(), "cores": os.cpu_count()},
+        }
+        return self
+
+    def _calibrate(self, images):
+        """Count the maps of shrunk defect-free images that were not trained on."""
+        from .progress import progress
+
+        self.pixels_, scores = PixelMetrics(), []
+        with progress("setting thresholds", len(images), "images") as report:
+            for done, image in enumerate(images, 1):
+                map = self._over_tiles(image.shape, lambda *where, image=image: image[where])
+                self.pixels_.update(np.zeros(map.shape, bool), map)
+                scores.append(float(map.max()))
+                report(done)
+        self.scores_ = np.array(scores)
+
+    def _check_size(self, shape, name):
+        if len(shape) not in (2, 3):
+            raise DataError(f"expected an image, (H, W) or (H, W, 3); got shape {shape}: {name}")
+        least = self.patch_size * self.shrink
+        if min(shape[:2]) < least:
+            raise DataError(
+                f"expected an image of at least {least}x{least} pixels, one patch"
+                f"{f' shrunk by {self.shrink}' if self.shrink > 1 else ''}; got "
+                f"{shape[0]}x{shape[1]}: {name}; use a smaller patch_size, or larger images"
+            )
+
+    def _gray(self, pixels, name, rows, columns):
+        """A part of an image in shrunk coordinates: gray, blocks averaged."""
+        side = self.shrink
+        part = pixels[
+            rows.start * side : rows.stop * side, columns.start * side : columns.stop * side
+        ]
+        gray = as_gray(part, name)
+        if side == 1:
+            return gray
+        blocks = (rows.stop - rows.start, side, columns.stop - columns.start, side)
+        return gray.reshape(blocks).mean(axis=(1, 3))
+
+    def _over_tiles(self, shape, read_part, which=0, tile=TILE):
+        """Map (0) or reconstruction (1) of a shrunk image that is read part by part."""
+        from .runs import scored
+
+        if not hasattr(self, "model_"):
+            raise StoreError("this detector has learnt nothing yet; call fit, or Detector.load")
+        experiment, result = self.experiment, np.empty(shape, "float32")
+        margin = self.window_size + 2 * self.opening
+        for read_here, keep, place in tiles(shape, self.patch_size, self.stride, margin, tile):
+            result[place] = scored(experiment, self.model_, read_part(*read_here))[which][keep]
+        return result
+
+    def _of_image(self, image, name, which, tile=TILE):
+        pixels = read(image)
+        self._check_size(pixels.shape, name)
+        height, width = pixels.shape[:2]
+        side = self.shrink
+        found = self._over_tiles(
+            (height // side, width // side),
+            lambda *where: self._gray(pixels, name, *where),
+            which,
+            tile,
+        )
+        if side == 1:
+            return found
+        # Each pixel stands for its block, the last row and column for what is left at the border.
+        rows, columns = (
+            np.minimum(np.arange(length) // side, length // side - 1) for length in (height, width)
+        )
+        return found[np.ix_(rows, columns)]
+
+    # What it says of images
+
+    def anomaly_map(self, image):
+        """The residual map of an image, opened; float32 ``(H, W)``, larger where more anomalous.
+
+        Parameters
+        ----------
+        image : array or path
+
+        Raises
+        ------
+        DataError
+            If the image cannot be used; the message says why.
+        """
+        return self._of_image(image, _name(image), 0)
+
+    def reconstruct(self, image):
+        """What the network makes of an image, float32 ``(H, W)``: look at it to choose settings."""
+        return self._of_image(image, _name(image), 1)
+
+    def score(self, image):
+        """The largest value of the image's map."""
+        return float(self.anomaly_map(image).max())
+
+    def threshold(self, fpr=FPR):
+        """The threshold of pixels that flags a share ``fpr`` of those of held-out images.
+
+        Returns
+        -------
+        Threshold
+            With the numbers of images and pixels that it rests on.
+        """
+        return self.pixels_.threshold(fpr)
+
+    def score_threshold(self, fpr=FPR):
+        """The threshold of scores that flags at most a share ``fpr`` of the held-out images.
+
+        With fewer than ``1 / fpr`` images it lies just above the largest score; that none of n
+        images was flagged only says that the rate is below 3 / n, with 95 % confidence.
+
+        Returns
+        -------
+        Threshold
+            ``images`` is the number of images, and of scores.
+        """
+        found = threshold_for_fpr([self.scores_[None]], fpr)
+        return found._replace(images=len(self.scores_))
+
+    def segment(self, image, fpr=FPR, *, confirmed=False):
+        """The pixels of an image that are taken for defects, bool ``(H, W)``.
+
+        Parameters
+        ----------
+        image : array or path
+        fpr : float
+            The share of defect-free pixels that may be flagged.
+        confirmed : bool
+            Keep only regions that hold a pixel above `score_threshold` as well, so that a good
+            image's mask is empty.
+        """
+        return self._mask(self.anomaly_map(image), fpr, confirmed)
+
+    def _mask(self, map, fpr, confirmed):
+        mask = segment(map, self.threshold(fpr), 0)
+        if not confirmed:
+            return mask
+        high = self.score_threshold(fpr).value
+        labels = measure.label(mask | (map >= high), connectivity=2)
+        certain = np.unique(labels[map >= high])
+        return np.isin(labels, certain)
+
+    def predict(self, images, fpr=FPR):
+        """Yields the `Finding` of each image, one in memory at a time.
+
+        Parameters
+        ----------
+        images : path, or iterable of arrays or paths
+            A path is a folder, or one image.
+        fpr : float
+            As in `segment`, and in `score_threshold` for the verdict.
+        """
+        for name, image in named_images(images):
+            yield self.look(image, fpr, name)
+
+    def look(self, image, fpr=FPR, name=None):
+        """The `Finding` of one image; the verdict and the mask agree."""
+        pixels, name = read(image), name or _name(image)
+        map = self._of_image(pixels, name, 0)
+        score = float(map.max())
+        mask = self._mask(map, fpr, confirmed=True)
+        return Finding(name, pixels, map, mask, score, score >= self.score_threshold(fpr).value)
+
+    def evaluate(self, dataset, fpr=FPR, *, show=None):
+        """Compare maps with masks.
+
+        Parameters
+        ----------
+        dataset : path or Dataset
+            Laid out like MVTec AD; its test images are looked at, at their own size.
+        fpr : float
+            For the verdicts.
+        show : callable, optional
+            Gets each `Finding` and its `Sample`.
+
+        Returns
+        -------
+        metrics : dict
+            Of pixels as in `Result`; ``image_auroc``, None without defect-free test images;
+            ``verdicts``, counts by kind of image.
+        curves : dict of arrays
+            As in `Result`.
+
+        Raises
+        ------
+        DataError
+            If there are no test images with masks.
+        """
+        from .progress import progress
+        from .runs import summarise
+
+        if not isinstance(dataset, Dataset):
+            dataset = load_dataset("folder", dataset)
+        if not any(sample.read_mask for sample in dataset.test):
+            raise DataError(
+                "expected test images with masks, test/KIND/NAME.png and "
+                f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
+                "predict, which needs none"
+            )
+        pixels, scores, defective, verdicts = PixelMetrics(), [], [], {}
+        with progress("evaluating", len(dataset.test), "images") as report:
+            for done, sample in enumerate(dataset.test, 1):
+                found, mask = self.look(sample.image, fpr, sample.name), sample.mask
+                pixels.update(mask, found.map)
+                scores.append(found.score)
+                defective.append(bool(mask.any()))
+                counts = verdicts.setdefault(sample.kind, {"images": 0, "defect": 0})
+                counts["images"] += 1
+                counts["defect"] += int(found.defect)
+                if show:
+                    show(found, sample)
+                report(done)
+        metrics, curves = summarise(pixels, [self.threshold(one) for one in FPRS])
+        both = any(defective) and not all(defective)
+        metrics["image_auroc"] = (
+            auroc([np.array([defective])], [np.array([scores])]) if both else None
+        )
+        return metrics | {"verdicts": verdicts}, curves
+
+    # Files
+
+    def save(self, path):
+        """Write this detector to one file: numbers and JSON, no code.
+
+        Returns
+        -------
+        Path
+        """
+        from keras import ops
+
+        from .provenance import versions
+
+        header = {
+            "version": versions()["sadefect"],
+            "settings": self.get_params(),
+            "provenance": self.provenance_,
+        }
+        arrays = {"scores": self.scores_, "history": self.history_}
+        arrays |= {f"pixels.{name}": value for name, value in self.pixels_.state().items()}
+        for number, variable in enumerate(self.model_.weights):
+            arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
+        detector_files.write(path, header, arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path):
+        """The detector that a file holds.
+
+        Raises
+        ------
+        StoreError
+            If the file is damaged, something else, or of a later version.
+        """
+        header, arrays = detector_files.read(path)
+        try:
+            return cls._of(header, arrays)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise StoreError(
+                f"expected a detector as sadefect saves it; {path} does not fit together "
+                f"({error}); it was changed, or is of another version "
+                f"({str(header.get('version'))[:20]}); train it again"
+            ) from error
+
+    @classmethod
+    def _of(cls, header, arrays):
+        from .runs import build_model
+
+        settings = header["settings"]
+        unknown = set(settings) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown settings {sorted(unknown)}")
+        detector = cls(**settings)
+        weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
+        # Before a network is built: a wrong number must not ask for more memory than the file has.
+        if not any(detector.experiment.latent_dim in one.shape for one in weights):
+            raise ValueError(f"no weights of latent_dim {detector.experiment.latent_dim}")
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity")
+        detector.model_ = build_model(detector.experiment)
+        detector.model_.set_weights(weights)
+        state = {
+            name.removeprefix("pixels."): value
+            for name, value in arrays.items()
+            if name.startswith("pixels.")
+        }
+        detector.pixels_ = PixelMetrics.from_state(state)
+        detector.scores_, detector.history_ = arrays["scores"], arrays["history"]
+        detector.provenance_ = header["provenance"]
+        detector.threshold(), detector.score_threshold()
+        return detector
+
+    def export(self, path, format="onnx"):
+        """Write the network, patches to reconstructions, for another runtime.
+
+        Parameters
+        ----------
+        path : path
+        format : {"onnx", "openvino"}
+            Needs the extra ``sadefect[export]``.
+
+        Returns
+        -------
+        Path
+        """
+        from .exporting import export
+
+        return export(self, path, format)
+
+
+def read(image):
+    """The numbers of an image: of a file as they are stored, of an array itself."""
+    if isinstance(image, Sample):
+        return image.image
+    return read_pixels(image) if isinstance(image, str | Path) else np.asanyarray(image)
+
+
+def _name(image):
+    return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
+
+
+def named_images(images):
+    """Yields a name and an image, path or array, of each of the images."""
+    if isinstance(images, str | Path):
+        folder = Path(images).expanduser()
+        if folder.is_file():
+            images = [folder]
+        else:
+            good = folder / "train" / "good"
+            images = list_images(good if good.is_dir() else folder)
+    elif isinstance(images, Dataset):
+        images = images.train
+    elif isinstance(images, np.ndarray) and images.ndim < 3:
+        raise DataError(
+            f"expected several images, (N, H, W) or (N, H, W, 3); got one array of shape "
+            f"{images.shape}; pass a list of images"
+        )
+    for number, image in enumerate(images):
+        plain = isinstance(image, np.ndarray | list)
+        yield (f"image {number}" if plain else _name(image)), image

@@ -1,0 +1,239 @@
+"""The verbs of the shell for your own images; `sadefect.cli` lists them."""
+
+import json
+import sys
+import tempfile
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
+Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
+Fpr = Annotated[float, typer.Option(help="Share of good images and pixels that may be flagged.")]
+STOPPED = 130  # As shells say it of Ctrl-C.
+BRIGHTEST = 1.2  # Times the threshold of scores: all heat maps of a detector are on one scale.
+
+
+@contextmanager
+def resumable():
+    """Ctrl-C is a pause."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nsadefect: stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
+
+
+def _bad(name, error):
+    raise typer.BadParameter(str(error), param_hint=name) from None
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="Good images, or a folder like MVTec AD's.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to save the detector.")],
+    method: Annotated[str, typer.Option(help="ssim, l2, vae, ms_ssim, l1_ssim, ...")] = "ssim",
+    patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
+    latent_dim: Annotated[str, typer.Option(help='d, or "auto" for 100.')] = "auto",
+    patch_size: Annotated[int, typer.Option(help="32, 64 or 128 pixels.")] = 128,
+    window_size: Annotated[int, typer.Option(help="Of SSIM, in pixels, odd.")] = 11,
+    shrink: Annotated[int, typer.Option(help="Average blocks of so many pixels first.")] = 1,
+    as_json: Json = False,
+):
+    """Learn from good images and save a detector; stopped, it goes on the next time."""
+    from .detector import Detector
+    from .files import explained
+
+    try:
+        number = latent_dim if latent_dim == "auto" else int(latent_dim)
+        detector = Detector(
+            method, latent_dim=number, patch_size=patch_size, window_size=window_size,
+            shrink=shrink, patches=patches, seed=seed,
+        )  # fmt: skip
+    except ValueError as error:
+        _bad("settings", error)
+    with explained(output):  # Not after hours of training.
+        output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output.parent).close()
+    with resumable():
+        detector.fit(folder).save(output)
+    images = detector.provenance_["images"]
+    limit = detector.score_threshold()
+    if as_json:
+        said = {"output": str(output), "settings": detector.get_params(), "threshold": limit.value}
+        print(json.dumps(said | detector.provenance_))
+        return
+    print(
+        f"saved {output}: {patches:,} patches of {images['trained on']} images; thresholds rest on "
+        f"{images['held out']} held-out image{'s' * (images['held out'] > 1)}"
+    )
+
+
+def segment(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    fpr: Fpr = 0.01,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 if any image is defective.")
+    ] = False,
+    as_json: Json = False,
+):
+    """Heat map, mask and overlay of each image, results.csv and report.html."""
+    from . import report
+    from .detector import named_images
+    from .errors import DataError
+    from .outputs import Output
+    from .progress import progress
+
+    detector = _load(model, fpr)
+    files = [image for given in images for _, image in named_images(given)]
+    out = Output(output, {"model": _digest(model), "fpr": fpr})
+    limit = detector.score_threshold(fpr)
+    top = BRIGHTEST * limit.value
+    with resumable(), out.open():
+        with progress("segmenting", len(files), "images") as say:
+            for done, path in enumerate(files, 1):
+                stem = out.stem(path.name)
+                try:
+                    out.add(stem, _identity(path), partial(_look, detector, path, fpr), top)
+                except DataError as error:
+                    print(f"sadefect: {error}", file=sys.stderr)
+                    out.fail(path, error)
+                say(done)
+        out.write_table(limit.value)
+        page = report.write(out, detector, fpr, title=f"{model.name} on {len(files)} images")
+    defective = sum(row["verdict"] == "defect" for row in out.rows)
+    unread = sum("error" in row for row in out.rows)
+    if as_json:
+        print(json.dumps(out.rows))
+    else:
+        print(f"{defective} of {len(files)} images judged defective; see {page}")
+    if unread:
+        print(f"sadefect: {unread} of {len(files)} images could not be used", file=sys.stderr)
+        raise typer.Exit(1)
+    raise typer.Exit(3 if exit_code and defective else 0)
+
+
+def evaluate(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="A folder like MVTec AD's, with masks.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for pictures and a report.")
+    ] = None,
+    fpr: Fpr = 0.01,
+    as_json: Json = False,
+):
+    """AUROC, AUPRO and verdicts on test images with masks."""
+    from . import report
+    from .datasets import load_dataset
+    from .outputs import Output
+
+    detector, data = _load(model, fpr), load_dataset("folder", folder)
+    with resumable():
+        if output is None:
+            metrics, _ = detector.evaluate(data, fpr)
+        else:
+            limit, truth = detector.score_threshold(fpr).value, {}
+            out = Output(output, {"model": _digest(model), "fpr": fpr, "data": data.fingerprint})
+
+            def show(found, sample):
+                truth[found.name] = bool(sample.mask.any())
+                out.add(
+                    out.stem(found.name),
+                    found.name,
+                    lambda: (found, sample.mask),
+                    BRIGHTEST * limit,
+                )
+
+            with out.open():
+                metrics, curves = detector.evaluate(data, fpr, show=show)
+                out.write_table(limit)
+                report.write(
+                    out, detector, fpr, title=f"{model.name} on {folder.name}", truth=truth,
+                    metrics=metrics, curves=curves,
+                )  # fmt: skip
+    if as_json:
+        print(json.dumps(metrics))
+        return
+    image = metrics["image_auroc"]
+    rows = [
+        ("AUROC of pixels", metrics["auroc"]),
+        ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
+        ("AUROC of images", "no good test images" if image is None else image),
+    ]
+    for kind, one in metrics["verdicts"].items():
+        rows.append((f"{kind}: judged defective", f"{one['defect']} of {one['images']}"))
+    from .cli import table
+
+    table(f"{model.name} on {folder}", ("", ""), rows)
+    if output:
+        print(f"see {output / 'report.html'}")
+
+
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+):
+    """Write the network for another runtime: patches in, reconstructions out."""
+    from .detector import Detector
+
+    try:
+        print(Detector.load(model).export(output, format))
+    except ValueError as error:
+        _bad("--format", error)
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder that you want to train on.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings exit with 1 too.")] = False,
+    patch_size: Annotated[int, typer.Option(help="As for train.")] = 128,
+    window_size: Annotated[int, typer.Option(help="As for train.")] = 11,
+    shrink: Annotated[int, typer.Option(help="As for train.")] = 1,
+    as_json: Json = False,
+):
+    """Look over your images before hours are spent on them."""
+    from .checks import check_folder
+
+    found = check_folder(folder, patch_size, window_size, shrink)
+    if as_json:
+        print(json.dumps([one._asdict() for one in found]))
+    else:
+        for one in found:
+            typer.secho(f"{one.level:>7}", fg=COLOURS[one.level], bold=True, nl=False)
+            print(f"  {one.text}" + (f"\n         {one.fix}" if one.fix else ""))
+    levels = {one.level for one in found}
+    raise typer.Exit(1 if "error" in levels or (strict and "warning" in levels) else 0)
+
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+
+
+def _look(detector, path, fpr):
+    return detector.look(path, fpr), None  # No true mask.
+
+
+def _load(model, fpr):
+    from .detector import Detector
+
+    if not 0 <= fpr <= 1:
+        _bad("--fpr", f"expected a share in [0, 1]; got {fpr:g}")
+    return Detector.load(model)
+
+
+def _digest(path):
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _identity(path):
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path)
+    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
