@@ -34,7 +34,14 @@ from .pages import (
     write_twins,
 )
 from .pdf import print_page
-from .status import PLACE, foot_of_notebook, foot_of_prose, table
+from .status import (
+    PLACE,
+    PLACE_OF_RESULTS,
+    foot_of_notebook,
+    foot_of_prose,
+    table,
+    table_of_results,
+)
 
 # What lies at the root of the repository and is shown in the book.
 SHOWN = ("CHANGELOG.md", "CITATION.cff")
@@ -94,7 +101,9 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     for path in folder.glob("*.md"):
         if path.name not in SHOWN:
             text = path.read_text(encoding="utf-8")
-            text = text.replace(PLACE, table(executed_pages)) + foot_of_prose(linked)
+            text = text.replace(PLACE, table(executed_pages))
+            text = text.replace(PLACE_OF_RESULTS, table_of_results(executed_pages))
+            text += foot_of_prose(linked)
             path.write_text(text, encoding="utf-8")
     return folder
 

@@ -437,16 +437,17 @@ def _figure(name, label, data, start, body, caption, choice="", step=None):
     value, text = step[::2] if step else (data["values"][start], data["texts"][start])
     last = data.pop("positions", len(data.get("values", ()))) - 1
     inside = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    spoken, rest = (f"{value}: {text}", f": {text}") if text else (value, "")
     return f"""<figure class="explorer explorer-{data["kind"]}" data-explorer="{name}">
 {body}
 <div class="explorer-controls" hidden>{choice}
 <label for="{name}-slider">{escape(label)}</label>
 <input type="range" id="{name}-slider" min="0" max="{last}" step="1" value="{start}"
- aria-valuetext="{escape(value)}">
+ aria-valuetext="{escape(spoken)}">
 </div>
-<output class="explorer-readout" data-readout for="{name}-slider"><b>{escape(value)}</b>{
-        ": " if text else ""
-    }{escape(text)}</output>
+<output class="explorer-readout" data-readout aria-live="off" for="{name}-slider"><b>{
+        escape(value)
+    }</b>{escape(rest)}</output>
 <figcaption>{escape(caption)}</figcaption>
 <script type="application/json">{inside}</script>
 </figure>"""

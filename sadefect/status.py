@@ -7,7 +7,8 @@ from typing import Any
 from .pages import PROFILES, Page
 from .provenance import commit
 
-PLACE = "STATUS-OF-ALL-PAGES"  # In book/status.md, where the table goes.
+# In book/status.md, where the tables go.
+PLACE, PLACE_OF_RESULTS = "STATUS-OF-ALL-PAGES", "RESULTS-OF-ALL-PAGES"
 ORIGINS = {  # Of a result, and how the table calls it.
     "recorded": "recorded",
     "local": "from this machine's store",
@@ -66,9 +67,36 @@ def table(found: list[tuple[Page, Any]]) -> str:
     same = [name for name in rows[0] if len({row[name] for row in rows}) == 1] if rows[1:] else []
     shared = ", ".join(f"{name} {rows[0][name]}" for name in same)
     header = [name for name in rows[0] if name not in same] if rows else []
-    lines = [header, ["---"] * len(header), *([row[name] for name in header] for row in rows)]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    text = _markdown(header, [[row[name] for name in header] for row in rows])
     return f"Of all pages: {shared}.\n\n{text}" if shared else text
+
+
+def table_of_results(found: list[tuple[Page, Any]]) -> str:
+    """All results that pages used, where they came from and who used them, as a Markdown table.
+
+    Parameters
+    ----------
+    found : list of tuple
+        Pages and their executed copies.
+    """
+    used = {}
+    for page, notebook in found:
+        for key, origin in _origins(notebook).items():
+            used.setdefault((key, origin), []).append(
+                f"[{page.name.split('_')[0]}](notebooks/{page.twin.name})"
+            )
+    return _markdown(
+        ("result", "where from", "pages"),
+        [
+            (f"`{key}`", ORIGINS[origin], ", ".join(by))
+            for (key, origin), by in sorted(used.items())
+        ],
+    )
+
+
+def _markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _row(page, notebook):
@@ -84,14 +112,19 @@ def _row(page, notebook):
     }
 
 
-def _results(notebook):
-    """How many results, and where they came from; their keys stand at the foot of the page."""
+def _origins(notebook):
+    """Keys of the results that a page says it used, and where each came from."""
     found = {}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             told = output.get("metadata", {}).get("text/markdown", {}).get("sadefect", {})
             found |= {one["key"]: one["source"] for one in told.get("results", [])}
-    counts = Counter(found.values())
+    return found
+
+
+def _results(notebook):
+    """How many results, and where they came from."""
+    counts = Counter(_origins(notebook).values())
     told = [f"{counts[origin]} {name}" for origin, name in ORIGINS.items() if counts[origin]]
     return ", ".join(told) or "none stored"
 

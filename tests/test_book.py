@@ -61,6 +61,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with two pages that need no framework, and a package that nobody edits now."""
     (tmp_path / "package").mkdir()
     monkeypatch.setattr(execution, "PACKAGE", tmp_path / "package")
+    monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "cache"))  # Others may add to the user's.
     for folder in ("notebooks/profiles", "book"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "_config.yml", tmp_path)

@@ -245,7 +245,6 @@ def test_dark_mode_is_dark_and_figures_stay_legible(index: Page, smoke_book: Pat
     assert paper - ink > 100, "and dark lines on it"
 
 
-@pytest.mark.skip(reason="the interactive elements are not merged yet; remove this line with them")
 def test_explorers_change_picture_and_numbers_by_keyboard(smoke_book: Path, browser) -> None:
     found = 0
     for path in sorted((smoke_book / "html").rglob("*.html")):
@@ -272,3 +271,63 @@ def test_explorers_change_picture_and_numbers_by_keyboard(smoke_book: Path, brow
         assert not visit.console
         page.context.close()
     assert found, "there is no element with data-explorer"
+
+
+@pytest.fixture
+def roc(smoke_book: Path, browser: Browser) -> Iterator[Page]:
+    """The page with a threshold to move."""
+    page = open_page(browser, Visit("fig06_roc.html"))
+    page.goto((smoke_book / "html/notebooks/fig06_roc.html").as_uri())
+    page.evaluate(SETTLED)
+    yield page
+    page.context.close()
+
+
+def test_roc_answers_to_the_pointer_and_to_the_choice_of_a_method(roc: Page) -> None:
+    element = roc.locator("[data-explorer=roc]")
+    readout, slider = element.locator("[data-readout]"), element.locator("input[type=range]")
+    first = readout.inner_text()
+    curve = element.locator("svg")
+    curve.scroll_into_view_if_needed()
+    box = curve.bounding_box()
+    roc.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.4 * box["height"])
+    under = readout.inner_text()
+    assert under != first
+    roc.mouse.move(0, 0)
+    assert readout.inner_text() == first, "the threshold has not moved"
+    curve.click(position={"x": 0.8 * box["width"], "y": 0.4 * box["height"]})
+    roc.mouse.move(0, 0)
+    assert readout.inner_text() == under
+    assert readout.inner_text() == slider.get_attribute("aria-valuetext")
+    other = element.locator("input[type=radio]:not(:checked)").first
+    other.focus()
+    other.press("Space")
+    assert "squared difference" in readout.inner_text()
+
+
+def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
+    button = roc.locator("#fig-roc button.enlarge")
+    button.press("Enter")
+    dialog = roc.locator("dialog.enlarged")
+    image = dialog.locator("img")
+    image.wait_for()
+    assert image.get_attribute("alt") == roc.locator("#fig-roc img").get_attribute("alt")
+    before = image.bounding_box()["width"]
+    roc.keyboard.press("+")
+    assert image.bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.01)
+    assert not violations(roc, "enlarged")
+    roc.keyboard.press("Escape")
+    assert roc.locator("dialog").count() == 0
+    assert button.evaluate("(button) => button === document.activeElement")
+
+
+def test_without_scripts_explorers_are_plain_figures(smoke_book: Path, browser: Browser) -> None:
+    context = browser.new_context(viewport=DESK, offline=True, java_script_enabled=False)
+    page = context.new_page()
+    for name in ("fig06_roc", "method_l2", "method_ssim", "method_regions"):
+        page.goto((smoke_book / f"html/notebooks/{name}.html").as_uri())
+        for element in page.locator(EXPLORERS).all():
+            assert element.locator("img[data-picture]").is_visible()
+            assert not element.locator("input[type=range]").is_visible()
+            assert element.locator("figcaption").inner_text().strip()
+    context.close()

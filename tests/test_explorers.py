@@ -13,7 +13,7 @@ import pytest
 from sadefect import explorers
 from sadefect.explorers import Levels, Step, comparison, picture, steps, threshold
 from sadefect.metrics import roc_curve
-from sadefect.pages import ROOT
+from sadefect.pages import ROOT, pages
 from sadefect.provenance import BUILDING
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -121,6 +121,24 @@ def test_a_widget_only_in_a_live_kernel(monkeypatch):
     assert (text.value, shown.value) != before
     methods.value = "ℓ²"
     assert "squared difference" in text.value
+
+
+@pytest.mark.parametrize("building", ["", "1"])
+def test_run_all_gives_widgets_in_a_live_kernel_and_none_in_a_build(
+    tmp_path, monkeypatch, building
+):
+    import papermill
+
+    monkeypatch.setenv(BUILDING, building)
+    [page] = [page for page in pages() if page.name == "method_l2"]
+    parameters = {"dataset": "synthetic/weave-tiny", "shifts": [0.0, 0.5], "start": 1}
+    notebook = papermill.execute_notebook(
+        str(page.twin), str(tmp_path / "out.ipynb"), parameters, progress_bar=False
+    )
+    outputs = [one["data"] for cell in notebook.cells for one in cell.get("outputs", [])]
+    widgets = [one for one in outputs if "application/vnd.jupyter.widget-view+json" in one]
+    assert bool(widgets) != bool(building)
+    assert any("data-explorer" in one.get("text/html", "") for one in outputs) == bool(building)
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")

@@ -27,7 +27,7 @@
     const strong = document.createElement("b");
     strong.textContent = value;
     readout.replaceChildren(strong, text ? ": " + text : "");
-    element.querySelector("input[type=range]").setAttribute("aria-valuetext", value);
+    element.querySelector("input[type=range]").setAttribute("aria-valuetext", text ? value + ": " + text : value);
   }
 
   // A canvas in the place of a picture, of the same size and with the same words.
