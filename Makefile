@@ -50,10 +50,12 @@ lab: $(INSTALLED)  ## Open the notebooks in JupyterLab
 notebooks: $(INSTALLED)  ## Make the .ipynb twins of the notebook scripts
 	@$(BIN)/python -m sadefect.book twins
 
-lint: $(INSTALLED)  ## Check style, format and twins
+lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@$(BIN)/python -m sadefect.book twins --check
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
 	$(BIN)/python -m sadefect record --minutes $(MINUTES)

@@ -1,13 +1,17 @@
 """What several test files share."""
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from sadefect import execution
 from sadefect.book import build, render
 from sadefect.execution import execute
+from sadefect.pdf import CHROMIUM_OPTIONS, chromium
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,17 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         render(output=output)
         assert time.monotonic() - start < 30, "a build that changes nothing must be quick"
     return output
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    if not program:
+        reason = "needs Chromium: `apt-get install chromium`"
+        if os.environ.get("SADEFECT_BROWSER") == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()

@@ -5,16 +5,21 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import papermill
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from sadefect import book, execution
 from sadefect.book import build, render
 from sadefect.execution import execute, inputs
+from sadefect.figure_data import MEDIA_TYPE
 from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
 
+EXAMPLE = "https://github.com/example/fork"
+DRAWN = {"lines", "areas", "bars", "levels"}  # What the data of a panel have at least one of.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
@@ -113,7 +118,7 @@ def test_twins_are_made_found_stale_and_never_differ(project: Path) -> None:
     assert write_twins(project) == [first]
     assert first.read_bytes() == once
     ids = [cell["id"] for cell in json.loads(once)["cells"]]
-    assert ids == ["cell-00", "cell-01", "cell-02"]
+    assert ids == ["cell-00", "install", "cell-01", "cell-02"]
     orphan = project / "notebooks/nobody.ipynb"
     orphan.write_text("{}")
     assert write_twins(project, check=True) == [orphan]
@@ -369,10 +374,92 @@ def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
     assert "Our figure 1" in index.read_text()
     assert "Their values in this build" in page
 
+    assert "github.com" not in page, "a button for a repository that has no address"
+
     (project / "book/index.md").write_text("# Preface\n\nSee {doc}`nowhere`.\n")
     with pytest.raises(BookError, match="nowhere"):
         render(project)
     assert "Our figure 1" in index.read_text(), "the last build stays"
+
+
+def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
+    config = project / "_config.yml"
+    config.write_text(config.read_text().replace('url: ""', f'url: "{EXAMPLE}"', 1))
+    write_twins(project)
+    twin = json.loads((project / "notebooks/first.ipynb").read_text())
+    install = "".join(twin["cells"][1]["source"])
+    assert f"!git clone --quiet --depth 1 --branch main {EXAMPLE} " in install
+    index = build(root=project)
+    colab, binder = "https://colab.research.google.com", "https://mybinder.org"
+    for page, expected in {
+        "notebooks/first.html": [
+            f"{colab}/github/example/fork/blob/main/notebooks/first.ipynb",
+            f"{binder}/v2/gh/example/fork/main?urlpath=lab/tree/notebooks/first.ipynb",
+            f"{EXAMPLE}/edit/main/notebooks/first.py",
+        ],
+        "index.html": [f"{EXAMPLE}/edit/main/book/index.md"],
+    }.items():
+        soup = BeautifulSoup((index.parent / page).read_text(), "html.parser")
+        links = {link.get("href") for link in soup.find_all("a")}
+        assert {*expected, EXAMPLE} <= links
+        assert any(link and link.startswith(f"{EXAMPLE}/issues/new?title=") for link in links)
+        seen = {tag.get("property"): tag.get("content") for tag in soup.find_all("meta")}
+        assert seen["og:url"] == f"https://example.github.io/fork/{page}"
+        card = seen["og:image"].removeprefix("https://example.github.io/fork/")
+        assert Image.open(index.parent / card).width > 1000
+
+
+@pytest.mark.book
+@pytest.mark.timeout(900)
+def test_links_lead_somewhere(smoke_book: Path) -> None:
+    """Files, places within pages, and addresses elsewhere, which have to be encrypted ones."""
+    html = smoke_book / "html"
+    pages = {
+        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in html.rglob("*.html")
+        if "_static" not in path.parts
+    }
+    places = {
+        path: {tag.get("id") or tag.get("name") for tag in page.find_all(True)}
+        for path, page in pages.items()
+    }
+    broken, checked = [], 0
+    for path, page in pages.items():
+        for tag in page.find_all(["a", "img", "link", "script", "source"]):
+            target = tag.get("href") or tag.get("src")
+            if not target or target.startswith("data:"):
+                continue
+            checked += 1
+            there = urlsplit(target)
+            if there.scheme or there.netloc:
+                good = there.scheme == "https" and there.netloc
+            else:
+                file = (path.parent / unquote(there.path)).resolve() if there.path else path
+                good = file.is_file() and html in file.parents
+                if good and there.fragment and file in places:
+                    good = unquote(there.fragment) in places[file]
+            if not good:
+                broken.append(f"{path.relative_to(html)}: {target}")
+    assert checked > 1000
+    assert not broken
+
+
+@pytest.mark.book
+@pytest.mark.timeout(900)
+def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
+    found = 0
+    for page in (smoke_book / "html/notebooks").glob("*.html"):
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        for figure in soup.select("figure:has(img)"):
+            link = figure.select_one("a.download")
+            assert link, f"{page.name}: no data for {figure.get('id')}"
+            data = json.loads((page.parent / link["href"]).read_text(encoding="utf-8"))
+            assert data["figure"] == figure["id"]
+            assert any(panel.keys() & DRAWN for panel in data["panels"])
+            found += 1
+    assert found > 10
+    for notebook in (smoke_book / "html/_sources/notebooks").glob("*.ipynb"):
+        assert MEDIA_TYPE not in notebook.read_text(encoding="utf-8"), "it makes notebooks large"
 
 
 @pytest.mark.book

@@ -1,6 +1,5 @@
 """The built smoke book in a real browser, opened from the disk, with the network blocked."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from sadefect.pdf import CHROMIUM_OPTIONS, chromium
+from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.book, pytest.mark.timeout(900)]
 
@@ -73,20 +70,6 @@ class Visit:
         return sum(Path(file).stat().st_size for file in files if Path(file).is_file())
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if not program:
-        reason = "needs Chromium: `apt-get install chromium`"
-        if os.environ.get("SADEFECT_BROWSER") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
-
-
 def open_page(browser: Browser, visit: Visit) -> Page:
     """A new page that has no network, and notes what it asks for and complains about."""
     context = browser.new_context(viewport=DESK, color_scheme="light", offline=True)
@@ -136,7 +119,6 @@ def visits(smoke_book: Path, browser: Browser) -> list[Visit]:
         )
         visit.violations += violations(page, "light")
         page.evaluate(DARK)
-        visit.violations += violations(page, "dark")
         page.set_viewport_size(PHONE)
         page.wait_for_timeout(500)  # The theme then looks anew at which boxes can be scrolled.
         visit.wider = page.evaluate(WIDER)

@@ -1,0 +1,79 @@
+"""A page in JupyterLab, opened and run as a reader would."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sadefect.pages import ROOT
+
+PAGE = "fig02_three_terms"
+SECONDS = 240  # Until the figure is there: a server, a kernel and a framework have to start.
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """Address of a JupyterLab set up as `make lab` does it, with one script in its folder."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    shutil.copy(ROOT / "notebooks" / f"{PAGE}.py", folder)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # jupytext's settings.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "run",
+    }
+    environment = os.environ | {name: str(tmp_path / path) for name, path in here.items()}
+    programs = Path(sys.executable).parent
+    viewer = [programs / "jupytext-config", "set-default-viewer", "python"]
+    subprocess.run(viewer, env=environment, check=True, capture_output=True)
+    options = [
+        *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"),
+        *("--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--notebook-dir={tmp_path}"),
+        "--LabApp.news_url=",
+    ]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [programs / "jupyter", "lab", *options], env=environment, stdout=log, stderr=log
+        )
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * SECONDS)
+def test_a_script_runs_from_top_to_bottom_in_jupyterlab(lab: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1200})
+    page.set_default_timeout(SECONDS * 1000)
+    for _ in range(SECONDS):
+        try:
+            page.goto(f"{lab}/lab/tree/notebooks/{PAGE}.py")
+            break
+        except Exception as error:  # The server is not up yet.
+            if "ERR_CONNECTION_REFUSED" not in str(error):
+                raise
+            page.wait_for_timeout(1000)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.locator(".jp-Dialog .jp-mod-accept").click()  # A script does not say which kernel.
+    expect(page.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    figure = page.locator(".jp-OutputArea-output img").first
+    figure.wait_for()
+    assert figure.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 300
+    # The last cell says where the numbers come from.
+    expect(page.get_by_text("Where this comes from").last).to_be_visible(timeout=SECONDS * 1000)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    page.close()
