@@ -98,7 +98,8 @@ def reproduce(
         from . import book
     except ImportError as error:
         raise StoreError(
-            f'expected the extra sadefect[book]; got {error}; install it: pip install "sadefect[book]"'
+            f"expected the packages of the book; got {error}; install them: "
+            'pip install "sadefect[book]"'
         ) from error
     from .pages import BookError, pages
 

@@ -1,4 +1,4 @@
-"""A detector's network for other runtimes. Cutting windows, averaging and the residual stay here."""
+"""A detector's network for other runtimes; windows, averages and residuals are not in it."""
 
 import json
 from pathlib import Path
