@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from .datasets.folder import mask_beside
 from .datasets.images import as_gray, is_image, read_mask, read_pixels
