@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test test-slow install lab notebooks lint record numerics bench clean
+.PHONY: help book pdf test test-slow install lab notebooks lint record numerics bench clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ help:  ## List the verbs
 
 book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/index.html
 	@$(BIN)/python -m sadefect.book build --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+pdf: $(INSTALLED)  ## Print the whole book as book/_build/sadefect.pdf, with the system's Chromium
+	@$(BIN)/python -m sadefect.book pdf --profile $(PROFILE)
 
 test: $(INSTALLED)  ## Run the tests, the smoke book included
 	$(BIN)/python -m pytest

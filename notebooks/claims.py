@@ -34,6 +34,24 @@ trained = (
 )
 Markdown(f"Of {len(verdicts)} claims: {told}. {trained}")
 
+# %% tags=["remove-cell"]
+# What the preface says of this page.
+from myst_nb import glue
+
+first = {one.claim.key: one for one in verdicts}["ssim_beats_l2"]
+ours = {r.experiment.method: r.metrics["auroc"] for r in first.used}
+glue("claims", str(len(verdicts)), display=False)
+for name, count in counts.items():
+    glue(f"claims {name}", str(count), display=False)
+for method in ("l2", "ssim"):
+    glue(f"paper {method}", f"{paper.AUROC['nanotwice', method].value:.3f}", display=False)
+    glue(f"ours {method}", f"{ours[method]:.3f}" if method in ours else "-", display=False)
+glue(
+    "budget", f"{max((r.experiment.patches_seen for r in first.used), default=0):,}", display=False
+)
+glue("paper budget", f"{paper.BUDGET:,}", display=False)
+glue("verdict", first.verdict, display=False)
+
 # %% [markdown]
 # ```{admonition} What a verdict says
 # Rules compare runs of one budget, the largest that all of them have, with default settings. After

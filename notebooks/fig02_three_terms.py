@@ -5,7 +5,7 @@
 # looks like. To the l2 distance all of this is one number. SSIM is a product of three terms, and each
 # of them answers to one kind of difference.
 #
-# - **The paper shows**: three pairs of toy patches, each with the same squared difference of 0.25 at
+# - **The paper shows**: three pairs of toy patches, each with the same squared difference at
 #   every pixel, and for each pair one term near its minimum while the other two stay near one.
 # - **What to expect**: pairs of our own with the same property, and the terms computed.
 # - **Minutes**: smoke 0.2, quick 0.2, paper 0.2
@@ -19,11 +19,11 @@ seed: int = 0  # Of the spots.
 # %% [markdown]
 # ## The pairs
 #
-# All three are made of one pattern of spots, half of them on. The first pair is faint and 0.5 apart
+# All three are made of one pattern of spots, half of them on. The first pair is faint and differs
 # in brightness. The second has even gray beside the pattern at full strength. The third has the
-# pattern beside its negative. Each pixel differs by 0.5, hence by 0.25 when squared.
+# pattern beside its negative. The table below says by how much each pixel differs.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-three-terms", "caption": "Three pairs of patches and their squared difference, which is 0.25 everywhere: a pair differs in luminance (top), in contrast (middle) or in structure (bottom)."}, "image": {"alt": "Three rows of three panels. Top: a dark and a brighter patch with the same faint spots. Middle: an even gray patch and one with strong black and white spots. Bottom: a spotted patch and its negative. The third panel of each row is the same even colour: the squared difference is 0.25 at every pixel."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-three-terms", "caption": "Three pairs of patches and their squared difference, which is the same everywhere: a pair differs in luminance (top), in contrast (middle) or in structure (bottom)."}, "image": {"alt": "Three rows of three panels. Top: a dark and a brighter patch with the same faint spots. Middle: an even gray patch and one with strong black and white spots. Bottom: a spotted patch and its negative. The third panel of each row is the same even colour: the squared difference is the same at every pixel."}}
 import numpy as np
 from scipy import ndimage
 
@@ -110,6 +110,8 @@ charts.table(
 )
 
 # %% [markdown]
+# ## Where it differs, and why
+#
 # The paper's own patches are not reproduced: only what the figure shows is known to us, recalled
 # and not checked against the page. A number of spots that is odd cannot be half on, so that a term
 # may miss one by a little.

@@ -7,7 +7,7 @@
 #
 # - **The paper shows**: quantiles over the defects of NanoTWICE at several false positive rates,
 #   for the SSIM autoencoder.
-# - **What to expect**: the same quantiles from our run, and where its median stands at 5 %.
+# - **What to expect**: the same quantiles from our run, and where its median stands at one rate of false alarms.
 # - **Minutes**: smoke 1, quick 0.2, paper 600
 
 # %% tags=["parameters"]
@@ -18,6 +18,8 @@ patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
+from IPython.display import Markdown
+
 from sadefect import charts, paper, plots
 from sadefect.runs import headline
 
@@ -34,9 +36,7 @@ results = headline(
 # %% mystnb={"figure": {"name": "fig-overlap", "caption": "Overlap of each defect with the segmentation: median over defects (line) and the range from the 25 % to the 75 % quantile (band), by false positive rate."}, "image": {"alt": "One panel for each data set: median overlap of defects, with a band between the quartiles, against the false positive rate, for l2 and SSIM; a cross marks what the paper says of its median at 5 percent."}} tags=["hide-input"]
 charts.region_overlaps(results)
 # %% [markdown]
-# ## At a false positive rate of 5 %
-#
-# The paper's statement is that more than half of the defects are covered by more than 91 % then.
+# ## At one false positive rate
 
 # %% tags=["hide-input"]
 key = f"{paper.OVERLAP_FPR.value:g}"
@@ -49,7 +49,7 @@ charts.table(
         "median, paper",
         "median, ours",
         "75 %",
-        "share covered above 91 %",
+        f"share covered above {100 * paper.OVERLAP_MEDIAN.value:g} %",
     ),
     [
         (
@@ -68,6 +68,21 @@ charts.table(
         for result in pair
     ],
 )
+
+# %% tags=["hide-input"]
+Markdown(
+    f"All at a false positive rate of {100 * paper.OVERLAP_FPR.value:g} %. The paper's statement is "
+    "that more than half of the defects are covered by more than "
+    f"{100 * paper.OVERLAP_MEDIAN.value:g} % then ({paper.OVERLAP_MEDIAN.where}; "
+    f"{paper.OVERLAP_MEDIAN.source})."
+)
+
+# %% [markdown]
+# ## Where it differs, and why
+#
+# Masks define what a defect is. Ours are connected regions, corners included, however small; the paper
+# does not say how it counts, nor whether it leaves out specks. Our networks saw fewer patches, see
+# [figure 6](fig06_roc.ipynb), and small defects suffer first from blurred reconstructions.
 
 # %% tags=["hide-input"]
 plots.provenance(*(result for pair in results.values() for result in pair))

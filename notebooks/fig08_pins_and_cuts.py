@@ -70,7 +70,13 @@ charts.table(
 )
 
 # %% [markdown]
-# These are two images of fifty. [Figure 6](fig06_roc.ipynb) has the rates over all of them.
+# These are single images. [Figure 6](fig06_roc.ipynb) has rates over all images of its data sets.
+#
+# ## Where it differs, and why
+#
+# The paper's images are of real cloth, and its pins are real pins. Ours are computed, with the same two
+# kinds of difference: in gray values, and in texture alone. Thresholds come from defect-free images;
+# the paper does not say where its own are from.
 
 # %% tags=["hide-input"]
 plots.provenance(*results)

@@ -62,9 +62,9 @@ charts.table(("layer", "output", "filter", "parameters"), rows)
 # %% [markdown]
 # ## How large it is
 #
-# Only `conv9` and `deconv9` depend on $d$, and both see what is left of the patch, 8x8x32 numbers,
-# at once. The network therefore grows by 4097 parameters with each latent dimension: by
-# 8x8x32 = 2048 weights in each of the two, and one bias.
+# Only `conv9` and `deconv9` depend on $d$, and both see all that is left of the patch at once. The
+# network therefore grows by the same number of parameters with each latent dimension: two weights for
+# each number that is left, and one bias.
 
 # %% tags=["hide-input"]
 rows = []
@@ -74,9 +74,11 @@ for d in latent_dims:
 charts.table(("latent dimension d", "parameters", "pixels per latent number"), rows)
 
 # %% [markdown]
+# ## Where it differs, and why
+#
 # The paper states no count. `build_autoencoder` takes patches of 32 and 64 pixels too, for table 2;
 # the paper does not say how these were encoded, and here the kernel of `conv9` is whatever the
-# strides leave: 2x2 and 4x4.
+# strides leave.
 
 # %% tags=["hide-input"]
 plots.provenance()

@@ -5,6 +5,7 @@ build is quick and goes on where a failed one stopped. Needs the extra ``sadefec
 checkout of the repository, from which all paths are taken.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import nbformat
 import typer
@@ -21,8 +22,22 @@ import yaml
 from .datasets import dataset_names, load_dataset
 from .errors import DataError
 from .execution import alone, digest, digest_of_files, execute, libraries
-from .pages import PROFILES, ROOT, BookError, notebook_text, pages, read_profile, write_twins
+from .figure_data import MEDIA_TYPE
+from .pages import (
+    PROFILES,
+    ROOT,
+    BookError,
+    notebook_text,
+    pages,
+    read_profile,
+    repository,
+    write_twins,
+)
+from .pdf import print_page
+from .status import PLACE, foot_of_notebook, foot_of_prose, table
 
+# What lies at the root of the repository and is shown in the book.
+SHOWN = ("CHANGELOG.md", "CITATION.cff")
 # Cells that are folded away in the book, and what is written on the fold.
 FOLDED = {
     "parameters": "Parameters of this page",
@@ -34,7 +49,8 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     """Put the prose, the executed notebooks and the configuration into one folder.
 
     Notebooks lie there at the path that they have in the repository, so that links to launch, edit
-    and download them are right.
+    and download them are right. Each page gets a foot that says how to run it and what made it; the
+    one on the state of all pages gets its table.
 
     Returns
     -------
@@ -51,21 +67,91 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     left_out = shutil.ignore_patterns("_build", ".*", "__pycache__")
     shutil.copytree(root / "book", folder, ignore=left_out)
-    shutil.copy(root / "_config.yml", folder)
+    settings = yaml.safe_dump(configuration(root), sort_keys=False)
+    (folder / "_config.yml").write_text(settings, encoding="utf-8")
+    for name in SHOWN:
+        if (root / name).is_file():
+            shutil.copy(root / name, folder)
     (folder / "notebooks").mkdir()
+    executed_pages = []
+    linked = (folder / "status.md").is_file()
     for page in pages(root):
         executed = output / "executed" / page.twin.name
         notebook = nbformat.read(executed, as_version=4) if executed.is_file() else None
         if notebook is None or notebook.metadata.get("sadefect", {}).get("failed", True):
             raise BookError(f"{page.name} was not executed to its end; `make book` does it")
+        executed_pages.append((page, notebook))
         for cell in notebook.cells:
             tags = cell.metadata.get("tags", [])
             for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
                 cell.metadata["tags"] = [*tags, "hide-input"]
                 cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
+            _offer_data(cell, folder / "notebooks")
+        foot = foot_of_notebook(page, notebook, linked)
+        notebook.cells.append(nbformat.v4.new_markdown_cell(foot, id="foot"))
         text = notebook_text(notebook)
         (folder / "notebooks" / page.twin.name).write_text(text, encoding="utf-8")
+    for path in folder.glob("*.md"):
+        if path.name not in SHOWN:
+            text = path.read_text(encoding="utf-8")
+            text = text.replace(PLACE, table(executed_pages)) + foot_of_prose(linked)
+            path.write_text(text, encoding="utf-8")
     return folder
+
+
+def _offer_data(cell: nbformat.NotebookNode, folder: Path) -> None:
+    """Take the numbers behind a figure out of its cell, into a file that its caption offers."""
+    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+    for output in cell.get("outputs", []):
+        data = output.get("data", {}).pop(MEDIA_TYPE, None)
+        if data and figure.get("name"):
+            file = f"{figure['name']}.json"
+            about = {"figure": figure["name"], "caption": figure["caption"]}
+            (folder / file).write_text(json.dumps(about | data), encoding="utf-8")
+            figure["caption"] += f" {{download}}`Data <{file}>`"
+
+
+def configuration(root: Path = ROOT) -> dict[str, Any]:
+    """What ``_config.yml`` says, completed by what follows from the repository's address.
+
+    Links to edit a page go to its script, or its prose in ``book/``. Without an address, there are
+    no buttons that need one, and no previews for other sites.
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    html, sphinx = config["html"], config["sphinx"]["config"]
+    url, branch = repository(root)
+    if not url:
+        html |= dict.fromkeys((name for name in html if name.endswith("_button")), False)
+        config["launch_buttons"] = {}
+        sphinx["extensions"].remove("sphinxext.opengraph")
+        return config
+    *_, owner, name = url.split("/")
+    html["baseurl"] = html["baseurl"] or f"https://{owner}.github.io/{name}/"
+    sphinx["ogp_site_url"] = html["baseurl"]
+    sphinx["html_context"] |= {
+        "edit_page_provider_name": "GitHub",
+        "edit_page_url_template": f"{url}/edit/{branch}/"
+        "{% if file_name.startswith('notebooks/') %}{{ file_name | replace('.ipynb', '.py') }}"
+        "{% else %}book/{{ file_name }}{% endif %}",
+    }
+    return config
+
+
+def _sphinx(staged: Path, work: Path, builder: str) -> None:
+    """Run Jupyter Book on a staged book, into ``_build/BUILDER`` in `work`."""
+    shutil.rmtree(work, ignore_errors=True)
+    run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
+    options = ["--builder", builder, "--path-output", work, "-W", "--keep-going", "-q"]
+    result = subprocess.run(
+        [sys.executable, "-c", run, "build", staged, *options],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if result.returncode:
+        lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
+        raise BookError("\n".join(["no HTML; warnings count as errors:", *lines]))
 
 
 def render(
@@ -96,19 +182,7 @@ def render(
             return html / "index.html"
         say("Building the HTML, about 20 s ...")
         start = time.monotonic()
-        shutil.rmtree(work, ignore_errors=True)
-        run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
-        options = ["build", staged, "--path-output", work, "-W", "--keep-going", "-q"]
-        result = subprocess.run(
-            [sys.executable, "-c", run, *options],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        if result.returncode:
-            lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
-            raise BookError("\n".join(["no HTML; warnings count as errors:", *lines]))
+        _sphinx(staged, work, "html")
         mark.unlink(missing_ok=True)
         shutil.rmtree(html, ignore_errors=True)
         os.replace(work / "_build" / "html", html)
@@ -116,6 +190,39 @@ def render(
         shutil.rmtree(work)
         say(f"  built in {time.monotonic() - start:.0f} s")
     return html / "index.html"
+
+
+def pdf(
+    profile: str = "quick",
+    *,
+    root: Path = ROOT,
+    output: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Execute what changed, then print all pages as one; parameters as in `execute`.
+
+    Returns
+    -------
+    Path
+        ``sadefect.pdf`` in `output`.
+
+    Raises
+    ------
+    BookError
+        If it cannot be built, or there is no Chromium to print it.
+    """
+    output = output or root / "book" / "_build"
+    execute(profile, root=root, output=output, say=say)
+    work, target = output / "sphinx", output / "sadefect.pdf"
+    with alone(output):
+        say("Building one page of all pages, and printing it, about a minute ...")
+        _sphinx(stage(root, output), work, "singlehtml")
+        print_page(work / "_build" / "singlehtml" / "index.html", target)
+        shutil.rmtree(work)
+    if notice := not_to_be_published():
+        say(notice)
+    say(f"Printed {target}")
+    return target
 
 
 def build(
@@ -167,6 +274,12 @@ _Jobs = Annotated[int | None, typer.Option(help="Pages executed at once.")]
 def _build(profile: _Profile = "quick", jobs: _Jobs = None) -> None:
     """Execute the pages that changed and build the HTML."""
     build(profile, workers=jobs)
+
+
+@app.command("pdf")
+def _pdf(profile: _Profile = "quick") -> None:
+    """Print the whole book as one PDF."""
+    pdf(profile)
 
 
 @app.command("execute")

@@ -88,7 +88,8 @@ def learning_curves(curves):
     Parameters
     ----------
     curves : dict
-        Data set to a list of learning curves, each a list of `Result` of one trajectory.
+        Data set to a list of learning curves, each a list of `Result` of one trajectory. The first
+        of a method is drawn strong, those of further seeds faint.
 
     Returns
     -------
@@ -98,13 +99,18 @@ def learning_curves(curves):
         figure, panels = _panels(curves)
         for axes, (dataset, group) in zip(panels, curves.items(), strict=True):
             lowest = min((one.metrics["auroc"] for curve in group for one in curve), default=0.5)
+            drawn = set()
             for curve in (curve for curve in group if curve):
                 patches = [result.experiment.patches_seen for result in curve]
                 areas = [result.metrics["auroc"] for result in curve]
+                first = method_name(curve[0]) not in drawn
+                look = {"label": method_name(curve[0])} if first else {"alpha": 0.4, "linewidth": 1}
                 axes.plot(
-                    patches, areas, **_line(curve[0], marker="o", markersize=3.5),
-                    label=method_name(curve[0]),
+                    patches, areas, **_line(curve[0], marker="o", markersize=3.5, **look)
                 )  # fmt: skip
+                if not first:
+                    continue
+                drawn.add(method_name(curve[0]))
                 reported = paper.AUROC.get((dataset, curve[0].experiment.method))
                 if reported:
                     axes.axhline(reported.value, color=COLOURS[curve[0].experiment.method],
@@ -194,6 +200,181 @@ def sensitivity(cells, reported):
         panels[0].set_ylabel("AUROC")
         panels[0].legend(loc="lower right")
     return figure
+
+
+def loss_and_auroc(curves):
+    """AUROC against the training loss, along learning curves.
+
+    Parameters
+    ----------
+    curves : list of lists of Result
+        Learning curves of one method; results without a recorded loss are left out.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure, [axes] = _panels(["checkpoints of a training, by patches seen"])
+        for curve in curves:
+            points = [
+                (float(one.curves["history_loss"][-1]), one.metrics["auroc"], one.experiment)
+                for one in curve
+                if one.curves["history_loss"].size
+            ]
+            if not points:
+                continue
+            loss, areas, experiments = zip(*points, strict=True)
+            axes.plot(loss, areas, **_line(curve[0], marker="o", markersize=3.5))
+            for x, y, one in points:
+                axes.annotate(
+                    f"{one.patches_seen / 1000:g}k", (x, y), xytext=(4, -9),
+                    textcoords="offset points", fontsize=7.5,
+                )  # fmt: skip
+        axes.invert_xaxis()
+        axes.margins(0.12)
+        axes.set(xlabel="training loss, falling to the right", ylabel="AUROC")
+    return figure
+
+
+AROUND = {
+    "brightness": "brightness of the neighbourhood",
+    "contrast": "contrast of the neighbourhood",
+    "defect": "distance to a true defect",
+    "border": "distance to the border",
+}
+
+
+def false_alarm_rates(found):
+    """False positive rates by what lies around a pixel, one panel for each kind.
+
+    Parameters
+    ----------
+    found : dict
+        Of `sadefect.false_alarms.locate`.
+
+    Returns
+    -------
+    Figure
+    """
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 4.4))
+        panels = figure.subplots(2, 2).flat
+        for axes, (name, groups) in zip(panels, found["groups"].items(), strict=True):
+            labels = [group["where"] for group in groups]
+            axes.barh(labels, [group["rate"] for group in groups], color=COLOURS["ssim"])
+            axes.axvline(found["fpr"], color=COLOURS["text"], linestyle="--", linewidth=1)
+            axes.invert_yaxis()
+            axes.set_title(AROUND[name])
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        for axes in figure.axes[2:]:
+            axes.set_xlabel("false positive rate there; dashed: everywhere")
+    return figure
+
+
+def spreads(groups):
+    """A table of what several seeds give: means, and the smallest and the largest AUROC.
+
+    Parameters
+    ----------
+    groups : list of lists of Result
+        Each of one experiment, as `sadefect.results.over_seeds` gives them.
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    overlap = f"{paper.OVERLAP_FPR.value:g}"
+    rows = []
+    for group in groups:
+        experiment = group[0].experiment
+        areas = [one.metrics["auroc"] for one in group]
+        rows.append(
+            (
+                experiment.dataset,
+                method_name(group[0]),
+                ", ".join(str(one.experiment.seed) for one in group),
+                experiment.patches_seen,
+                float(np.mean(areas)),
+                f"{min(areas):.3f} to {max(areas):.3f}",
+                float(np.mean([one.metrics["aupro"] for one in group])),
+                float(np.mean([one.metrics["overlap"][overlap]["median"] for one in group])),
+                _minutes(group),
+            )
+        )
+    header = (
+        "data set", "method", "seeds", "patches seen", "AUROC, mean", "from, to", "AUPRO, mean",
+        OVERLAP_HEADER, "minutes of training, mean",
+    )  # fmt: skip
+    return table(header, rows or [("two seeds with one budget are needed", *8 * "-")])
+
+
+def compared_scorings(groups):
+    """A table of scorings of trained networks, one row each, with the change from the first.
+
+    Parameters
+    ----------
+    groups : list of dict
+        For each network, name of the scoring to `Result`, as `sadefect.readings.scorings` gives it.
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    groups = [group for group in groups if group]
+    header, rows = ["scoring"], {name: [name] for group in groups for name in group}
+    for group in groups:
+        method = method_name(next(iter(group.values())))
+        header += [f"AUROC, {method}", "change", f"AUPRO, {method}"]
+        first = next(iter(group.values())).metrics["auroc"]
+        for name, row in rows.items():
+            metrics = group[name].metrics if name in group else None
+            row += (
+                [metrics["auroc"], f"{metrics['auroc'] - first:+.3f}", metrics["aupro"]]
+                if metrics
+                else 3 * ["-"]
+            )
+    return table(header, rows.values())
+
+
+OVERLAP_HEADER = f"median overlap at {100 * paper.OVERLAP_FPR.value:g} % false positives"
+
+
+def _minutes(group):
+    seconds = [one.provenance["seconds"]["training"] for one in group]
+    return f"{np.mean(seconds) / 60:.0f}" if all(seconds) else "-"
+
+
+def scores(results):
+    """A table of results beside what the paper reports, one row each, no result twice.
+
+    Parameters
+    ----------
+    results : iterable of Result
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    overlap = f"{paper.OVERLAP_FPR.value:g}"
+    header = ("data set", "method", "AUROC, paper", "AUROC, ours", "AUPRO, ours", OVERLAP_HEADER,
+              "patches seen", "of the paper's budget", "seed", "minutes of training")  # fmt: skip
+    rows = {
+        one.experiment.evaluation_key: (
+            one.experiment.dataset,
+            method_name(one),
+            paper.AUROC.get((one.experiment.dataset, one.experiment.method), "-"),
+            one.metrics["auroc"],
+            one.metrics["aupro"],
+            one.metrics["overlap"][overlap]["median"],
+            one.experiment.patches_seen,
+            f"{100 * one.experiment.patches_seen / paper.BUDGET:.1f} %",
+            str(one.experiment.seed),
+            _minutes([one]),
+        )
+        for one in results
+    }
+    return table(header, rows.values())
 
 
 def differences(readings):

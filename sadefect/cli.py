@@ -57,7 +57,9 @@ def record(
         list[str] | None, typer.Option(help="What to train, one after the other.")
     ] = None,
     patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = BUDGET,
-    weights: Annotated[bool, typer.Option(help="Record the last weights too.")] = False,
+    weights: Annotated[
+        list[int] | None, typer.Option(help="Seeds of which to record the last weights too.")
+    ] = None,
     maps: Annotated[
         list[int] | None, typer.Option(help="Test images to record the map of.")
     ] = None,
@@ -79,7 +81,7 @@ def record(
         for path in recording.record(recording.score(experiments, budget)):
             print(path)
         for experiment in (replace(one, patches_seen=budget) for one in experiments):
-            if weights:
+            if experiment.seed in (weights or []):
                 print(recording.record_weights(experiment))
             for number in maps or []:
                 print(inspection.record_map(run(experiment), number))
@@ -126,6 +128,15 @@ def train_one(experiment: str):
     from .runs import train
 
     train(Experiment(**json.loads(experiment)))
+
+
+@app.command("run-one", hidden=True)
+def run_one(experiment: str):
+    """Train and score the experiment that the JSON describes, unless its result is there."""
+    from .experiments import Experiment
+    from .runs import run
+
+    run(Experiment(**json.loads(experiment)))
 
 
 @data.command("list")

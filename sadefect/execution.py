@@ -22,13 +22,14 @@ import nbformat
 from .datasets.base import data_root
 from .files import whole
 from .pages import ROOT, BookError, Page, notebook_text, pages, read_profile
+from .provenance import BUILDING, commit, processor
 from .results import store
 
 PACKAGE = Path(__file__).resolve().parent
 # Changing these re-runs no page: no page reads them.
 NOT_READ_BY_PAGES = (
     "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
-    "outputs.py", "pages.py", "report.py",
+    "outputs.py", "pages.py", "pdf.py", "report.py", "status.py", "webpage.py",
 )  # fmt: skip
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
@@ -317,6 +318,8 @@ def _work(job: _Job) -> tuple[float, str]:
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    # No widgets, as a page has no kernel that could move them; figures come with their numbers.
+    os.environ[BUILDING] = "1"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # Not a kernel of the same name in the user's home.
     log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):  # What kernels say as they come and go frightens, and means nothing.
@@ -356,6 +359,8 @@ def _execute_page(job: _Job) -> tuple[float, str]:
         notebook.metadata["sadefect"] = {
             "profile": job.profile,
             "seconds": round(seconds, 1),
+            "commit": commit(),
+            "machine": {"processor": processor(), "cores": os.cpu_count()},
             "inputs": job.inputs,
             "failed": bool(failure),
         }

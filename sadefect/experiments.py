@@ -42,6 +42,7 @@ SCORING_FIELDS = (
     "stride",
     "average",
     "samples",
+    "smoothing",
     "opening",
 )
 
@@ -86,6 +87,9 @@ class Experiment:
         Of an SSIM residual; by default the loss's.
     stride, average, samples
         As in `anomaly_map`.
+    smoothing : float
+        Standard deviation in pixels of a Gaussian that smooths the residual map before the opening;
+        0 for none, which is the paper's.
     opening : int
         Diameter in pixels of the disc that opens the residual map before the ROC, 0 for none.
 
@@ -124,6 +128,7 @@ class Experiment:
     stride: int = 30
     average: str = "reconstructions"
     samples: int = 6
+    smoothing: float = 0.0
     opening: int = 4
 
     def __post_init__(self):
@@ -151,6 +156,8 @@ class Experiment:
                 )
         if self.patches_seen < 1:
             raise ValueError(f"patches_seen must be positive; received {self.patches_seen!r}")
+        if not self.smoothing >= 0:
+            raise ValueError(f"smoothing must be pixels, at least 0; received {self.smoothing!r}")
 
     def _settings(self, names, own, which):
         """Those of the named fields that all have, and those of ``own`` that this one has."""
@@ -178,6 +185,8 @@ class Experiment:
     def scoring_settings(self):
         """What the metrics depend on besides the trajectory, as plain JSON values."""
         used = self._settings(SCORING_FIELDS, OWN_SCORING, self.residual)
+        if not self.smoothing:  # Results from before it could be set keep their names.
+            del used["smoothing"]
         return used | {"numerics": NUMERICS["scoring"]}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A detector's network for other runtimes; windows, averages and residuals are not in it."""
+"""A detector's network for other runtimes; windows, averages and residuals stay here."""
 
 import json
 from pathlib import Path

@@ -23,6 +23,24 @@ HEADER_FIELDS = ("The paper shows", "What to expect", "Minutes")
 TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "list": list, "dict": dict}
 
 
+# What a twin runs first. On Binder and in a clone the module lies beside the notebooks; on Colab it
+# is fetched, together with the recorded results, which an installed package does not have.
+INSTALL = """\
+# Run by itself, this notebook installs sadefect from the repository that it is in.
+import importlib.util, pathlib, sys
+
+if importlib.util.find_spec("sadefect") is None:
+    clone = pathlib.Path.cwd().resolve().parent
+    if not (clone / "sadefect").is_dir():
+        {fetch}
+    %pip install --quiet --editable "{{clone}}[book]"
+    sys.path.insert(0, str(clone))"""
+FETCH = """\
+clone = pathlib.Path("sadefect-clone").resolve()
+        !git clone --quiet --depth 1 --branch {branch} {url} "{{clone}}\""""
+NO_FETCH = 'raise ModuleNotFoundError("sadefect: open this notebook in a clone of its repository")'
+
+
 class BookError(RuntimeError):
     """The book cannot be built; the message says where, why and what to do."""
 
@@ -49,11 +67,7 @@ class Page:
         return self.script.with_suffix(".ipynb")
 
     def notebook(self) -> nbformat.NotebookNode:
-        """The script as a notebook: no outputs, cell ids from positions, so always the same.
-
-        A cell that only twins need (for instance one that installs `sadefect` where it is missing)
-        is to be added here, after the header.
-        """
+        """The script as a notebook: no outputs, cell ids from positions, so always the same."""
         notebook = jupytext.read(self.script, fmt="py:percent")
         for position, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{position:02d}"  # jupytext's own are random.
@@ -71,6 +85,15 @@ class Page:
         )
         notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
         nbformat.validate(notebook)
+        return notebook
+
+    def twin_notebook(self) -> nbformat.NotebookNode:
+        """The same with a cell after the header that installs `sadefect` where it is missing."""
+        notebook = self.notebook()
+        url, branch = repository(self.script.parents[1])
+        fetch = FETCH.format(url=url, branch=branch) if url else NO_FETCH
+        install = nbformat.v4.new_code_cell(INSTALL.format(fetch=fetch), id="install")
+        notebook.cells.insert(1, install)
         return notebook
 
     def header(self) -> dict[str, str]:
@@ -143,6 +166,12 @@ class Page:
         return declared
 
 
+def repository(root: Path = ROOT) -> tuple[str, str]:
+    """Address and branch of the repository, as ``_config.yml`` says; the address may be empty."""
+    there = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    return (there["url"] or "").rstrip("/"), there["branch"]
+
+
 def pages(root: Path = ROOT) -> list[Page]:
     """All pages that are notebooks, by name.
 
@@ -184,7 +213,7 @@ def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
     list of Path
         Twins that were not equal to their script, and notebooks that have no script.
     """
-    twins = {page.twin: notebook_text(page.notebook()) for page in pages(root)}
+    twins = {page.twin: notebook_text(page.twin_notebook()) for page in pages(root)}
     stale = [path for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in twins]
     for twin, text in twins.items():
         if not twin.is_file() or twin.read_text(encoding="utf-8") != text:

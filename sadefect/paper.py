@@ -67,6 +67,9 @@ TABLE_1 = {
     "conv9": ("1x1xd", "8x8, 1, 0"),
 }
 
+# The side of the patches in pixels; the input of table 1.
+PATCH_SIZE = Reported(128, SEED, "table 2")
+
 # Figure 2: the squared difference of every pixel of its patches.
 PATCH_L2 = Reported(0.25, RECALLED, "figure 2")
 

@@ -6,6 +6,7 @@ other. Figures belong to no window and to no global state; a notebook shows the 
 with. Needs the extra ``sadefect[book]``.
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from io import BytesIO
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as _Figure
+from PIL import Image
 
 from .experiments import Experiment
-from .provenance import commit, processor, versions
+from .figure_data import MEDIA_TYPE, figure_data
+from .provenance import BUILDING, commit, processor, versions
 
 # Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing.
 COLOURS = {
@@ -66,7 +69,10 @@ def house_style():
 
 
 class Figure(_Figure):
-    """A figure that a notebook shows, without pyplot and its global state."""
+    """A figure that a notebook shows, without pyplot and its global state.
+
+    In a build of the book the numbers behind it go with it, and its page offers them to readers.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{"layout": "constrained"} | kwargs)
@@ -74,7 +80,15 @@ class Figure(_Figure):
     def _repr_png_(self):
         with house_style(), BytesIO() as file:
             self.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-            return file.getvalue()
+            smaller = BytesIO()  # Nothing is transparent: an eighth less to load.
+            Image.open(file).convert("RGB").save(smaller, "png", optimize=True)
+            return smaller.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """Beside the picture; only where asked, because they make a notebook large."""
+        if not os.environ.get(BUILDING):
+            return {}
+        return {MEDIA_TYPE: figure_data(self)}
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,7 @@ def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Fig
     heights = [_height(row, width / columns) for row in rows]
     with house_style():
         figure = Figure(figsize=(width, sum(heights)))
+        figure.pictures = rows
         grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat:
             axes.set_axis_off()
@@ -231,11 +246,22 @@ def provenance(*sources):
             code[here] = None
     if not sources:
         trainings, code = {"computed by this page": None}, {here: None}
+    # The page on all pages, sadefect.status, reads this.
+    known = {"sadefect": {"results": [_origin(source) for source in sources]}}
     if len(trainings) <= FOLDED:
-        return Markdown("*Where this comes from*: " + "; ".join([*trainings, *code]) + ".")
+        line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
+        return Markdown(line, metadata=known)
     items = "\n".join(f"- {line}" for line in (*trainings, *code))
     summary = f"Where this comes from: {len(trainings)} trainings"
-    return Markdown(f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>")
+    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
+    return Markdown(folded, metadata=known)
+
+
+def _origin(source):
+    """Key and origin of a result, or of an experiment that a page computes itself."""
+    if isinstance(source, Experiment):
+        return {"key": source.training_key, "source": "this page"}
+    return {"key": source.experiment.evaluation_key, "source": source.source}
 
 
 def _code(at, installed, machine):

@@ -5,6 +5,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed; see `sadefect.explorers`.
+
 
 def versions():
     """Versions of what the numbers depend on."""

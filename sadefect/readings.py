@@ -152,3 +152,40 @@ def measured(results, dataset, **settings):
         both = [results(replace(one, patches_seen=budget)) for one in pair] if budget else [None]
         found.append((reading, *(both if None not in both else (None, None))))
     return found
+
+
+# Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
+SCORINGS = {
+    "as scored in this book": {},
+    "window of 21 pixels": {"residual_window_size": 21},
+    "residual maps averaged": {"average": "maps"},
+    "disc of 9 pixels": {"opening": 9},
+    "disc of 15 pixels": {"opening": 15},
+    "smoothed by a Gaussian of 4 pixels": {"smoothing": 4.0},
+    "smoothed by a Gaussian of 8 pixels": {"smoothing": 8.0},
+    "residual maps averaged, smoothed by 8 pixels": {"average": "maps", "smoothing": 8.0},
+}
+
+
+def scorings(results, experiment):
+    """Results of a trained network by each of `SCORINGS`; those that are not there are left out.
+
+    Parameters
+    ----------
+    results : callable
+        Gives the result of an experiment, or None; `sadefect.results.find`, or `sadefect.run`.
+    experiment : Experiment
+
+    Returns
+    -------
+    dict
+        Name to `Result`.
+    """
+    found = {}
+    for name, changes in SCORINGS.items():
+        changed = replace(experiment, **changes)
+        if changes and changed.evaluation_key == experiment.evaluation_key:
+            continue  # A setting that this method's residual does not have.
+        if (result := results(changed)) is not None:
+            found[name] = result
+    return found

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,15 +16,22 @@ from .errors import StoreError
 from .experiments import Experiment
 from .files import load_arrays, save_arrays, whole
 from .paper import BUDGET, TABLE_2
+from .readings import READINGS
 from .results import RECORDED, find, learning_curve, store, training_folder
-from .runs import run
 from .training import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
+SEEDS = (0, 1, 2)
 
 
-def _of(dataset, methods=("ssim", "l2")):
-    return [Experiment(dataset=dataset, method=method) for method in methods]
+def _of(dataset, methods=("ssim", "l2"), seeds=(0,)):
+    return [Experiment(dataset=dataset, method=one, seed=seed) for seed in seeds for one in methods]
+
+
+def _readings(trains):
+    """Both readings of each open question that needs a training of its own, or that needs none."""
+    pairs = [reading.pair("nanotwice") for reading in READINGS if reading.trains == trains]
+    return list(dict.fromkeys(one for pair in pairs for one in pair))
 
 
 # What is compared shares a group, and so a budget; in the order of their weight.
@@ -41,6 +49,9 @@ GROUPS = {
         if value != getattr(Experiment(dataset="nanotwice"), setting)
     ]
     + _of("nanotwice", ["ssim"]),
+    "seeds": _of("nanotwice", seeds=SEEDS),
+    "grid-seeds": _of("mvtec_ad/grid", seeds=SEEDS),
+    "readings": _readings(trains=True),
 }
 
 
@@ -59,6 +70,12 @@ def train_for(experiments, minutes, budget=BUDGET):
     StoreError
         If a training fails.
     """
+    _side_by_side("train-one", [replace(one, patches_seen=budget) for one in experiments], minutes)
+    return reached(experiments, budget)
+
+
+def _side_by_side(verb, experiments, minutes=float("inf")):
+    """Give each experiment to a process of its own with one thread, as many as there are cores."""
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "TF_NUM_INTRAOP_THREADS": "1",
@@ -66,12 +83,11 @@ def train_for(experiments, minutes, budget=BUDGET):
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
     deadline = time.monotonic() + 60 * minutes
-    waiting = [replace(experiment, patches_seen=budget) for experiment in experiments]
-    working = []
+    waiting, working = list(experiments), []
     try:
         while (waiting or working) and time.monotonic() < deadline:
             while waiting and len(working) < (os.cpu_count() or 1):
-                command = [sys.executable, "-m", "sadefect", "train-one"]
+                command = [sys.executable, "-m", "sadefect", verb]
                 working.append(
                     subprocess.Popen(
                         [*command, json.dumps(asdict(waiting.pop(0)))], env=environment
@@ -80,14 +96,13 @@ def train_for(experiments, minutes, budget=BUDGET):
             for process in [one for one in working if one.poll() is not None]:
                 working.remove(process)
                 if process.returncode:
-                    raise StoreError("a training stopped with the error above; nothing is lost")
+                    raise StoreError(f"{verb} stopped with the error above; nothing is lost")
             time.sleep(1)
     finally:
         for process in working:
             process.send_signal(signal.SIGTERM)
         for process in working:
             process.wait()
-    return reached(experiments, budget)
 
 
 def reached(experiments, budget=BUDGET):
@@ -101,17 +116,18 @@ def reached(experiments, budget=BUDGET):
 
 
 def score(experiments, budget, curve=4):
-    """Score at the budget and at every other milestone before it, the last ``curve`` of them.
+    """Score at the budget and at milestones before it, the last ``curve`` of them, side by side.
 
     Returns
     -------
     list of Result
         All points of the learning curves up to the budget that were ever scored.
     """
-    marks = [mark for mark in milestones(budget) if mark <= budget][::-2][:curve]
-    for mark in marks:
-        for experiment in experiments:
-            run(replace(experiment, patches_seen=mark))
+    marks = milestones(budget)[::-2][:curve]
+    points = [
+        replace(experiment, patches_seen=mark) for mark in marks for experiment in experiments
+    ]
+    _side_by_side("run-one", [point for point in points if find(point) is None])
     return [
         result
         for experiment in experiments
@@ -136,6 +152,9 @@ def record(results, destination=RECORDED):
             with whole(target) as temporary:
                 shutil.copytree(store() / "evaluations" / experiment.evaluation_key, temporary)
             written.append(target)
+        for path in (store() / "false_alarms").glob(f"{experiment.evaluation_key}_*.json"):
+            (destination / "false_alarms").mkdir(parents=True, exist_ok=True)
+            written.append(Path(shutil.copy(path, destination / "false_alarms")))
         state = training_folder(experiment) / "state.npz"
         if state.exists():
             folder = destination / "trainings" / experiment.training_key

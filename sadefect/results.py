@@ -146,3 +146,36 @@ def largest_budget(experiments, default=0):
         for experiment in experiments
     ]
     return max(set.intersection(*budgets), default=default) if budgets else default
+
+
+def over_seeds(experiments, found=None):
+    """Results of several seeds, at the largest budget at which all experiments have the same ones.
+
+    Parameters
+    ----------
+    experiments : list of Experiment
+        Their own budgets and seeds do not matter.
+    found : list of Result, optional
+        The results to look among, where they were read already.
+
+    Returns
+    -------
+    list of lists of Result
+        One list for each experiment, by seed; empty where no two seeds have a budget in common.
+    """
+    found = results() if found is None else found
+    runs = []
+    for experiment in experiments:
+        runs.append({})
+        for result in found:
+            one = result.experiment
+            if (
+                replace(one, patches_seen=experiment.patches_seen, seed=experiment.seed)
+                == experiment
+            ):
+                runs[-1][one.patches_seen, one.seed] = result
+    shared = set.intersection(*map(set, runs)) if runs else set()
+    budgets = [budget for budget, _ in shared]
+    repeated = max((budget for budget in budgets if budgets.count(budget) > 1), default=None)
+    keys = sorted(key for key in shared if key[0] == repeated)
+    return [[run[key] for key in keys] for run in runs] if keys else []

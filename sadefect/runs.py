@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from .datasets import load_dataset
-from .errors import StoreError
+from .errors import DataError, StoreError
 from .experiments import LOSS_FIELDS, NUMERICS, Experiment
 from .files import explained, load_arrays, save_arrays, save_json, whole
 from .metrics import FPRS, PixelMetrics
@@ -199,6 +199,8 @@ def load_model(experiment):
 
 def scored(experiment, model, image):
     """The residual map of an image as it is scored, opened, and the reconstruction."""
+    from scipy import ndimage
+
     from .anomaly_maps import anomaly_map
     from .segmentation import opening
 
@@ -210,7 +212,10 @@ def scored(experiment, model, image):
         average=experiment.average,
         **experiment.residual_options(),
     )
-    return opening(found.residual, experiment.opening), found.reconstruction
+    residual = found.residual
+    if experiment.smoothing:
+        residual = ndimage.gaussian_filter(residual, experiment.smoothing)
+    return opening(residual, experiment.opening), found.reconstruction
 
 
 def evaluate(experiment, model, dataset):
@@ -369,6 +374,52 @@ def headline(datasets, methods, patches_seen=0, **settings):
             )
         found[dataset] = [run(replace(one, patches_seen=budget)) for one in experiments]
     return found
+
+
+def pictured(datasets, methods, patches_seen=0, **settings):
+    """Results to draw images with: `headline`'s, unless only others' weights are here.
+
+    Weights of a few runs are recorded, of one seed and not always of the longest training. Where
+    the images of a data set are here, a network that can draw them is worth more than a recorded
+    map of one that was trained for longer.
+
+    Parameters and returns are those of `headline`.
+    """
+    found = headline(datasets, methods, patches_seen, **settings)
+    every = results()
+    for dataset, group in found.items():
+        try:
+            load_dataset(dataset)
+        except DataError:
+            continue
+        if patches_seen or all(_has_weights(one.experiment) for one in group):
+            continue
+        drawable = [one for one in every if _has_weights(one.experiment)]
+        runs = [
+            {
+                (one.experiment.patches_seen, -one.experiment.seed): one
+                for one in drawable
+                if replace(
+                    one.experiment,
+                    patches_seen=best.experiment.patches_seen,
+                    seed=best.experiment.seed,
+                )
+                == best.experiment
+            }
+            for best in group
+        ]
+        if shared := set.intersection(*map(set, runs)):
+            found[dataset] = [run[max(shared)] for run in runs]
+    return found
+
+
+def _has_weights(experiment):
+    from .training import checkpoint_path
+
+    return any(
+        checkpoint_path(folder, experiment.patches_seen).exists()
+        for _, folder in places("trainings", experiment.training_key)
+    )
 
 
 def have_all(dataset, methods, **settings):

@@ -78,11 +78,36 @@ def _judge(claim, results):
         beside, used = _beside(claim, results)
         return Verdict(claim, NOT_TESTABLE, missing + beside, used)
     values = _values(groups, claim.measure)
+    again = _with_other_seeds(claim, results) if len(groups[0]) == 1 else []
     return Verdict(
         claim,
         REPRODUCED if claim.decide(values) else NOT_REPRODUCED,
-        _evidence(claim.needs, groups, claim.measure),
-        tuple(result for group in groups for result in group),
+        _evidence(claim.needs, groups, claim.measure) + _chance(claim, again),
+        tuple(result for group in (*groups, *again) for result in group),
+    )
+
+
+def _with_other_seeds(claim, results):
+    """Results of several seeds at a smaller budget, where the verdict rests on one seed."""
+    if claim.measure == SECONDS:
+        return []
+    having = [one for one in results if MEASURES[claim.measure](one) is not None]
+    return stored.over_seeds(claim.needs, having)
+
+
+def _chance(claim, groups):
+    """How far seeds differ, and whether the rule holds for their means."""
+    if not groups:
+        return ""
+    parts = []
+    for need, group in zip(claim.needs, groups, strict=True):
+        values = [MEASURES[claim.measure](result) for result in group]
+        name = _name(need, claim.needs)
+        parts.append(f"{name} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+    holds = "holds" if claim.decide(_values(groups, claim.measure)) else "does not hold"
+    return (
+        f" Over {len(groups[0])} seeds at {groups[0][0].experiment.patches_seen:,} patches: "
+        f"{', '.join(parts)}; the rule {holds} there."
     )
 
 

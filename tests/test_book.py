@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 import papermill
@@ -19,7 +18,6 @@ from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile,
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
-FOLDERS = ("SADEFECT_DATA", "SADEFECT_WEIGHTS")
 HEADER = """\
 # %% [markdown]
 # # Title of NAME
@@ -61,6 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("notebooks/profiles", "book"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "_config.yml", tmp_path)
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     (tmp_path / "book" / "references.bib").write_text("")
     (tmp_path / "book" / "index.md").write_text("# Preface\n\nSee {numref}`fig-dot`.\n")
     (tmp_path / "book" / "_toc.yml").write_text(
@@ -185,7 +184,7 @@ def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
 
 
 def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*FOLDERS, *execution.FRESH, "KERAS_BACKEND"):
+    for name in (*execution.PLACES, *execution.FRESH, "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
     page = Page(project / "notebooks/first.py")
@@ -373,22 +372,6 @@ def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
     with pytest.raises(BookError, match="nowhere"):
         render(project)
     assert "Our figure 1" in index.read_text(), "the last build stays"
-
-
-@pytest.fixture(scope="session")
-def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smoke book, from an empty store; what it was built into."""
-    output = tmp_path_factory.mktemp("book")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SADEFECT_CACHE", str(output / "cache"))
-        for name in (*FOLDERS, *execution.FRESH):
-            patch.delenv(name, raising=False)
-        build("smoke", output=output)
-        start = time.monotonic()
-        assert execute("smoke", output=output) == []
-        render(output=output)
-        assert time.monotonic() - start < 30, "a build that changes nothing must be quick"
-    return output
 
 
 @pytest.mark.book

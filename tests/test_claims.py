@@ -171,6 +171,17 @@ def test_schedules_are_not_mixed_and_seeds_are_averaged():
     assert "seeds" not in verdict_of(claim, first + second[:1]).evidence
 
 
+def test_a_verdict_of_one_seed_says_how_far_seeds_differ():
+    claim = BY_KEY["ssim_beats_l2"]
+    long = made_up_for(claim, (0.9, 0.6), patches_seen=5_000)
+    seeds = made_up_for(claim, (0.8, 0.7)) + made_up_for(claim, (0.7, 0.6), seed=1)
+    verdict = verdict_of(claim, long + seeds)
+    assert verdict.verdict == REPRODUCED and len(verdict.used) == 6
+    assert "Over 2 seeds at 1,000 patches: SSIM 0.750 (0.700 to 0.800)" in verdict.evidence
+    assert "the rule does not hold there" in verdict.evidence
+    assert "the rule" not in verdict_of(claim, long + seeds[:3]).evidence
+
+
 def test_stand_ins_are_mentioned():
     claim = BY_KEY["ssim_beats_l2_on_fabrics"]
     weave = [

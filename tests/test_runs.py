@@ -10,15 +10,25 @@ import numpy as np
 import pytest
 
 from sadefect import Experiment, learning_curve, run, runs
+from sadefect.errors import DatasetNotFound
 from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_json, save_json
-from sadefect.recording import GROUPS, reached, record, record_weights
-from sadefect.results import find, largest_budget, results, store, training_folder
+from sadefect.recording import GROUPS, reached, record, record_weights, score
+from sadefect.results import (
+    RECORDED,
+    find,
+    largest_budget,
+    over_seeds,
+    results,
+    store,
+    training_folder,
+)
 from sadefect.training import checkpoint_path
 
 TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
 )
+HEADLINE = Experiment(dataset="nanotwice", patches_seen=640_000)
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +167,14 @@ def test_two_processes_train_once():
     assert values[0] == values[1]
 
 
+def test_smoothing_has_results_of_its_own_and_changes_no_other_name():
+    smooth = replace(TINY, smoothing=2.0)
+    assert "smoothing" not in TINY.scoring_settings and smooth.scoring_settings["smoothing"] == 2
+    assert smooth.evaluation_key != TINY.evaluation_key
+    assert len(list(RECORDED.glob(f"evaluations/{HEADLINE.evaluation_key}"))) == 1
+    assert run(smooth).metrics["auroc"] != run(TINY).metrics["auroc"]
+
+
 def test_keys_depend_on_what_matters_only():
     assert Experiment(dataset="nanotwice").latent_dim == 500
     assert Experiment(dataset="mvtec_ad/grid").latent_dim == 100
@@ -203,6 +221,46 @@ def test_groups_compare_what_shares_a_budget():
         assert len({one.training_key for one in group}) == len(group) > 1, name
         assert len({one.patches_seen for one in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
+
+
+def test_seeds_are_compared_at_the_largest_budget_that_they_share():
+    l2 = replace(TINY, method="l2", residual="l2")
+    assert over_seeds([TINY]) == []
+    for one in (TINY, replace(TINY, seed=1), replace(TINY, patches_seen=128), l2):
+        run(one)
+    [group] = over_seeds([replace(TINY, seed=5)])
+    assert [(one.experiment.seed, one.experiment.patches_seen) for one in group] == [
+        (0, 64),
+        (1, 64),
+    ]
+    assert over_seeds([TINY, l2]) == []  # l2 has one seed only.
+
+
+def test_images_are_drawn_by_a_network_whose_weights_are_here(empty_store, monkeypatch):
+    names = {"patch_size": 32, "latent_dim": 4, "window_size": 7}
+    drawn_by = replace(TINY, seed=1)
+    record([run(replace(TINY, patches_seen=128)), run(drawn_by)], empty_store)
+    shutil.rmtree(store())
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert chosen.experiment.patches_seen == 128  # No weights at all.
+    runs.train(drawn_by)
+    record_weights(drawn_by, empty_store)
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (1, 64)
+    monkeypatch.setattr(runs, "load_dataset", _not_here)
+    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (0, 128)
+
+
+def _not_here(name):
+    raise DatasetNotFound(name)
+
+
+@pytest.mark.slow
+def test_points_of_a_curve_are_scored_side_by_side():
+    runs.train(TINY)
+    curve = score([TINY], 64)
+    assert [(one.experiment.patches_seen, one.source) for one in curve] == [(64, "local")]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,12 +1,14 @@
 """Data sets behind one function; images are read when they are asked for."""
 
 from ..errors import DatasetNotFound
-from .base import Dataset, Sample
+from .base import About, Dataset, Sample
 from .images import read_image, read_mask
 
 __all__ = [
+    "About",
     "Dataset",
     "Sample",
+    "about_dataset",
     "dataset_fingerprint",
     "dataset_names",
     "load_dataset",
@@ -115,3 +117,44 @@ def dataset_fingerprint(name, root=None):
         if name in known:
             return known[name]
         raise
+
+
+def about_dataset(name):
+    """What is known of a data set, whether its files are here or not.
+
+    Parameters
+    ----------
+    name : str
+        One of `dataset_names`, but not "folder": of your own images nothing is known.
+
+    Returns
+    -------
+    About
+
+    Examples
+    --------
+    >>> about_dataset("mvtec_ad/grid").licence
+    'CC BY-NC-SA 4.0'
+    >>> about_dataset("synthetic/weave").fingerprint
+    'synthetic-weave-v1-seed0'
+    """
+    from . import fabrics, mvtec_ad, nanotwice, synthetic
+
+    if name in synthetic.NAMES:
+        data = synthetic.load(name)
+        height, width = data.test[0].image.shape
+        return About(
+            f"{len(data.train)} defect-free and {len(data.test)} with defects of {width}x{height} "
+            "pixels, a mask for each",
+            data.source,
+            data.licence,
+            f'`load_dataset("{name}")` computes them',
+            data.fingerprint,
+        )
+    if name in fabrics.FOLDERS:
+        return fabrics.ABOUT
+    if name == "nanotwice":
+        return nanotwice.ABOUT
+    if name.startswith("mvtec_ad/"):
+        return mvtec_ad.ABOUT
+    raise ValueError(f"expected one of {dataset_names()} but 'folder'; received {name!r}")

@@ -7,10 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from .images import is_image
+
+
+class About(NamedTuple):
+    """What is known of a data set without its files.
+
+    ``images`` says how many there are and how large, ``get`` how to get them; ``fingerprint`` is
+    that of the files which the recorded results are from, where there are some.
+    """
+
+    images: str
+    source: str
+    licence: str
+    get: str
+    fingerprint: str = "none known"
 
 
 @dataclass(frozen=True)

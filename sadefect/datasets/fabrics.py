@@ -1,10 +1,16 @@
 """The paper's two woven fabrics."""
 
 from ..errors import DatasetNotFound
-from .base import data_root
+from .base import About, data_root
 from .folder import TEXTURE_SIZE, laid_out
 
 FOLDERS = {"fabric1": "texture_1", "fabric2": "texture_2"}
+ABOUT = About(
+    images="100 defect-free and 50 with defects of 512x512 pixels, a mask for each",
+    source="P. Bergmann et al., 2019, doi:10.5220/0007364503720380",
+    licence="none stated",
+    get="textures.zip is no longer at the address in the paper; where you have it, unpack it",
+)
 
 
 def load(name, root, size=TEXTURE_SIZE):
@@ -21,6 +27,6 @@ def load(name, root, size=TEXTURE_SIZE):
         base,
         size,
         TEXTURE_SIZE,
-        source="P. Bergmann et al., 2019, doi:10.5220/0007364503720380",
-        licence="none stated",
+        source=ABOUT.source,
+        licence=ABOUT.licence,
     )

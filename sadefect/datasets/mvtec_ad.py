@@ -1,10 +1,18 @@
 """MVTec AD, the same group's later data set."""
 
 from ..errors import DatasetNotFound
-from .base import data_root
+from .base import About, data_root
 from .folder import TEXTURE_SIZE, laid_out
 
 FINGERPRINTS = {"mvtec_ad/grid": "8f181499a4bc7f53"}
+ABOUT = About(
+    images="of `grid` 264 defect-free and 57 with defects, of five kinds, a mask for each",
+    source="P. Bergmann, M. Fauser, D. Sattlegger and C. Steger, MVTec AD, CVPR 2019, "
+    "doi:10.1109/CVPR.2019.00982",
+    licence="CC BY-NC-SA 4.0",
+    get="from MVTec's web site, where a form has to be filled in",
+    fingerprint=FINGERPRINTS["mvtec_ad/grid"],
+)
 
 
 def load(name, root, size=TEXTURE_SIZE):
@@ -27,7 +35,6 @@ def load(name, root, size=TEXTURE_SIZE):
         size,
         TEXTURE_SIZE,
         known=FINGERPRINTS.get(name),
-        source="P. Bergmann, M. Fauser, D. Sattlegger and C. Steger, MVTec AD, CVPR 2019, "
-        "doi:10.1109/CVPR.2019.00982",
-        licence="CC BY-NC-SA 4.0",
+        source=ABOUT.source,
+        licence=ABOUT.licence,
     )

@@ -1,10 +1,18 @@
 """NanoTWICE, the paper's nanofibres."""
 
 from ..errors import DatasetNotFound
-from .base import Dataset, data_root, fingerprint_of, verified
+from .base import About, Dataset, data_root, fingerprint_of, verified
 from .folder import defective_samples, good_samples
 
 FINGERPRINT = "d8a29e661a385553"
+ABOUT = About(
+    images="5 defect-free of 1024x700 pixels, 40 with defects of 1024x696, a mask for each",
+    source="D. Carrera, F. Manganini, G. Boracchi and E. Lanzarone, Defect Detection in SEM Images "
+    "of Nanofibrous Materials, 2017, doi:10.1109/TII.2016.2641472",
+    licence="none stated; research use with citation",
+    get="`sadefect data fetch nanotwice`, or unpack the authors' archive dfg05er_Data.zip",
+    fingerprint=FINGERPRINT,
+)
 
 
 def load(name, root):
@@ -32,7 +40,6 @@ def load(name, root):
             base / "Anomalous" / "images", lambda path: masks / f"{path.stem}_gt.png", "defective"
         ),
         verified(name, FINGERPRINT, fingerprint_of(base, ("Normal", "Anomalous"))),
-        "D. Carrera, F. Manganini, G. Boracchi and E. Lanzarone, Defect Detection in SEM Images of "
-        "Nanofibrous Materials, 2017, doi:10.1109/TII.2016.2641472",
-        "none stated; research use with citation",
+        ABOUT.source,
+        ABOUT.licence,
     )
