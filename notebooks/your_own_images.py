@@ -53,14 +53,13 @@ def write(name, image):
 
 spare = min(4, len(source.train) - 2)  # Good images that are not trained on.
 learnt, kept = source.train[: -spare or None][:good], source.train[-spare:]
-for sample in learnt:
-    write(f"train/good/{sample.name}", sample.image)
-for sample in kept:
-    write(f"test/good/{sample.name}", sample.image)
-for sample in source.test[:12]:
-    stem = sample.name.replace("/", "-")
-    write(f"test/{sample.kind}/{stem}", sample.image)
-    write(f"ground_truth/{sample.kind}/{stem}_mask", sample.mask)
+for number, sample in enumerate(learnt):
+    write(f"train/good/{number:03d}", sample.image)
+for number, sample in enumerate(kept):
+    write(f"test/good/{number:03d}", sample.image)
+for number, sample in enumerate(source.test[:12]):
+    write(f"test/{sample.kind}/{number:03d}", sample.image)
+    write(f"ground_truth/{sample.kind}/{number:03d}_mask", sample.mask)
 
 data = load_dataset("folder", folder)
 defective = [sample for sample in data.test if sample.kind != "good"]
