@@ -14,7 +14,7 @@
 # %% tags=["parameters"]
 dataset: str = "synthetic/weave"  # What the images of this page are drawn from.
 good: int = 40  # Good images in the folder.
-patches: int = 12_000  # Training budget of each detector; take 100,000 and more for your own.
+patches: int = 8_000  # Training budget of each detector; take 100,000 and more for your own.
 patch_size: int = 64  # Side of a patch in pixels: 32, 64 or 128 as in the paper.
 latent_dims: list = [2, 20, 100]  # Lengths of the latent vector to compare.
 window_sizes: list = [5, 11, 21]  # Windows of SSIM to compare, in pixels.
