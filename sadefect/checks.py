@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from .datasets.folder import mask_beside
 from .datasets.images import as_gray, is_image, read_mask, read_pixels
 from .errors import DataError
 
 FEW = 10  # Training images under which thresholds rest on a single one.
-DRIFT = 4.0  # Standard errors by which the mean gray value of one half differs from the other's.
+DRIFT, CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 FLAT = 0.02  # Standard deviation of gray values under which an image has no texture to speak of.
 NAMED = 3  # Files that a line names.
@@ -232,15 +233,12 @@ def _lonely_masks(folder):
 
 def _brightness(train):
     means = np.array([one.mean for one in train])
-    remarks, half = [], len(means) // 2
-    if half >= 3:
-        first, second = means[:half], means[half:]
-        error = np.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
-        change = second.mean() - first.mean()
-        if abs(change) > max(DRIFT * error, 0.02):
-            text = (
-                f"brightness drifts by name: mean gray {first.mean():.3f}, then {second.mean():.3f}"
-            )
+    remarks = []
+    if len(means) >= 6:
+        trend = stats.linregress(np.linspace(0, 1, len(means)), means)
+        if trend.pvalue < CHANCE and abs(trend.slope) > DRIFT:
+            text = f"brightness drifts by name, from a mean gray value of {trend.intercept:.3f} to "
+            text += f"{trend.intercept + trend.slope:.3f}"
             fix = "thresholds come from the last tenth; fix the lighting, or shuffle the names"
             remarks.append(Remark("warning", text, fix))
     spread = 1.4826 * np.median(np.abs(means - np.median(means)))

@@ -100,7 +100,7 @@ def reproduce(
         from . import book
     except ImportError as error:
         raise StoreError(
-            f"expected the extra sadefect[book]; got {error}; install it: "
+            f"expected the packages of the book; got {error}; install them: "
             'pip install "sadefect[book]"'
         ) from error
     from .pages import BookError, pages

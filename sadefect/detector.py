@@ -499,7 +499,7 @@ class Detector:
         }
         detector.pixels_ = PixelMetrics.from_state(state)
         detector.scores_, detector.history_ = arrays["scores"], arrays["history"]
-        detector.provenance_ = header["provenance"]
+        detector.provenance_ = dict(header["provenance"])
         detector.threshold(), detector.score_threshold()
         return detector
 

@@ -169,7 +169,7 @@ def evaluate(
         rows.append((f"{kind}: judged defective", f"{one['defect']} of {one['images']}"))
     from .cli import table
 
-    table(f"{model.name} on {folder}", ("", ""), rows)
+    table(f"{model.name} on {folder}", ("measured", "came out"), rows)
     if output:
         print(f"see {output / 'report.html'}")
 

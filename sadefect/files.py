@@ -20,6 +20,7 @@ REASONS = {
     errno.EACCES: "the folder cannot be written to; change its permissions",
     errno.EPERM: "the folder cannot be changed; change its attributes",
     errno.EROFS: "the file system is read-only",
+    errno.ENOENT: "no folder can be made there; correct the path",
     errno.ENOTDIR: "a file stands where a folder should be; remove it",
     errno.EEXIST: "a file stands where a folder should be; remove it",
 }

@@ -198,7 +198,7 @@ def _scores(rows, held_out, limit, truth):
         colour = COLOURS.get(name, "#CC79A7")
         for place, count in enumerate(values):
             if count:
-                tall = 150 * count / top
+                tall = 140 * count / top
                 parts.append(
                     f'<rect x="{30 + place * step:.1f}" y="{170 - tall:.1f}" width="{step - 1:.1f}"'
                     f' height="{tall:.1f}" fill="{colour}" fill-opacity=".6"/>'
@@ -211,13 +211,13 @@ def _scores(rows, held_out, limit, truth):
     at = 30 + 600 * (limit - low) / (high - low)
     anchor = "end" if at > 330 else "start"
     parts.append(
-        f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="14" y2="170" stroke-dasharray="4 3"/>'
-        f'<text x="{at + (-5 if at > 330 else 5):.1f}" y="22" text-anchor="{anchor}">threshold '
+        f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="170" stroke-dasharray="4 3"/>'
+        f'<text x="{at + (-5 if at > 330 else 5):.1f}" y="16" text-anchor="{anchor}">threshold '
         f'{limit:.3g}</text><line class="axis" x1="30" x2="630" y1="170" y2="170"/>'
         f'<text x="30" y="188">{low:.3g}</text>'
         f'<text x="630" y="188" text-anchor="end">{high:.3g}</text>'
         f'<text x="330" y="188" text-anchor="middle">score</text>'
-        f'<text x="24" y="28" text-anchor="end">{top}</text>'
+        f'<text x="24" y="40" text-anchor="end">{top}</text>'
     )
     return _frame(660, 230, "".join(parts), "Histogram of the images' scores")
 

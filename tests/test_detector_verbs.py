@@ -1,0 +1,302 @@
+"""The verbs for one's own images, from a folder to a report, and what may go wrong on the way."""
+
+import csv
+import errno
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_detector import broken, texture, write_set
+
+from sadefect import Detector, files, outputs, threshold_for_fpr
+from sadefect.checks import check_folder
+from sadefect.cli import main
+
+QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys):
+    """Runs a verb in this process; gives exit code, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sadefect", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return (code or 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A saved detector and a folder with the images that it was trained on."""
+    folder = tmp_path_factory.mktemp("own")
+    write_set(folder / "set")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SADEFECT_CACHE", str(folder / "store"))
+        patch.setattr(sys, "argv", ["sadefect", "train", str(folder / "set"), "-o",
+                                    str(folder / "one.sadefect"), *QUICK])  # fmt: skip
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert not end.value.code
+    return folder / "one.sadefect"
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "new images"
+    folder.mkdir()
+    for name, image in {"a": texture(70), "b": broken(71), "<b onload=x>": texture(72)}.items():
+        Image.fromarray(np.uint8(image * 255)).save(folder / f"{name}.png")
+    return folder
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_segment_writes_pictures_a_table_and_a_report(shell, model, images, tmp_path):
+    out = tmp_path / "out"
+    code, said, _ = shell("segment", model, images, "-o", out)
+    assert code == 0 and "of 3 images judged defective" in said
+    with open(out / "results.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = Detector.load(model)
+    for row, path in zip(rows, sorted(images.iterdir()), strict=True):
+        assert row["image"] == str(path)
+        assert float(row["score"]) == pytest.approx(found.score(path))
+        assert row["verdict"] == ("defect" if found.look(path).defect else "good")
+    for kind in ("map", "mask", "overlay"):
+        with Image.open(out / "pictures" / f"b_{kind}.png") as picture:
+            assert picture.size == (90, 70)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b onload" in page and "<b onload" not in page
+    assert not re.search(r"https?:|<script|<link|url\(", page) and page.count("data:image") == 6
+    assert {path.name for path in out.iterdir()} == {
+        "pictures", "results.csv", "results.json", "report.html",
+    }  # fmt: skip
+
+
+def test_a_stopped_segment_goes_on_and_gives_the_same(shell, model, images, tmp_path, monkeypatch):
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    looked, look = [], Detector.look
+
+    def stops(self, image, *rest):
+        looked.append(image.name)
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        return look(self, image, *rest)
+
+    monkeypatch.setattr(Detector, "look", stops)
+    code, _, error = shell("segment", model, images, "-o", tmp_path / "parts")
+    assert code == 130 and "goes on" in error and not (tmp_path / "parts/results.csv").exists()
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
+    assert len(looked) == 4 and len(set(looked)) == 3
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
+    (images / "c.png").write_bytes(b"no image")
+    code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
+    assert code == 1 and "1 of 4 images could not be used" in error and "Traceback" not in error
+    rows = json.loads((tmp_path / "out/results.json").read_text())
+    assert [row["verdict"] == "unreadable" for row in rows] == [False, False, False, True]
+
+
+def test_exit_codes(shell, model, images, tmp_path, monkeypatch):
+    out = ("-o", tmp_path / "out")
+    assert shell("segment", model, images, *out, "--fpr", "2")[0] == 2
+    assert shell("segment", tmp_path / "none.sadefect", images, *out)[0] == 1
+    assert shell("segment", images / "a.png", images, *out)[0] == 1
+    assert shell("train", images, "-o", tmp_path / "x", "--window-size", "4")[0] == 2
+    assert shell("train", tmp_path / "nowhere", "-o", tmp_path / "x")[0] == 1
+    always = threshold_for_fpr([np.zeros((1, 1))], 1)
+    monkeypatch.setattr(Detector, "score_threshold", lambda self, fpr=0: always)
+    assert shell("segment", model, images, *out, "--exit-code")[0] == 3
+
+
+def test_two_runs_do_not_write_to_one_folder(shell, model, images, tmp_path):
+    with outputs.Output(tmp_path / "out", {}).open():
+        code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
+    assert code == 1 and "another one does" in error
+
+
+def test_names_that_meet_or_lead_out(tmp_path):
+    out = outputs.Output(tmp_path, {})
+    given = ["a.png", "a.tif", "A.png", "../../b.png", "/etc/passwd", "..", "bent/000", "x" * 300]
+    stems = [out.stem(name) for name in given]
+    assert len({stem.lower() for stem in stems}) == len(given)
+    for stem in stems:
+        path = out.picture(stem, "map")
+        assert path.parent == tmp_path / "pictures" and path.resolve().parent == path.parent
+
+
+def test_a_link_in_the_output_is_replaced_and_not_followed(shell, model, images, tmp_path):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    (tmp_path / "out/pictures").mkdir(parents=True)
+    for name in ("results.csv", "report.html", "pictures/a_map.png"):
+        (tmp_path / "out" / name).symlink_to(victim)
+    assert shell("segment", model, images, "-o", tmp_path / "out")[0] == 0
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EACCES])
+def test_what_cannot_be_written_is_one_message(shell, model, images, tmp_path, monkeypatch, number):
+    def fails(*_, **__):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(files.tempfile, "mkdtemp", fails)
+    code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
+    assert code == 1 and "could not write" in error and files.REASONS[number] in error
+    monkeypatch.undo()
+
+
+def test_evaluate(shell, model, tmp_path):
+    data = model.parent / "set"
+    code, said, _ = shell("evaluate", model, data, "-o", tmp_path / "out", "--json")
+    metrics = json.loads(said)
+    assert code == 0 and metrics["regions"] == 1 and set(metrics["verdicts"]) == {"good", "cut"}
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "AUROC of pixels" in page and "<polyline" in page
+    code, said, _ = shell("evaluate", model, data)
+    assert code == 0 and f"{metrics['auroc']:.3f}" in said
+    assert shell("evaluate", model, data / "train/good")[0] == 1
+
+
+def test_train_goes_on_with_a_larger_number(shell, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_CACHE", str(model.parent / "store"))
+    data = model.parent / "set"
+    options = (*QUICK[:-1], "960", "--json")
+    code, said, _ = shell("train", data, "-o", tmp_path / "more.sadefect", *options)
+    assert code == 0 and json.loads(said)["settings"]["patches"] == 960
+    assert len(list((model.parent / "store/detectors").glob("*/checkpoints"))) == 1
+
+
+# check
+
+
+def levels(folder, **options):
+    return {one.text: one.level for one in check_folder(folder, 32, 7, **options)}
+
+
+def write(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.uint8(np.asarray(image) * 255)).save(path)
+
+
+def no_mask(folder):
+    (folder / "ground_truth/cut/0_mask.png").unlink()
+
+
+def other_size(folder):
+    write(folder / "ground_truth/cut/0_mask.png", np.ones((20, 20)))
+
+
+def empty_mask(folder):
+    write(folder / "ground_truth/cut/0_mask.png", np.zeros((70, 90)))
+
+
+def lonely(folder):
+    write(folder / "ground_truth/cut/7_mask.png", np.ones((70, 90)))
+
+
+def leak(folder):
+    write(folder / "test/good/9.png", texture(0))
+
+
+def twice(folder):
+    write(folder / "train/good/9.png", texture(0))
+
+
+def damaged(folder):
+    (folder / "train/good/9.png").write_bytes(b"no image")
+
+
+def small(folder):
+    write(folder / "train/good/9.png", texture(9, (20, 90)))
+
+
+def same_name(folder):
+    write(folder / "train/good/0.bmp", texture(9))
+
+
+def odd(folder):
+    for number in range(10, 22):
+        dark = texture(number) * (0.5 if number == 21 else 1)
+        write(folder / f"train/good/{number}.png", dark)
+
+
+def drift(folder):
+    for number in range(10, 30):
+        write(folder / f"train/good/{number}.png", texture(number) * (1 - 0.02 * (number - 9)))
+
+
+def flat(folder):
+    write(folder / "train/good/9.png", np.full((70, 90), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "text"),
+    [
+        (no_mask, "error", "has no mask"),
+        (other_size, "error", "20x20 pixels, its image 70x90"),
+        (empty_mask, "warning", "marks no pixel"),
+        (lonely, "warning", "7_mask.png"),
+        (leak, "error", "that are trained on: 9.png"),
+        (twice, "warning", "more than once"),
+        (damaged, "error", "damaged"),
+        (small, "error", "smaller than one patch of 32x32 pixels: 9.png"),
+        (small, "warning", r"sizes: 70x90 \(5\), 20x90"),
+        (same_name, "error", "0.png and 0.bmp|0.bmp and 0.png"),
+        (odd, "warning", "than the rest: 21.png"),
+        (drift, "warning", "brightness drifts"),
+        (flat, "warning", "hardly any texture .*9.png"),
+    ],
+)
+def test_check_finds(tmp_path, change, level, text):
+    write_set(tmp_path)
+    before = levels(tmp_path)
+    assert not any(re.search(text, said) for said in before)
+    assert set(before.values()) == {"warning", "note"}  # Only few images.
+    change(tmp_path)
+    found = [level for said, level in levels(tmp_path).items() if re.search(text, said)]
+    assert found == [level]
+
+
+def test_check_says_what_suits_the_texture(tmp_path):
+    waves = np.sin(np.mgrid[:200, :200][0] * 2 * np.pi / 100) / 2 + 0.5
+    for number in range(3):
+        write(tmp_path / f"{number}.png", np.roll(waves, number, 1))
+    assert any("less than two in a patch" in text for text in levels(tmp_path))
+    assert not any("less than two in a patch" in text for text in levels(tmp_path, shrink=8))
+
+
+def test_exit_codes_of_check(shell, tmp_path):
+    write_set(tmp_path)
+    assert shell("check", tmp_path, "--patch-size", "32")[0] == 0
+    assert shell("check", tmp_path, "--patch-size", "32", "--strict")[0] == 1
+    code, said, _ = shell("check", tmp_path, "--json")
+    assert code == 1 and {one["level"] for one in json.loads(said)} == {"error", "warning", "note"}
+    assert shell("check", tmp_path / "nowhere")[0] == 1
+
+
+def test_check_of_a_data_set(shell):
+    code, said, _ = shell("data", "check", "synthetic/weave-tiny")
+    assert code == 0 and "all can be read" in said
+
+
+def test_reproduce_names_the_pages(shell):
+    code, _, error = shell("reproduce", "--only", "fig99")
+    assert code == 1 and "fig07_region_overlap" in error

@@ -1,0 +1,114 @@
+"""Processes that are killed, disks that are full: the next run gives what one run would have."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_detector import broken, texture
+from test_detector_verbs import contents
+
+from sadefect import detector_files
+
+QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def start(store, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "sadefect", *map(str, arguments)],
+        env=os.environ | {"SADEFECT_CACHE": str(store)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def finish(process):
+    said, error = process.communicate()
+    return process.returncode, said, error
+
+
+def kill_when(process, happened):
+    while process.poll() is None and not happened():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faults")
+    for place, make in (("good", texture), ("new", broken)):
+        (folder / place).mkdir()
+        for number in range(12):
+            image = np.uint8(make(number) * 255)
+            Image.fromarray(image).save(folder / place / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    path = folder / "straight.sadefect"
+    code, _, error = finish(
+        start(folder / "a", "train", folder / "good", "-o", path, *QUICK, 10_800)
+    )
+    assert code == 0, error
+    return path
+
+
+def test_a_killed_training_goes_on(folder, model):
+    """Before anything is saved, after a checkpoint, and at the end."""
+    store, path = folder / "b", folder / "parts.sadefect"
+    arguments = ("train", folder / "good", "-o", path, *QUICK, 10_800)
+    for pattern in ("detectors/*/settings.json", "detectors/*/checkpoints/*10000.npz"):
+        kill_when(start(store, *arguments), lambda glob=pattern: any(store.glob(glob)))
+        assert not path.exists()
+    code, _, error = finish(start(store, *arguments))
+    assert code == 0, error
+    (_, one), (_, other) = (detector_files.read(each) for each in (model, path))
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_killed_segment_goes_on(folder, model, tmp_path):
+    assert finish(start(folder, "segment", model, folder / "new", "-o", tmp_path / "one"))[0] == 0
+    out = tmp_path / "other"
+    for count in (1, 5):
+        process = start(folder, "segment", model, folder / "new", "-o", out)
+        kill_when(process, lambda least=count: len([*out.glob("pictures/*_map.png")]) >= least)
+        for path in out.glob("pictures/*"):
+            Image.open(path).load()  # Whole, or not there.
+    assert finish(start(folder, "segment", model, folder / "new", "-o", out))[0] == 0
+    assert contents(out) == contents(tmp_path / "one")
+
+
+def test_files_that_may_not_grow(folder, model, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    for arguments in (
+        ("train", folder / "good", "-o", tmp_path / "no.sadefect", *QUICK, 160),
+        ("segment", model, folder / "new", "-o", tmp_path / "out"),
+    ):
+        code, _, error = finish(start(tmp_path / "c", *arguments, preexec_fn=limit))
+        assert code == 1 and "may not grow" in error and "Traceback" not in error
+    assert not (tmp_path / "no.sadefect").exists()
+    code, _, error = finish(
+        start(tmp_path, "segment", model, folder / "new", "-o", tmp_path / "out")
+    )
+    assert code == 0, error
+
+
+def test_two_trainings_of_the_same_wait_for_each_other(folder, tmp_path):
+    arguments = ("train", folder / "good", *QUICK, 800)
+    both = [start(tmp_path / "d", *arguments, "-o", tmp_path / name) for name in ("1.s", "2.s")]
+    for process in both:
+        code, _, error = finish(process)
+        assert code == 0, error
+    (_, one), (_, other) = (detector_files.read(tmp_path / name) for name in ("1.s", "2.s"))
+    np.testing.assert_array_equal(one["weights.000"], other["weights.000"])
