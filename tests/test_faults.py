@@ -91,10 +91,9 @@ def test_files_that_may_not_grow(folder, model, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    for arguments in (
-        ("train", folder / "good", "-o", tmp_path / "no.sadefect", *QUICK, 160),
-        ("segment", model, folder / "new", "-o", tmp_path / "out"),
-    ):
+    segment = ("segment", model, folder / "new", "-o", tmp_path / "out")
+    train = ("train", folder / "good", "-o", tmp_path / "no.sadefect", *QUICK, 160)
+    for arguments in (train, segment):
         code, _, error = finish(start(tmp_path / "c", *arguments, preexec_fn=limit))
         assert code == 1 and "may not grow" in error and "Traceback" not in error
     assert not (tmp_path / "no.sadefect").exists()
