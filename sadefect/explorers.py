@@ -24,7 +24,7 @@ from .provenance import BUILDING
 
 SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 0.98, 49)]))
 PAINT = 0.85  # Opacity of found pixels.
-QUALITY = 85  # Of pictures; maps are exact.
+QUALITY = 75  # Of pictures; maps are exact.
 
 
 class Step(NamedTuple):

@@ -300,7 +300,7 @@ def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
     assert image.bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.01)
     assert not violations(roc, "enlarged")
     roc.keyboard.press("Escape")
-    assert roc.locator("dialog").count() == 0
+    dialog.wait_for(state="detached")
     assert button.evaluate("(button) => button === document.activeElement")
 
 

@@ -247,7 +247,8 @@
       else return;
       event.preventDefault();
     });
-    dialog.addEventListener("close", function () { dialog.remove(); });
+    const before = document.activeElement;
+    dialog.addEventListener("close", function () { dialog.remove(); before.focus(); });
     pane.append(copy);
     dialog.append(bar, pane);
     document.body.append(dialog);
