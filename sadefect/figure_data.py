@@ -1,7 +1,7 @@
 """The numbers behind a figure, as plain JSON: what its panels show, and on which axes."""
 
 import numpy as np
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
@@ -21,8 +21,8 @@ def figure_data(figure):
     Returns
     -------
     dict
-        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas`` and
-        ``bars``, or its picture in 256 levels between two limits.
+        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas``,
+        ``points`` and ``bars``, or its picture in 256 levels between two limits.
 
     Examples
     --------
@@ -72,6 +72,11 @@ def _drawn(axes):
             for drawn in axes.collections
             if isinstance(drawn, PolyCollection)
             for path in drawn.get_paths()
+        ],
+        "points": [
+            {"places": _numbers(np.ma.getdata(drawn.get_offsets()))}
+            for drawn in axes.collections
+            if isinstance(drawn, PathCollection)
         ],
         "bars": [
             {"from": _numbers(bar.get_xy()), "to": _numbers(bar.get_corners()[2])}

@@ -19,7 +19,7 @@ from sadefect.figure_data import MEDIA_TYPE
 from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
 
 EXAMPLE = "https://github.com/example/fork"
-DRAWN = {"lines", "areas", "bars", "levels"}  # What the data of a panel have at least one of.
+DRAWN = {"lines", "areas", "points", "bars", "levels"}  # A panel has at least one of them.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
@@ -450,7 +450,7 @@ def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
     found = 0
     for page in (smoke_book / "html/notebooks").glob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        for figure in soup.select("figure:has(img)"):
+        for figure in soup.select("figure:not(.explorer):has(img)"):
             link = figure.select_one("a.download")
             assert link, f"{page.name}: no data for {figure.get('id')}"
             data = json.loads((page.parent / link["href"]).read_text(encoding="utf-8"))
@@ -459,7 +459,11 @@ def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
             found += 1
     assert found > 10
     for notebook in (smoke_book / "html/_sources/notebooks").glob("*.ipynb"):
-        assert MEDIA_TYPE not in notebook.read_text(encoding="utf-8"), "it makes notebooks large"
+        page = smoke_book / f"html/notebooks/{notebook.stem}.html"
+        assert f'href="../_sources/notebooks/{notebook.name}"' in page.read_text(encoding="utf-8")
+        executed = notebook.read_text(encoding="utf-8")
+        assert '"outputs"' in executed
+        assert MEDIA_TYPE not in executed, "it makes notebooks large"
 
 
 @pytest.mark.book

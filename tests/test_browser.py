@@ -200,6 +200,13 @@ def test_search_finds_a_figure_by_keyboard(index: Page) -> None:
     assert index.locator("figure img").count() > 0
 
 
+def test_code_can_be_copied(index: Page, smoke_book: Path) -> None:
+    index.goto((smoke_book / "html/how_to_read.html").as_uri())
+    button = index.locator("button.copybtn").first
+    button.press("Enter")  # By keyboard, as it is hidden until the pointer is over its box.
+    index.locator("button.copybtn.success").first.wait_for()
+
+
 def test_dark_mode_is_dark_and_figures_stay_legible(index: Page, smoke_book: Path) -> None:
     index.goto((smoke_book / "html/notebooks/fig06_roc.html").as_uri())
     index.evaluate(SETTLED)
@@ -299,7 +306,7 @@ def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
     roc.keyboard.press("+")
     assert image.bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.01)
     assert not violations(roc, "enlarged")
-    roc.keyboard.press("Escape")
+    dialog.get_by_role("button", name="Close").press("Enter")
     dialog.wait_for(state="detached")
     assert button.evaluate("(button) => button === document.activeElement")
 
