@@ -104,7 +104,8 @@ plots.show_panels(rows)
 # mvtec_ad/grid/ground_truth/*/*_mask.png
 # ```
 #
-# Your own images, in the layout of a category of MVTec AD, are read from anywhere:
+# Your own images, in the layout of a category of MVTec AD, are read from anywhere; what to do with
+# them is told on [a page of its own](your_own_images.ipynb):
 #
 # ```python
 # from sadefect import load_dataset

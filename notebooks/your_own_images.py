@@ -97,8 +97,9 @@ charts.table(("level", "what", "what to do"), remarks)
 #
 # The one setting that has to fit the material. With too short a latent vector the network cannot
 # draw the good texture, and every thread is an anomaly; with too long a one it could learn to draw the
-# defects too. Take the shortest with which good images come out sharp. Train two or three of them for
-# a while, and look.
+# defects too. Take the shortest with which good images come out sharp. Train two or three of them, and
+# look. Where even good images come out as bare stripes, as they do after the few minutes that the
+# quick build gives it, the training is too short for a choice: a larger `patches` continues it.
 
 # %% tags=["hide-input"]
 settings = {"patch_size": patch_size, "window_size": 11, "patches": patches}
@@ -106,7 +107,7 @@ if patch_size == 32:
     settings["window_size"] = 7
 detectors = {d: Detector(latent_dim=d, **settings).fit(folder) for d in latent_dims}
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A good image that was not trained on, and how networks with a latent vector of different length draw it; below, an image with a defect.", "name": "fig-own-latent"}, "image": {"alt": "Two rows. The input on the left, then a reconstruction for each latent dimension, the first blurred and the last with single threads."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A good image that was not trained on, and how networks with a latent vector of different length draw it; below, an image with a defect.", "name": "fig-own-latent"}, "image": {"alt": "Two rows. The input on the left, then a reconstruction for each latent dimension."}}
 show_panels(
     [
         [Panel(one.image, f"input, {one.kind}")]
@@ -158,7 +159,9 @@ show_panels(
 #
 # Training held out a tenth of the good images. A threshold flags the share of their pixels that you
 # allow; an image is judged defective if it holds a value that so few of the held-out images hold.
-# With few images that is a coarse statement, and the detector says what it rests on.
+# With few images that is a coarse statement, and the detector says what it rests on. It is a careful
+# one as well: a faint defect whose pixels are flagged may stay below what the noisiest good image
+# reaches. A larger share, or more good images, make the verdict more sensitive.
 
 # %% tags=["hide-input"]
 pixels, scores = detector.threshold(fpr), detector.score_threshold(fpr)
