@@ -317,7 +317,7 @@ def _work(job: _Job) -> tuple[float, str]:
     for name in PLACES:  # Relative to where `make book` was called, not to the notebooks.
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # Python raises what matters; this is progress.
     # No widgets, as a page has no kernel that could move them; figures come with their numbers.
     os.environ[BUILDING] = "1"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # Not a kernel of the same name in the user's home.
