@@ -33,6 +33,9 @@ NOT_READ_BY_PAGES = (
 )  # fmt: skip
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
+# For outputs of a cell that has ended. papermill fails after 4, which a picture can take on a busy
+# machine.
+OUTPUT_SECONDS = 120
 MOST_WORKERS = 4  # A kernel with its framework takes about 1 GB of memory.
 LOCAL = "results of this machine"
 HEARTBEAT = 10  # Seconds between two lines of progress while no page ends.
@@ -342,6 +345,7 @@ def _execute_page(job: _Job) -> tuple[float, str]:
                 progress_bar=False,
                 cwd=job.page.script.parent,
                 execution_timeout=job.cell_timeout,
+                iopub_timeout=OUTPUT_SECONDS,
             )
             failure = ""
         except Exception as error:  # Of the page, its kernel or the machinery: all are reported.
@@ -383,7 +387,7 @@ def _explain(error: Exception, job: _Job) -> str:
         red = [cell for cell in codes if cell.metadata.get("papermill", {}).get("start_time")][-1:]
         if not red:
             return f"its kernel did not start: {name}: {text}"
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and "IOPub" not in text:
             name = "CellTimeout"
             text = f"took longer than {job.cell_timeout} s, the profile's cell_timeout"
         red[0].outputs.append(
