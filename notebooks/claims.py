@@ -36,19 +36,23 @@ Markdown(f"Of {len(verdicts)} claims: {told}. {trained}")
 
 # %% tags=["remove-cell"]
 # What the preface says of this page.
+from statistics import mean
+
 from myst_nb import glue
 
 first = {one.claim.key: one for one in verdicts}["ssim_beats_l2"]
-ours = {r.experiment.method: r.metrics["auroc"] for r in first.used}
+# The verdict's own runs; those of further seeds are shorter, and stand beside it on this page.
+longest = max((r.experiment.patches_seen for r in first.used), default=0)
+ours = {}
+for result in (r for r in first.used if r.experiment.patches_seen == longest):
+    ours.setdefault(result.experiment.method, []).append(result.metrics["auroc"])
 glue("claims", str(len(verdicts)), display=False)
 for name, count in counts.items():
     glue(f"claims {name}", str(count), display=False)
 for method in ("l2", "ssim"):
     glue(f"paper {method}", f"{paper.AUROC['nanotwice', method].value:.3f}", display=False)
-    glue(f"ours {method}", f"{ours[method]:.3f}" if method in ours else "-", display=False)
-glue(
-    "budget", f"{max((r.experiment.patches_seen for r in first.used), default=0):,}", display=False
-)
+    glue(f"ours {method}", f"{mean(ours[method]):.3f}" if method in ours else "-", display=False)
+glue("budget", f"{longest:,}", display=False)
 glue("paper budget", f"{paper.BUDGET:,}", display=False)
 glue("verdict", first.verdict, display=False)
 
