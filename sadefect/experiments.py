@@ -221,6 +221,17 @@ class Experiment:
         }
         return ", ".join(f"{name}={value}" for name, value in changed.items()) or "default"
 
+    def equals(self, other, but):
+        """Whether two experiments differ in the named settings only, or not at all.
+
+        Examples
+        --------
+        >>> first = Experiment(dataset="nanotwice")
+        >>> first.equals(replace(first, seed=3), but=["seed"])
+        True
+        """
+        return replace(self, **{name: getattr(other, name) for name in but}) == other
+
     def optimisation(self):
         """How the loss is minimised, a `sadefect.training.Schedule`."""
         from .training import SCHEDULES

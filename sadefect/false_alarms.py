@@ -1,7 +1,5 @@
 """Where false alarms lie: in dim or bright, flat or busy places, near defects or borders."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import ndimage
 
@@ -155,8 +153,7 @@ def located(results, experiment, fpr=0.05):
     same = [
         result
         for result in results
-        if replace(result.experiment, patches_seen=experiment.patches_seen, seed=experiment.seed)
-        == experiment
+        if result.experiment.equals(experiment, but=["patches_seen", "seed"])
         and _find(result.experiment, fpr)
     ]
     return max(same, key=lambda result: result.experiment.patches_seen, default=None)

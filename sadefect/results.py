@@ -6,7 +6,7 @@ runs that are too long to repeat. Both have the same layout; a folder appears wh
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import StoreError
@@ -133,7 +133,7 @@ def learning_curve(experiment, found=None):
     same = [
         result
         for result in (results() if found is None else found)
-        if replace(result.experiment, patches_seen=experiment.patches_seen) == experiment
+        if result.experiment.equals(experiment, but=["patches_seen"])
     ]
     return sorted(same, key=lambda result: result.experiment.patches_seen)
 
@@ -169,10 +169,7 @@ def over_seeds(experiments, found=None):
         runs.append({})
         for result in found:
             one = result.experiment
-            if (
-                replace(one, patches_seen=experiment.patches_seen, seed=experiment.seed)
-                == experiment
-            ):
+            if one.equals(experiment, but=["patches_seen", "seed"]):
                 runs[-1][one.patches_seen, one.seed] = result
     shared = set.intersection(*map(set, runs)) if runs else set()
     budgets = [budget for budget, _ in shared]

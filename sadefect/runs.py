@@ -399,12 +399,7 @@ def pictured(datasets, methods, patches_seen=0, **settings):
             {
                 (one.experiment.patches_seen, -one.experiment.seed): one
                 for one in drawable
-                if replace(
-                    one.experiment,
-                    patches_seen=best.experiment.patches_seen,
-                    seed=best.experiment.seed,
-                )
-                == best.experiment
+                if one.experiment.equals(best.experiment, but=["patches_seen", "seed"])
             }
             for best in group
         ]
