@@ -34,12 +34,13 @@ stored = all_results()
 curves = [learning_curve(replace(best.experiment, seed=seed), stored) for seed in seeds]
 
 # %% [markdown]
-# ## The loss falls, and the area hardly follows
+# ## Loss and area
 #
-# Each point is a checkpoint of a training, the same network a little later. If more training were
-# all that is missing, the curve would keep rising as the loss falls.
+# Each point is a checkpoint of a training, the same network a little later. Where the line rises to
+# its right end, a lower loss still brings a larger area, and more training would bring more of both:
+# points are set at numbers of patches that grow by a factor, so each step costs more than the one before.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-loss-auroc", "caption": "Area under the ROC curve on test images against the SSIM loss in training, at checkpoints of the same trainings."}, "image": {"alt": "Curves of the area under the ROC curve against the falling training loss, with the number of patches seen at each checkpoint: steep at first, flatter at every further checkpoint."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-loss-auroc", "caption": "Area under the ROC curve on test images against the SSIM loss in training, at checkpoints of the same trainings; numbers of patches beside those of the first."}, "image": {"alt": "One curve for each seed: the area under the ROC curve against the training loss, which falls to the right, with a point for each checkpoint and the number of patches seen beside it."}}
 charts.loss_and_auroc(curves)
 
 # %% [markdown]

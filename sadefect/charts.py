@@ -216,6 +216,7 @@ def loss_and_auroc(curves):
     """
     with house_style():
         figure, [axes] = _panels(["checkpoints of a training, by patches seen"])
+        named = False  # Numbers of a second curve would lie over those of the first.
         for curve in curves:
             points = [
                 (float(one.curves["history_loss"][-1]), one.metrics["auroc"], one.experiment)
@@ -226,11 +227,13 @@ def loss_and_auroc(curves):
                 continue
             loss, areas, experiments = zip(*points, strict=True)
             axes.plot(loss, areas, **_line(curve[0], marker="o", markersize=3.5))
-            for x, y, one in points:
+            for number, (x, y, one) in enumerate([] if named else points):
+                side = 1 if number % 2 else -1  # Neighbours on either side of the line.
                 axes.annotate(
-                    f"{one.patches_seen / 1000:g}k", (x, y), xytext=(4, -9),
-                    textcoords="offset points", fontsize=7.5,
+                    f"{one.patches_seen / 1000:g}k", (x, y), xytext=(-6 * side, 6 * side - 3),
+                    textcoords="offset points", fontsize=7.5, ha="right" if side > 0 else "left",
                 )  # fmt: skip
+            named = True
         axes.invert_xaxis()
         axes.margins(0.12)
         axes.set(xlabel="training loss, falling to the right", ylabel="AUROC")
