@@ -1,16 +1,21 @@
-"""``python -m benchmarks [NAME ...]``: all benchmarks or those named, each in its own process."""
+"""``python -m benchmarks [--record] [NAME ...]``: all or those named, each in its own process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from ._measure import RECORD
+
 known = sorted(
     path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")
 )
-chosen = sys.argv[1:] or known
+chosen = [name for name in sys.argv[1:] if name != "--record"]
 if unknown := set(chosen) - set(known):
-    sys.exit(f"expected benchmarks among {known}; got {sorted(unknown)}")
-for name in chosen:
+    sys.exit(f"expected --record or benchmarks among {known}; got {sorted(unknown)}")
+environment = os.environ | ({RECORD: "1"} if "--record" in sys.argv else {})
+for name in chosen or known:
     print(f"# {name}", flush=True)
-    if code := subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    if code := subprocess.run(command, env=environment, check=False).returncode:
         sys.exit(code)

@@ -22,13 +22,14 @@ import time
 
 import numpy as np
 
-from sadefect import anomaly_map, build_autoencoder, charts, paper, plots, windows
-from sadefect.anomaly_maps import BATCH, ssim_residual
+from sadefect import anomaly_map, build_autoencoder, charts, engines, paper, plots, windows
+from sadefect.anomaly_maps import ssim_residual
 
 # How long a network takes does not depend on its weights, nor on the image: both are random.
 model = build_autoencoder(latent_dim=latent_dim)
 image = np.random.default_rng(0).random((height, width), dtype="float32")
-batch = np.zeros((BATCH, 128, 128, 1), "float32")
+batch = np.zeros((engines.BATCH, 128, 128, 1), "float32")
+run = engines.forward(model)
 
 
 def seconds(call):
@@ -43,7 +44,7 @@ def seconds(call):
 
 patches = len(windows(image, 128, stride)[1])
 whole = seconds(lambda: anomaly_map(model, image, stride=stride, window_size=window_size))
-forward = seconds(lambda: model.predict_on_batch(batch)) / BATCH
+forward = seconds(lambda: run(batch)) / engines.BATCH
 residual = seconds(lambda: ssim_residual(image, image, window_size=window_size))
 
 # %% [markdown]
@@ -54,7 +55,7 @@ charts.table(
     ("step", "seconds", "share"),
     [
         (
-            f"forward passes of {patches} windows",
+            f"forward passes of {patches} windows, {engines.describe()}",
             patches * forward,
             f"{100 * patches * forward / whole:.0f} %",
         ),

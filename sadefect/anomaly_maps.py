@@ -7,8 +7,6 @@ import numpy as np
 from .errors import DataError
 from .patches import STRIDE, OverlapAverage, windows
 
-BATCH = 32  # Windows per forward pass; more do not fit into a CPU's cache.
-
 
 class AnomalyMap(NamedTuple):
     """What a model makes of an image: two float32 arrays ``(H, W)``.
@@ -74,23 +72,20 @@ SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
 
 def _sampler(model, method, samples, seed):
     """What turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
+    from .engines import BATCH, forward
+
     if method != "vae":
-        return lambda batch: [np.asarray(model.predict_on_batch(batch))]
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+        run = forward(model)
+        return lambda batch: [run(batch)]
+    encode, decode = (forward(model.get_layer(name)) for name in ("encoder", "decoder"))
     generator = np.random.default_rng(seed)
 
     def sample(batch):
-        moments = np.asarray(encoder.predict_on_batch(batch))
-        mean, log_variance = np.split(moments, 2, axis=-1)
+        mean, log_variance = np.split(encode(batch), 2, axis=-1)
         spread = np.exp(0.5 * log_variance)
-        return [
-            np.asarray(
-                decoder.predict_on_batch(
-                    mean + spread * generator.standard_normal(mean.shape, dtype="float32")
-                )
-            )
-            for _ in range(samples)
-        ]
+        shape = (BATCH, *mean.shape[1:])  # Whole batches, so that the last one draws alike.
+        draws = (generator.standard_normal(shape, "float32") for _ in range(samples))
+        return [decode(mean + spread * draw[: len(batch)]) for draw in draws]
 
     return sample
 
@@ -177,6 +172,8 @@ def anomaly_map(
         raise ValueError(f"method must be one of {sorted(RESIDUALS)}; received {method!r}")
     if average not in ("reconstructions", "maps"):
         raise ValueError(f'average must be "reconstructions" or "maps"; received {average!r}')
+    from .engines import BATCH
+
     residual = RESIDUALS[method]
     image = as_image(image)
     patch_size = model.input_shape[1]
@@ -186,11 +183,7 @@ def anomaly_map(
     for start in range(0, len(corners), BATCH):
         here = corners[start : start + BATCH]
         batch = views[here[:, 0], here[:, 1]]
-        # A last batch of another size would make some backends compile a second time.
-        padded = np.concatenate(
-            [batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), "float32")]
-        )
-        outputs = [output[: len(batch)] for output in reconstruct(padded[..., None])]
+        outputs = reconstruct(batch[..., None])
         averages = averages or [OverlapAverage((*image.shape, o.shape[-1])) for o in outputs]
         for whole, output in zip(averages, outputs, strict=True):
             whole.add(here, output)

@@ -12,8 +12,11 @@ def versions():
     """Versions of what the numbers depend on."""
     import keras
 
+    from .engines import chosen
+
     backend = keras.backend.backend()
     packages = ["sadefect", "keras", "numpy", "scipy", "scikit-image"]
+    packages += ["openvino"] if chosen() == "openvino" else []
     found = {name: metadata.version(name) for name in packages}
     for name in {"tensorflow": ("tensorflow-cpu", "tensorflow")}.get(backend, (backend,)):
         try:

@@ -27,7 +27,7 @@ from sadefect import (
     build_vae,
     opening,
 )
-from sadefect.anomaly_maps import BATCH
+from sadefect.engines import BATCH
 from sadefect.experiments import NUMERICS
 from sadefect.features import FeatureMatchingLoss
 from sadefect.models import GaussianLoss
@@ -37,7 +37,7 @@ PACKAGE = Path(sadefect.__file__).parent
 STORED = Path(__file__).with_name("numerics.json")
 SOURCES = {
     "training": ("ssim", "losses", "features", "models", "patches", "training"),
-    "scoring": ("ssim", "patches", "anomaly_maps", "metrics", "segmentation"),
+    "scoring": ("ssim", "patches", "engines", "anomaly_maps", "metrics", "segmentation"),
 }
 
 

@@ -1,0 +1,125 @@
+"""What all benchmarks share: calls that take turns, the machine's peak, tables that are kept."""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+RECORD = "SADEFECT_RECORD_BENCHMARKS"  # Set by ``python -m benchmarks --record``.
+
+
+def seconds(call):
+    """How long one call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def taking_turns(calls, rounds=10, warm_up=2):
+    """Seconds of each call, round by round, so that whatever else the machine does hits all alike.
+
+    Parameters
+    ----------
+    calls : dict
+        Name to a function without arguments.
+    rounds, warm_up : int
+        Rounds that count, and rounds before them that do not.
+
+    Returns
+    -------
+    dict
+        Name to an array ``(rounds,)``.
+    """
+    times = {name: [] for name in calls}
+    for _ in range(warm_up + rounds):
+        for name, call in calls.items():
+            times[name].append(seconds(call))
+    return {name: np.array(found[warm_up:]) for name, found in times.items()}
+
+
+def ratio(times, name, other):
+    """How many times longer ``name`` takes than ``other``: the median over rounds."""
+    return float(np.median(times[name] / times[other]))
+
+
+def peak(size=2048, rounds=5):
+    """GFLOP/s of float32 matrix products, which no layer of a network gets beyond."""
+    a = np.random.default_rng(0).random((size, size), dtype="float32")
+    a @ a
+    return 2 * size**3 / min(seconds(lambda: a @ a) for _ in range(rounds)) / 1e9
+
+
+def gflop(model):
+    """Of one patch forward: two for each weight and each place where a kernel is laid."""
+    import keras
+
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            total += gflop(layer)
+        elif hasattr(layer, "kernel"):
+            transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+            places = (layer.input if transposed else layer.output).shape[1:3]
+            total += 2 * np.prod(layer.kernel.shape) * np.prod(places) / 1e9
+    return float(total)
+
+
+def report(name, columns, rows, note=""):
+    """Print a table; keep it for the book's page on performance where that was asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the benchmark; a dash and a word more for its second table.
+    columns : sequence of str
+    rows : sequence of sequences
+        Text and numbers, as many as there are columns.
+    note : str
+        What a reader has to know.
+    """
+    shown = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in r] for r in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    for line in (columns, *shown):
+        first, *others = zip(line, widths, strict=True)
+        print(f"{first[0]:{first[1]}}", *(f"{text:>{width}}" for text, width in others), sep="  ")
+    if note:
+        print(note)
+    print(flush=True)
+    if not os.environ.get(RECORD):
+        return
+    from sadefect.files import save_json
+    from sadefect.provenance import commit, processor, versions
+    from sadefect.timings import BENCHMARKS
+
+    BENCHMARKS.mkdir(parents=True, exist_ok=True)
+    save_json(
+        Path(BENCHMARKS / f"{name}.json"),
+        {
+            "columns": list(columns),
+            "rows": json.loads(json.dumps(rows)),
+            "note": note,
+            "provenance": {
+                "command": f"python -m benchmarks {name.partition('-')[0]}",
+                "commit": commit(),
+                "versions": versions(),
+                "machine": {"processor": processor(), "cores": os.cpu_count()},
+                "system": platform.platform(terse=True),
+                "date": time.strftime("%Y-%m-%d"),
+            },
+        },
+    )
+
+
+def installed(*names):
+    """Whether all of these can be imported; says so if not."""
+    from importlib.util import find_spec
+
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        print(f"left out, not installed: {', '.join(missing)}", file=sys.stderr)
+    return not missing
