@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,54 @@ def taking_turns(calls, rounds=10, warm_up=2):
         for name, call in calls.items():
             times[name].append(seconds(call))
     return {name: np.array(found[warm_up:]) for name, found in times.items()}
+
+
+class Worker:
+    """One of `_steps` in a process of its own, for libraries that do not bear each other.
+
+    Called, it takes the step as often as said, and waits for it.
+    """
+
+    def __init__(self, name, *arguments, repeats=1, threads=None, backend="tensorflow"):
+        environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            environment[variable] = str(threads or os.cpu_count())
+        call = json.dumps([name, repeats, *arguments])
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks._worker", call],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.until("ready")
+
+    def until(self, word):
+        for line in self.process.stdout:  # Some libraries talk.
+            if line.strip() == word:
+                return
+        sys.exit(f"{' '.join(self.process.args)} stopped with {self.process.wait()}")
+
+    def begin(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def __call__(self):
+        self.begin()
+        self.until("done")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def workers_taking_turns(workers, rounds=10):
+    """As `taking_turns`, of workers; they are closed afterwards."""
+    times = taking_turns(workers, rounds, warm_up=1)
+    for worker in workers.values():
+        worker.close()
+    return times
 
 
 def ratio(times, name, other):

@@ -1,14 +1,12 @@
-"""A process that trains on one batch whenever a line comes in, and answers with the seconds."""
-
-import sys
-import time
+"""One step of what is compared, ours and that of others: a function that makes a function each."""
 
 import numpy as np
 
 LATENT = 500
 
 
-def keras_step(loss, size):
+def keras_training(loss, size):
+    """Table 1's network on the backend that is set."""
     import keras
 
     from sadefect import SSIMLoss, build_autoencoder
@@ -30,7 +28,7 @@ def keras_step(loss, size):
     return lambda: model.train_on_batch(batch, batch)
 
 
-def torch_step(loss, size):
+def torch_training(loss, size):
     """The same network and optimiser in plain PyTorch, channels last, as its guide advises."""
     import torch
     from torch import nn
@@ -55,13 +53,7 @@ def torch_step(loss, size):
     model = nn.Sequential(*encoder, *decoder).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-4, weight_decay=1e-5, fused=True)
     batch = torch.rand(size, 1, 128, 128).to(memory_format=torch.channels_last)
-    if loss == "pytorch-msssim":
-        import pytorch_msssim
-
-        def measure(a, b):
-            return 1 - pytorch_msssim.ssim(a, b, data_range=1.0)
-    else:
-        measure = nn.functional.mse_loss
+    measure = {"mse": nn.functional.mse_loss}[loss]
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -73,14 +65,53 @@ def torch_step(loss, size):
     return step
 
 
-if __name__ == "__main__":
-    framework, loss, size, steps = sys.argv[1:]
-    step = (torch_step if framework == "torch" else keras_step)(loss, int(size))
-    for _ in range(3):
-        step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        for _ in range(int(steps)):
-            step()
-        print((time.perf_counter() - start) / int(steps), flush=True)
+def _pair(size):
+    return np.random.default_rng(0).random((2, size, 128, 128, 1), dtype="float32")
+
+
+def tensorflow_ssim(library, size, window=11):
+    """SSIM of a batch and its gradient, by ours or by what TensorFlow and Keras bring."""
+    import keras
+    import tensorflow as tf
+
+    from sadefect import SSIMLoss
+
+    def of(ssim):
+        return lambda a, b: 1 - tf.reduce_mean(ssim(a, b, 1.0, filter_size=window))
+
+    truth, drawn = map(tf.constant, _pair(size))
+    measure = {
+        "uniform": SSIMLoss(data_range=1.0, window_size=window).__call__,
+        "gaussian": SSIMLoss(data_range=1.0, window_size=window, window="gaussian").__call__,
+        "tf.image": of(tf.image.ssim),
+        "keras.ops.image": of(keras.ops.image.ssim),
+    }[library]
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(drawn)
+            value = measure(truth, drawn)
+        return tape.gradient(value, drawn)
+
+    return lambda: gradient().numpy()
+
+
+def torch_ssim(library, size):
+    """SSIM of a batch and its gradient, by the libraries of PyTorch."""
+    import torch
+
+    truth, drawn = (torch.from_numpy(one.transpose(0, 3, 1, 2).copy()) for one in _pair(size))
+    drawn.requires_grad_(True)
+    if library == "pytorch-msssim":
+        from pytorch_msssim import ssim
+    elif library == "piq":
+        from piq import ssim
+    else:
+        from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+    def step():
+        drawn.grad = None
+        (1 - ssim(drawn, truth, data_range=1.0)).backward()
+
+    return step

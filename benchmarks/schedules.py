@@ -1,0 +1,126 @@
+"""Time to quality: CPU seconds until a schedule has brought the SSIM loss to a given value.
+
+With NanoTWICE under SADEFECT_DATA, or the synthetic fibres. Each schedule trains from the same
+weights on the same patches, one thread, two at a time; what is compared is the training loss alone,
+over a thousand patches, so that no defect has a say in the choice.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+
+from sadefect.errors import DatasetNotFound, TrainingDiverged
+from sadefect.training import SCHEDULES, Schedule, one_thread, train
+
+from ._measure import report
+
+BUDGET = 12_000  # Patches.
+TRIED = {
+    "128 at 2e-4, the paper's rate": SCHEDULES["paper"],
+    "128 at 1e-3": Schedule(128, 1e-3),
+    "32 at 1e-3": Schedule(32, 1e-3),
+    "16 at 5e-4, ours on a CPU": SCHEDULES["cpu"],
+    "16 at 1e-3": Schedule(16, 1e-3),
+    "8 at 5e-4": Schedule(8, 5e-4),
+}
+
+
+def data():
+    from sadefect import load_dataset
+
+    try:
+        return load_dataset("nanotwice")
+    except DatasetNotFound:
+        return load_dataset("synthetic/fibres")
+
+
+def trial(schedule):
+    """Print the loss every thousand patches, and the CPU seconds of all."""
+    one_thread()
+    from sadefect import Experiment, RandomPatches
+    from sadefect.runs import build_loss, build_model
+
+    dataset = data()
+    experiment = Experiment(dataset=dataset.name)
+    images = [one.image for one in dataset.train]
+    patches = RandomPatches(images, 128, count=experiment.n_patches, seed=experiment.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        model, loss = build_model(experiment), build_loss(experiment)
+        start = time.process_time()
+        try:
+            curve = train(model, loss, patches, schedule, BUDGET, folder, keep=lambda n: [n])
+        except TrainingDiverged as error:
+            print(json.dumps({"diverged": str(error)}))
+            return
+        spent = time.process_time() - start
+    found = {"patches": curve["patches_seen"].tolist(), "loss": curve["loss"].tolist()}
+    print(json.dumps(found | {"seconds": spent}))
+
+
+def trials():
+    """All of `TRIED`, two at a time; their curves in CPU seconds."""
+    waiting, working, found = list(TRIED.items()), {}, {}
+    while waiting or working:
+        while waiting and len(working) < min(2, os.cpu_count()):
+            name, schedule = waiting.pop(0)
+            command = [sys.executable, "-m", "benchmarks.schedules", json.dumps(asdict(schedule))]
+            working[name] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for name, process in list(working.items()):
+            if process.poll() is not None:
+                del working[name]
+                found[name] = json.loads(process.stdout.read().splitlines()[-1])
+                print(
+                    name, found[name].get("diverged", found[name].get("loss", [])[-1:]), flush=True
+                )
+        time.sleep(0.5)
+    return {name: found[name] for name in TRIED}
+
+
+def seconds_until(curve, loss):
+    """CPU seconds until the loss is at most this, or None; equal shares for all patches."""
+    for patches, value in zip(curve.get("patches", []), curve.get("loss", []), strict=True):
+        if value <= loss:
+            return curve["seconds"] * patches / curve["patches"][-1]
+    return None
+
+
+def main():
+    found = trials()
+    slow = found["128 at 2e-4, the paper's rate"]
+    goal = slow["loss"][-1]
+    before = seconds_until(slow, goal)
+    rows = []
+    for name, curve in found.items():
+        spent = seconds_until(curve, goal)
+        rows.append(
+            (
+                name,
+                float(curve["loss"][-1]) if "loss" in curve else "no reconstruction",
+                float(curve.get("seconds", 0)),
+                "-" if spent is None else float(spent),
+                "-" if spent is None else float(before / spent),
+            )
+        )
+    report(
+        "schedules",
+        ("batch and rate", "loss at the end", "CPU seconds", "to the first's end", "times fewer"),
+        rows,
+        f"SSIM loss, d = 500, {BUDGET:,} patches of {data().name}, seed 0, one thread each; the "
+        f"fourth column: CPU seconds until the loss is {goal:.3f}, where the first ends.",
+    )
+    points = [
+        (name, patches, loss, curve["seconds"] * patches / curve["patches"][-1])
+        for name, curve in found.items()
+        for patches, loss in zip(curve.get("patches", []), curve.get("loss", []), strict=True)
+    ]
+    report("schedules-curves", ("batch and rate", "patches", "loss", "CPU seconds"), points)
+
+
+if len(sys.argv) > 1:
+    trial(Schedule(**json.loads(sys.argv[1])))
+else:
+    main()
