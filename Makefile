@@ -63,8 +63,8 @@ record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_D
 numerics: $(INSTALLED)  ## After a change of the sources: renew what tests/test_numerics.py holds them to
 	$(BIN)/python tests/test_numerics.py
 
-bench: $(INSTALLED)  ## Measure the ratios in benchmarks/
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED)  ## Measure the ratios in benchmarks/; RECORD=1 keeps them for the book
+	$(BIN)/python -m benchmarks $(if $(filter 1,$(RECORD)),--record)
 
 clean:  ## Remove what was built, but not .venv and not the store of results
 	rm -rf book/_build .pytest_cache .ruff_cache .hypothesis

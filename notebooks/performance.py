@@ -31,7 +31,8 @@ measured = {name: benchmark(name) for name in names}
 
 def table(name):
     found = measured[name]
-    return charts.table(found.columns, found.rows)
+    rows = [[f"{one:.3g}" if isinstance(one, float) else one for one in row] for row in found.rows]
+    return charts.table(found.columns, rows)
 
 
 # %% [markdown]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .errors import StoreError
 from .files import load_json
 from .plots import COLOURS, WIDTH, Figure, house_style
 from .results import RECORDED
@@ -48,7 +49,13 @@ def benchmark(name):
     StoreError
         If there is none.
     """
-    return Benchmark(**load_json(BENCHMARKS / f"{name}.json"))
+    path = BENCHMARKS / f"{name}.json"
+    if not path.exists():
+        raise StoreError(
+            f"expected the measurements of {name} in {path}; got none; make them: "
+            f"python -m benchmarks --record {name.partition('-')[0]}"
+        )
+    return Benchmark(**load_json(path))
 
 
 # What tells lines apart: a colour, a mark and dashes, in the order that the lines come in.
@@ -94,7 +101,8 @@ def lines(panels, *, height=3.4):
             if "y" in panel.get("log", ""):
                 axes.set_yscale("log")
             else:
-                axes.set_ylim(*panel.get("ylim", (0, None)))
+                top = 1.35 * panel["limit"][1] if "limit" in panel else None  # Room for names.
+                axes.set_ylim(*panel.get("ylim", (0, top)))
             if "ticks" in panel:
                 axes.set_xticks(panel["ticks"], [f"{tick:,}" for tick in panel["ticks"]])
                 axes.minorticks_off()

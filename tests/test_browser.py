@@ -309,6 +309,12 @@ def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
     dialog.get_by_role("button", name="Close").press("Enter")
     dialog.wait_for(state="detached")
     assert button.evaluate("(button) => button === document.activeElement")
+    button.press("Enter")
+    dialog.wait_for()
+    roc.evaluate("document.activeElement.blur()")  # As after a click beside the figure.
+    roc.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert button.evaluate("(button) => button === document.activeElement")
 
 
 def test_without_scripts_explorers_are_plain_figures(smoke_book: Path, browser: Browser) -> None:

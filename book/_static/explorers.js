@@ -248,7 +248,18 @@
       event.preventDefault();
     });
     const before = document.activeElement;
-    dialog.addEventListener("close", function () { dialog.remove(); before.focus(); });
+    // Wherever the focus is: a browser closes a dialog itself only while the focus is in it.
+    function escape(event) {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      dialog.close();
+    }
+    document.addEventListener("keydown", escape, true);
+    dialog.addEventListener("close", function () {
+      document.removeEventListener("keydown", escape, true);
+      dialog.remove();
+      before.focus();
+    });
     pane.append(copy);
     dialog.append(bar, pane);
     document.body.append(dialog);
