@@ -66,5 +66,5 @@ def thresholds(detector):
     """What goes with the network, as plain values."""
     return {
         "pixels": detector.threshold()._asdict(),
-        "scores": detector.score_threshold()._asdict(),
+        "images": detector.image_threshold().as_dict(),
     }

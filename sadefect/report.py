@@ -30,7 +30,7 @@ svg text { fill: var(--ink); font-size: 12px; } svg .axis { stroke: var(--ink); 
 """
 
 
-def write(output, detector, fpr, *, title, truth=None, metrics=None, curves=None):
+def write(output, detector, fpr, image_fpr, *, title, truth=None, metrics=None, curves=None):
     """Write ``report.html`` into an `Output`.
 
     Parameters
@@ -38,8 +38,8 @@ def write(output, detector, fpr, *, title, truth=None, metrics=None, curves=None
     output : Output
         With its rows.
     detector : Detector
-    fpr : float
-        That verdicts and masks are for.
+    fpr, image_fpr : float
+        That masks and verdicts are for.
     title : str
     truth : dict, optional
         Name of an image to whether it is defective.
@@ -50,13 +50,18 @@ def write(output, detector, fpr, *, title, truth=None, metrics=None, curves=None
     -------
     Path
     """
-    rows = sorted((row for row in output.rows if "score" in row), key=lambda row: -row["score"])
-    limit = detector.score_threshold(fpr)
-    parts = [f"<h1>{html.escape(title)}</h1>", _summary(output.rows, limit, fpr)]
+    rows = [row for row in output.rows if "score" in row]
+    rows.sort(key=lambda row: (-row["score"], -row["peak"]))
+    limit = detector.image_threshold(image_fpr, fpr)
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        _summary(output.rows, limit, detector.threshold(fpr)),
+    ]
     if metrics:
         parts += ["<h2>Against the masks</h2>", _metrics(metrics), _roc(curves)]
     if rows:
-        parts += ["<h2>Scores</h2>", _scores(rows, detector.scores_, limit.value, truth or {})]
+        held_out = detector.calibration_.scores(fpr).tolist()
+        parts += ["<h2>Scores</h2>", _scores(rows, held_out, limit.value, truth or {})]
         worst, best = rows[:SHOWN], rows[SHOWN:][-SHOWN:]
         parts += ["<h2>Highest scores</h2>", _gallery(output, worst)]
         if best:
@@ -80,22 +85,17 @@ def write(output, detector, fpr, *, title, truth=None, metrics=None, curves=None
     return path
 
 
-def _summary(rows, limit, fpr):
+def _summary(rows, limit, pixels):
     counts = {name: sum(row["verdict"] == name for row in rows) for name in ("defect", "good")}
     unread = len(rows) - sum(counts.values())
-    bound = ""
-    if fpr * limit.images < 1:
-        bound = " That is too few to say how often good images are flagged"
-        if limit.images > 3:
-            bound += ": all that is known, with 95 % confidence, is that it is below "
-            bound += f"{3 / limit.images:.0%}"
-        bound += "."
     return (
         f"<p><strong>{counts['defect']} of {len(rows)} images judged defective</strong>"
         + (f", {unread} unreadable" if unread else "")
-        + f". An image is judged defective if its score, the largest value of its map, reaches "
-        f"{limit.value:.4g}; set for a share of {fpr:g} of good images and pixels, on "
-        f"{limit.images} held-out good image{'s' * (limit.images > 1)}.{bound}</p>"
+        + ".</p><p>A pixel is flagged if its map reaches "
+        f"{pixels.value:.4g}, as a share of {pixels.fpr:g} of held-out good pixels does. An "
+        "image's score is the area of its largest flagged region; it is judged defective if that "
+        f"has {limit.value:,} pixels or more. This was set for a share of {limit.fpr:g} of good "
+        f"images; {html.escape(limit.sentence())}.</p>"
     )
 
 

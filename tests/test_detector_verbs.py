@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from test_detector import broken, texture, write_set
 
-from sadefect import Detector, files, outputs, threshold_for_fpr
+from sadefect import Detector, files, outputs
+from sadefect.calibration import ImageThreshold
 from sadefect.checks import check_folder
 from sadefect.cli import main
 
@@ -92,11 +93,11 @@ def test_a_stopped_segment_goes_on_and_gives_the_same(shell, model, images, tmp_
     shell("segment", model, images, "-o", tmp_path / "straight")
     looked, look = [], Detector.look
 
-    def stops(self, image, *rest):
+    def stops(self, image, *rest, **shares):
         looked.append(image.name)
         if len(looked) == 2:
             raise KeyboardInterrupt
-        return look(self, image, *rest)
+        return look(self, image, *rest, **shares)
 
     monkeypatch.setattr(Detector, "look", stops)
     code, _, error = shell("segment", model, images, "-o", tmp_path / "parts")
@@ -117,12 +118,14 @@ def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
 def test_exit_codes(shell, model, images, tmp_path, monkeypatch):
     out = ("-o", tmp_path / "out")
     assert shell("segment", model, images, *out, "--fpr", "2")[0] == 2
+    code, _, error = shell("evaluate", model, images, *out, "--image-fpr", "-1")
+    assert code == 2 and "--image-fpr" in error
     assert shell("segment", tmp_path / "none.sadefect", images, *out)[0] == 1
     assert shell("segment", images / "a.png", images, *out)[0] == 1
     assert shell("train", images, "-o", tmp_path / "x", "--window-size", "4")[0] == 2
     assert shell("train", tmp_path / "nowhere", "-o", tmp_path / "x")[0] == 1
-    always = threshold_for_fpr([np.zeros((1, 1))], 1)
-    monkeypatch.setattr(Detector, "score_threshold", lambda self, fpr=0: always)
+    always = ImageThreshold(0, 1.0, 1, 1)
+    monkeypatch.setattr(Detector, "image_threshold", lambda *_: always)
     assert shell("segment", model, images, *out, "--exit-code")[0] == 3
 
 
@@ -173,6 +176,29 @@ def test_evaluate(shell, model, tmp_path):
     code, said, _ = shell("evaluate", model, data)
     assert code == 0 and f"{metrics['auroc']:.3f}" in said
     assert shell("evaluate", model, data / "train/good")[0] == 1
+
+
+def test_a_stopped_evaluate_goes_on_and_gives_the_same(shell, model, tmp_path, monkeypatch):
+    data = model.parent / "set"
+    shell("evaluate", model, data, "-o", tmp_path / "straight")
+    looked, look = [], Detector.look
+
+    def stops(self, image, fpr, name, **shares):
+        looked.append(name)
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        return look(self, image, fpr, name, **shares)
+
+    monkeypatch.setattr(Detector, "look", stops)
+    code, _, error = shell("evaluate", model, data, "-o", tmp_path / "parts")
+    assert code == 130 and "goes on" in error and not (tmp_path / "parts/results.csv").exists()
+    assert shell("evaluate", model, data, "-o", tmp_path / "parts")[0] == 0
+    assert looked == ["cut/0", "good/0", "good/0"]
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+    looked.clear()
+    shell("evaluate", model, data, "-o", tmp_path / "parts")
+    code, _, error = shell("evaluate", model, data, "-o", tmp_path / "parts", "--fpr", "0.1")
+    assert looked == ["cut/0", "good/0", "cut/0", "good/0"]  # Other shares: all again.
 
 
 def test_train_goes_on_with_a_larger_number(shell, model, tmp_path, monkeypatch):
