@@ -58,14 +58,15 @@ class ImageThreshold(NamedTuple):
         """What it rests on, in words."""
         many = "s" * (self.images > 1)
         text = (
-            f"it rests on {self.images} held-out good image{many}: expect about "
-            f"{self.expected:.2g} of good images to be judged defective, and with 95 % confidence "
-            f"fewer than {self.bound:.2g}"
+            f"it rests on {self.images} held-out good image{many}: expect {self.expected:.2g} of "
+            f"good images to be judged defective, and with 95 % confidence at most {self.bound:.2g}"
         )
-        if not self.enough:
-            least = int(np.ceil(1 / self.fpr)) - 1 if self.fpr else 0
-            wanted = f"; {self.fpr:g} would need {least} of them" if least else ""
-            text += f"{wanted}, one for each ten good images in training"
+        if not self.enough and self.fpr:
+            needed = int(np.ceil(1 / self.fpr - 1e-9)) - 1
+            text += (
+                f". For {self.fpr:.4g} it takes {needed} held-out images, a tenth of {10 * needed} "
+                "good ones"
+            )
         return text
 
 

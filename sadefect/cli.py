@@ -9,7 +9,7 @@ import typer
 
 from . import detector_verbs
 from .detector_verbs import Json
-from .errors import DataError, StoreError, TrainingDiverged
+from .errors import DataError, StoreError, TrainingDiverged, out_of_memory
 from .paper import BUDGET
 
 app = typer.Typer(
@@ -195,10 +195,14 @@ def main():
         app()
     except (DataError, StoreError, TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
-    except MemoryError as error:
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        where = " ".join(getattr(error, "__notes__", ())) or str(error).strip().split("\n")[0]
         print(
-            f"sadefect: out of memory ({error}); close other programs, or use smaller images or a "
-            "larger --shrink; nothing was lost, run again to go on",
+            f"sadefect: out of memory{f' {where}' if where else ''}; close other programs, cut "
+            "large images into parts, or train with a larger --shrink; nothing was lost, run again "
+            "to go on",
             file=sys.stderr,
         )
     else:

@@ -179,7 +179,7 @@ def pictures(found, truth, top):
     overlay = np.repeat(gray[..., None], 3, axis=-1)
     for mask, colour in ((truth, TRUTH), (found.mask, FOUND)):
         if mask is not None and mask.any():
-            width = max(1, round(max(gray.shape) / 500))
+            width = max(1, round(max(gray.shape) / 250))
             overlay[ndimage.binary_dilation(mask, iterations=width) & ~mask] = colour
     return [
         Image.fromarray(heat(found.map, top)),

@@ -168,7 +168,7 @@ def test_the_threshold_of_images_is_that_of_regions_of_held_out_images(detector)
         found = detector.image_threshold(fpr=fpr)
         assert (found.value, found.images, found.flagged) == (largest + 1, 1, 0)
         assert detector.score(texture(11), fpr) == largest
-    assert not found.enough and found.expected == 0.5 and "would need 19" in found.sentence()
+    assert not found.enough and found.expected == 0.5 and "it takes 19" in found.sentence()
     # In between, the regions of a larger share: never more is flagged than allowed.
     assert detector.image_threshold(fpr=0.07).value == detector.image_threshold(fpr=0.1).value
 

@@ -12,6 +12,7 @@ from PIL import Image
 from test_detector import broken, texture, write_set
 
 from sadefect import Detector, files, outputs
+from sadefect import detector as detector_module
 from sadefect.calibration import ImageThreshold
 from sadefect.checks import check_folder
 from sadefect.cli import main
@@ -105,6 +106,135 @@ def test_a_stopped_segment_goes_on_and_gives_the_same(shell, model, images, tmp_
     assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
     assert len(looked) == 4 and len(set(looked)) == 3
     assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow raises it."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ResourceExhaustedError("OOM when allocating tensor\nwith shape")]
+)
+def test_out_of_memory_names_the_image_and_loses_nothing(
+    shell, model, images, tmp_path, monkeypatch, error
+):
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    of_tiles, calls = detector_module.tiles, []
+
+    def fails(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return of_tiles(*arguments)
+
+    monkeypatch.setattr(detector_module, "tiles", fails)
+    code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
+    second = sorted(images.iterdir())[1]
+    assert code == 1 and f"out of memory while looking at {second}, 70x90 pixels" in text
+    assert "--shrink" in text and "run again" in text and "Traceback" not in text and not said
+    assert not (tmp_path / "parts/results.csv").exists()
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
+    assert len(calls) == 4  # The first image is not looked at again.
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+def test_out_of_memory_in_training_is_one_message(shell, images, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ResourceExhaustedError("OOM when allocating tensor\nwith shape")
+
+    monkeypatch.setattr("sadefect.training.train", fails)
+    code, _, text = shell("train", images, "-o", tmp_path / "x", *QUICK)
+    assert code == 1 and "out of memory OOM when allocating tensor;" in text
+    assert not (tmp_path / "x").exists()
+    monkeypatch.setattr("sadefect.training.train", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # What is none of it is not taken for it.
+        shell("train", images, "-o", tmp_path / "x", *QUICK)
+
+
+# Images that change while they are looked at
+
+
+def test_segment_says_one_thing_of_an_image_that_changes(shell, model, images, tmp_path):
+    """Each image is read once: verdict, map and overlay are of the same picture; harmless."""
+    read = detector_module.read_pixels
+
+    def changes(path):
+        pixels = read(path)
+        if path.name == "a.png":  # Right after it was read; and another one before it is.
+            Image.fromarray(np.uint8(broken(99) * 255)).save(path)
+            (images / "b.png").unlink()
+        return pixels
+
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector_module, "read_pixels", changes)
+        code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
+    assert code == 1 and "b.png; there is nothing" in error and "Traceback" not in error
+    before, after = (contents(tmp_path / name) for name in ("straight", "out"))
+    assert {name for name in after if after[name] != before[name]} == {
+        "results.csv", "results.json", "report.html",  # For b.png, which is gone.
+    }  # fmt: skip
+    assert not [name for name in after if "b_" in name and "onload" not in name]
+
+
+def test_segment_looks_again_at_an_image_that_changed_since_it_was_stopped(
+    shell, model, images, tmp_path, monkeypatch
+):
+    look = Detector.look
+
+    def stops(self, image, *rest, **shares):
+        if image.name == "b.png":
+            raise KeyboardInterrupt
+        return look(self, image, *rest, **shares)
+
+    monkeypatch.setattr(Detector, "look", stops)
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 130
+    monkeypatch.undo()
+    Image.fromarray(np.uint8(broken(99) * 255)).save(images / "a.png")
+    shell("segment", model, images, "-o", tmp_path / "parts")
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+@pytest.mark.parametrize(
+    "place", ["test/cut/0.png", "ground_truth/cut/0_mask.png", "test/good/7.png"]
+)
+@pytest.mark.parametrize("pictures", [False, True])
+def test_evaluate_refuses_images_that_change(shell, model, tmp_path, monkeypatch, place, pictures):
+    """A test image, a mask, or one that comes: numbers would be of no one set."""
+    data, look, out = write_set(tmp_path / "set"), Detector.look, tmp_path / "out"
+
+    def changes(self, *arguments, **shares):
+        found = look(self, *arguments, **shares)
+        Image.fromarray(np.uint8(np.eye(70, 90) * 255)).save(data / place)
+        return found
+
+    monkeypatch.setattr(Detector, "look", changes)
+    code, said, error = shell("evaluate", model, data, *(("-o", out) if pictures else ()))
+    assert code == 1 and "not to change" in error and "run again" in error and not said
+    assert not (out / "results.csv").exists()
+
+
+def test_training_is_of_the_images_as_they_were_read(shell, model, tmp_path, monkeypatch):
+    """Harmless: all are read before the training begins, and not again."""
+    found, data, seal = [], write_set(tmp_path / "set"), detector_module.Stack.seal
+
+    def changes(self):
+        seal(self)
+        for path in (data / "train/good").iterdir():
+            path.write_bytes(b"gone")
+
+    for number in range(2):
+        monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / f"store{number}"))
+        code, _, error = shell("train", data, "-o", tmp_path / f"{number}.sadefect", *QUICK)
+        assert code == 0, error
+        found.append(Detector.load(tmp_path / f"{number}.sadefect"))
+        monkeypatch.setattr(detector_module.Stack, "seal", changes)
+    for one, other in zip(*(each.model_.get_weights() for each in found), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(*(each.calibration_.areas for each in found))
 
 
 def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
