@@ -13,7 +13,7 @@ from .calibration import EIGHT, FPR, IMAGE_FPR, Calibration, sizes
 from .datasets import Dataset, Sample, load_dataset
 from .datasets.images import as_gray, list_images, read_pixels
 from .datasets.stack import Stack
-from .errors import DataError, StoreError, out_of_memory
+from .errors import DataError, DatasetNotFound, StoreError, out_of_memory
 from .experiments import NUMERICS, Experiment, settings_digest
 from .metrics import FPRS
 from .patches import STRIDE
@@ -428,12 +428,7 @@ class Detector:
 
         if not isinstance(dataset, Dataset):
             dataset = load_dataset("folder", dataset)
-        if not any(sample.read_mask for sample in dataset.test):
-            raise DataError(
-                "expected test images with masks, test/KIND/NAME.png and "
-                f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
-                "predict, which needs none"
-            )
+        check_masks(dataset)
         tally = Tally.load(resume) if resume else Tally()
         with progress("evaluating", len(dataset.test), "images") as report:
             for done, sample in enumerate(dataset.test, 1):
@@ -543,12 +538,27 @@ def _name(image):
     return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
 
 
+def check_masks(dataset):
+    """Refuse a data set without test images that have masks."""
+    if not any(sample.read_mask for sample in dataset.test):
+        raise DataError(
+            "expected test images with masks, test/KIND/NAME.png and "
+            f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
+            "`sadefect segment` (predict), which needs none"
+        )
+
+
 def named_images(images):
     """Yields a name and an image, path or array, of each of the images."""
     if isinstance(images, str | Path):
         folder = Path(images).expanduser()
         if folder.is_file():
             images = [folder]
+        elif not folder.exists():
+            raise DatasetNotFound(
+                f"expected an image, or a folder of images, at {folder}; there is neither; correct "
+                "the path"
+            )
         else:
             good = folder / "train" / "good"
             images = list_images(good if good.is_dir() else folder)

@@ -34,6 +34,11 @@ def read(path):
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if path.is_dir():
+        raise StoreError(
+            f"expected a saved detector at {path}; it is a folder; name the detector's file first, "
+            "then the images"
+        )
     if not path.is_file():
         raise StoreError(f"expected a saved detector at {path}; there is none; train one first")
     if path.stat().st_size > LARGEST:

@@ -1,6 +1,8 @@
 """The verbs of the shell for your own images; `sadefect.cli` lists them."""
 
+import errno
 import json
+import os
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -29,6 +31,26 @@ def resumable(again=True):
         raise typer.Exit(STOPPED) from None
 
 
+def load_framework():
+    """Import Keras without the notes that its backend writes before anybody can ask it not to.
+
+    They are not for users of a verb. If the import fails, everything is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        stream = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            notes.seek(0)
+            os.write(stream, notes.read())
+            raise
+        finally:
+            os.dup2(stream, 2)
+            os.close(stream)
+
+
 def _bad(name, error):
     raise typer.BadParameter(str(error), param_hint=name) from None
 
@@ -36,7 +58,9 @@ def _bad(name, error):
 def train(
     folder: Annotated[Path, typer.Argument(help="Good images, or a folder like MVTec AD's.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to save the detector.")],
-    method: Annotated[str, typer.Option(help="ssim, l2, vae, ms_ssim, l1_ssim, ...")] = "ssim",
+    method: Annotated[
+        str, typer.Option(help="ssim, l2, vae, feature_matching, ms_ssim, l1_ssim.")
+    ] = "ssim",
     patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
     latent_dim: Annotated[str, typer.Option(help='d, or "auto" for 100.')] = "auto",
@@ -45,12 +69,17 @@ def train(
     shrink: Annotated[int, typer.Option(help="Average blocks of so many pixels first.")] = 1,
     as_json: Json = False,
 ):
-    """Learn from good images and save a detector; stopped, it goes on the next time."""
+    """Learn from good images and save a detector; stopped, it goes on the next time.
+
+    On two cores 65 patches a second or so: 1,000 to try it out, 100,000 for half an hour.
+    """
     from .detector import Detector
+    from .errors import DataError
     from .files import explained
 
+    load_framework()
     try:
-        number = latent_dim if latent_dim == "auto" else int(latent_dim)
+        number = int(latent_dim) if latent_dim.isdecimal() else latent_dim
         detector = Detector(
             method, latent_dim=number, patch_size=patch_size, window_size=window_size,
             shrink=shrink, patches=patches, seed=seed,
@@ -58,10 +87,16 @@ def train(
     except ValueError as error:
         _bad("settings", error)
     with explained(output):  # Not after hours of training.
+        if output.is_dir():
+            raise OSError(errno.EISDIR, "is a folder")
         output.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output.parent).close()
     with resumable():
-        detector.fit(folder).save(output)
+        try:
+            detector.fit(folder).save(output)
+        except DataError as error:
+            hint = f"`sadefect check {folder}` tells all at once that is to be mended"
+            raise DataError(f"{error}\n{hint}" if folder.is_dir() else str(error)) from error
     images = detector.provenance_["images"]
     limit = detector.image_threshold()
     if as_json:
@@ -121,7 +156,9 @@ def segment(
     if as_json:
         print(json.dumps(out.rows))
     else:
-        print(f"{defective} of {len(files)} images judged defective; see {page}")
+        print(f"{defective} of {len(files) - unread} images judged defective; see {page}")
+        if not limit.enough:
+            print(f"The threshold of images is uncertain: {limit.sentence()}.")
     if unread:
         print(f"sadefect: {unread} of {len(files)} images could not be used", file=sys.stderr)
         raise typer.Exit(1)
@@ -144,9 +181,12 @@ def evaluate(
     """
     from . import report
     from .datasets import load_dataset
+    from .detector import check_masks
     from .outputs import Output
 
-    detector, data = _load(model, fpr, image_fpr), load_dataset("folder", folder)
+    data = load_dataset("folder", folder)
+    check_masks(data)
+    detector = _load(model, fpr, image_fpr)
     shares = {"fpr": fpr, "image_fpr": image_fpr}
     with resumable(again=output is not None):
         if output is None:
@@ -197,21 +237,25 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
 ):
-    """Write the network for another runtime: patches in, reconstructions out."""
+    """Write the network for another runtime: patches in, reconstructions out.
+
+    It needs more packages: pip install "sadefect[export]".
+    """
     from .detector import Detector
 
+    load_framework()
     try:
         print(Detector.load(model).export(output, format))
     except ValueError as error:
-        _bad("--format", error)
+        _bad("--format or --output", error)
 
 
 def check(
     folder: Annotated[Path, typer.Argument(help="The folder that you want to train on.")],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings exit with 1 too.")] = False,
-    patch_size: Annotated[int, typer.Option(help="As for train.")] = 128,
-    window_size: Annotated[int, typer.Option(help="As for train.")] = 11,
-    shrink: Annotated[int, typer.Option(help="As for train.")] = 1,
+    patch_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 128,
+    window_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 11,
+    shrink: Annotated[int, typer.Option(min=1, help="As for train.")] = 1,
     as_json: Json = False,
 ):
     """Look over your images before hours are spent on them."""
@@ -237,6 +281,7 @@ def _load(model, fpr, image_fpr):
     for name, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
         if not 0 <= share <= 1:
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
+    load_framework()
     return Detector.load(model)
 
 

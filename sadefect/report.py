@@ -99,7 +99,7 @@ def _summary(rows, limit, pixels):
     counts = {name: sum(row["verdict"] == name for row in rows) for name in ("defect", "good")}
     unread = len(rows) - sum(counts.values())
     return (
-        f"<p><strong>{counts['defect']} of {len(rows)} images judged defective</strong>"
+        f"<p><strong>{counts['defect']} of {len(rows) - unread} images judged defective</strong>"
         + (f", {unread} unreadable" if unread else "")
         + ".</p><p>A pixel is flagged if its map reaches "
         f"{pixels.value:.4g}, as {pixels.fpr:.4g} of all pixels of held-out good images do. An "

@@ -330,7 +330,7 @@ def test_settings_are_checked_when_the_detector_is_built(settings, message):
         (texture(), "several images"),
         ([texture(), texture()[:20]], "at least 32x32 pixels.*image 1"),
         ([texture(), texture() * 3], "floats in .*image 1"),
-        ("/nowhere", "expected a folder"),
+        ("/nowhere", "an image, or a folder of images, at /nowhere"),
     ],
 )
 def test_images_that_cannot_be_used_are_named(store, images, message):

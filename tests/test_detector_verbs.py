@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
     monkeypatch.setattr(detector_module, "tiles", fails)
     code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
     second = sorted(images.iterdir())[1]
-    assert code == 1 and f"out of memory while looking at {second}, 70x90 pixels" in text
+    assert code == 1 and f"out of memory (while looking at {second}, 70x90 pixels)" in text
     assert "--shrink" in text and "run again" in text and "Traceback" not in text and not said
     assert not (tmp_path / "parts/results.csv").exists()
     assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
@@ -146,7 +147,7 @@ def test_out_of_memory_in_training_is_one_message(shell, images, tmp_path, monke
 
     monkeypatch.setattr("sadefect.training.train", fails)
     code, _, text = shell("train", images, "-o", tmp_path / "x", *QUICK)
-    assert code == 1 and "out of memory OOM when allocating tensor;" in text
+    assert code == 1 and "out of memory (OOM when allocating tensor);" in text
     assert not (tmp_path / "x").exists()
     monkeypatch.setattr("sadefect.training.train", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # What is none of it is not taken for it.
@@ -248,7 +249,7 @@ def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
 def test_exit_codes(shell, model, images, tmp_path, monkeypatch):
     out = ("-o", tmp_path / "out")
     assert shell("segment", model, images, *out, "--fpr", "2")[0] == 2
-    code, _, error = shell("evaluate", model, images, *out, "--image-fpr", "-1")
+    code, _, error = shell("segment", model, images, *out, "--image-fpr", "-1")
     assert code == 2 and "--image-fpr" in error
     assert shell("segment", tmp_path / "none.sadefect", images, *out)[0] == 1
     assert shell("segment", images / "a.png", images, *out)[0] == 1
@@ -338,6 +339,49 @@ def test_train_goes_on_with_a_larger_number(shell, model, tmp_path, monkeypatch)
     code, said, _ = shell("train", data, "-o", tmp_path / "more.sadefect", *options)
     assert code == 0 and json.loads(said)["settings"]["patches"] == 960
     assert len(list((model.parent / "store/detectors").glob("*/checkpoints"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("train {images} -o {images} --patches 16", 1, "a folder stands where a file should be"),
+        ("train {images}/nothing.png -o x", 1, "an image, or a folder of images, at"),
+        ("train {images} -o x --latent-dim many", 2, "latent_dim must be"),
+        ("train {images} -o x --patch-size 128", 1, "tells all at once"),
+        ("segment {images} {model} -o x", 1, "it is a folder; name the detector's file first"),
+        ("segment {model} {images}/nothing.png -o x", 1, "an image, or a folder of images, at"),
+        ("evaluate {model} {images} -o x", 1, "test images with masks"),
+        ("check {images} --shrink 0", 2, "--shrink"),
+        ("data check nonsense", 1, "sadefect data list"),
+        ("data fetch nonsense", 1, "sadefect data list"),
+        ("data check {images}", 1, "for your own"),
+    ],
+)
+def test_what_a_new_user_may_do_wrong(
+    shell, model, images, tmp_path, monkeypatch, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    (images.parent / "few").symlink_to(images)  # Without a space.
+    given = arguments.format(images=images.parent / "few", model=model).split()
+    found, said, error = shell(*given)
+    text = re.sub(r"[\s│]+", " ", error)  # Boxes of a fixed width.
+    assert (found, message in text, said) == (code, True, ""), error
+    assert "Traceback" not in error and not (tmp_path / "x").exists()
+
+
+def test_versions(shell):
+    code, said, _ = shell("--version")
+    assert code == 0 and said.startswith("sadefect ")
+
+
+@pytest.mark.slow
+def test_the_shell_says_nothing_that_is_not_for_its_user(model, images, tmp_path):
+    """Of a process of its own, whose framework has notes to write."""
+    arguments = ("segment", model, images / "a.png", "-o", tmp_path / "out", "--json")
+    ended = subprocess.run(
+        [sys.executable, "-m", "sadefect", *map(str, arguments)], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "") and len(json.loads(ended.stdout)) == 1
 
 
 # check
