@@ -203,7 +203,7 @@ for one in (sample, unseen[0]):
             Panel(one.image, "flagged pixels", outline=one.mask, found=flagged),
             Panel(
                 one.image,
-                f"{verdict}: largest region {found.score}",
+                f"{verdict}: largest has {found.score:,} pixels",
                 outline=one.mask,
                 found=found.mask,
             ),
@@ -238,7 +238,7 @@ if live():
                 [
                     Panel(map, f"window {window}", "1 − SSIM", outline=sample.mask),
                     Panel(
-                        sample.image, f"region of {found}; good ones {allowed}",
+                        sample.image, f"largest: {found:,} pixels, good {allowed:,}",
                         outline=sample.mask, found=map >= threshold,
                     ),
                 ]
