@@ -10,10 +10,11 @@ from scipy import ndimage
 
 from . import detector_files
 from .calibration import EIGHT, FPR, IMAGE_FPR, Calibration, sizes
-from .datasets import Dataset, Sample, load_dataset
-from .datasets.images import as_gray, list_images, read_pixels
+from .datasets import Dataset, load_dataset
+from .datasets.given import check_masks, name_of, named_images, read
+from .datasets.images import as_gray
 from .datasets.stack import Stack
-from .errors import DataError, DatasetNotFound, StoreError, out_of_memory
+from .errors import DataError, StoreError, out_of_memory
 from .experiments import NUMERICS, Experiment, settings_digest
 from .metrics import FPRS
 from .patches import STRIDE
@@ -302,11 +303,11 @@ class Detector:
         DataError
             If the image cannot be used; the message says why.
         """
-        return self._of_image(image, _name(image), 0)
+        return self._of_image(image, name_of(image), 0)
 
     def reconstruct(self, image):
         """What the network makes of an image, float32 ``(H, W)``: look at it to choose settings."""
-        return self._of_image(image, _name(image), 1)
+        return self._of_image(image, name_of(image), 1)
 
     def score(self, image, fpr=FPR):
         """The area of the largest region of pixels above ``threshold(fpr)``, in pixels."""
@@ -383,7 +384,7 @@ class Detector:
         image_fpr : float
             The share of good images that may be judged defective.
         """
-        pixels, name = read(image), name or _name(image)
+        pixels, name = read(image), name or name_of(image)
         map = self._of_image(pixels, name, 0)
         return self.judge(pixels, map, fpr, name, image_fpr=image_fpr)
 
@@ -395,7 +396,7 @@ class Detector:
         areas[0] = 0  # Of the background.
         score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr).value
         mask = flagged & (areas >= limit)[labels]
-        return Finding(name or _name(image), image, map, mask, score, score >= limit)
+        return Finding(name or name_of(image), image, map, mask, score, score >= limit)
 
     def evaluate(self, dataset, fpr=FPR, *, image_fpr=IMAGE_FPR, show=None, resume=None):
         """Compare maps with masks.
@@ -525,50 +526,3 @@ class Detector:
         from .exporting import export
 
         return export(self, path, format)
-
-
-def read(image):
-    """The numbers of an image: of a file as they are stored, of an array itself."""
-    if isinstance(image, Sample):
-        return image.image
-    return read_pixels(image) if isinstance(image, str | Path) else np.asanyarray(image)
-
-
-def _name(image):
-    return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
-
-
-def check_masks(dataset):
-    """Refuse a data set without test images that have masks."""
-    if not any(sample.read_mask for sample in dataset.test):
-        raise DataError(
-            "expected test images with masks, test/KIND/NAME.png and "
-            f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
-            "`sadefect segment` (predict), which needs none"
-        )
-
-
-def named_images(images):
-    """Yields a name and an image, path or array, of each of the images."""
-    if isinstance(images, str | Path):
-        folder = Path(images).expanduser()
-        if folder.is_file():
-            images = [folder]
-        elif not folder.exists():
-            raise DatasetNotFound(
-                f"expected an image, or a folder of images, at {folder}; there is neither; correct "
-                "the path"
-            )
-        else:
-            good = folder / "train" / "good"
-            images = list_images(good if good.is_dir() else folder)
-    elif isinstance(images, Dataset):
-        images = images.train
-    elif isinstance(images, np.ndarray) and images.ndim < 3:
-        raise DataError(
-            f"expected several images, (N, H, W) or (N, H, W, 3); got one array of shape "
-            f"{images.shape}; pass a list of images"
-        )
-    for number, image in enumerate(images):
-        plain = isinstance(image, np.ndarray | list)
-        yield (f"image {number}" if plain else _name(image)), image

@@ -127,7 +127,7 @@ def segment(
     An image is judged defective if it has a region of flagged pixels larger than good images have.
     """
     from . import report
-    from .detector import named_images
+    from .datasets.given import named_images
     from .errors import DataError
     from .outputs import Output
     from .progress import progress
@@ -181,7 +181,7 @@ def evaluate(
     """
     from . import report
     from .datasets import load_dataset
-    from .detector import check_masks
+    from .datasets.given import check_masks
     from .outputs import Output
 
     data = load_dataset("folder", folder)

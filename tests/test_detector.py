@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from sadefect import DataError, Detector, StoreError, anomaly_map, detector_files, opening
-from sadefect.detector import named_images
+from sadefect.datasets.given import named_images
 from sadefect.segmentation import threshold_for_fpr
 from sadefect.tiles import tiles
 

@@ -17,6 +17,7 @@ from sadefect import detector as detector_module
 from sadefect.calibration import ImageThreshold
 from sadefect.checks import check_folder
 from sadefect.cli import main
+from sadefect.datasets import given
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
@@ -159,7 +160,7 @@ def test_out_of_memory_in_training_is_one_message(shell, images, tmp_path, monke
 
 def test_segment_says_one_thing_of_an_image_that_changes(shell, model, images, tmp_path):
     """Each image is read once: verdict, map and overlay are of the same picture; harmless."""
-    read = detector_module.read_pixels
+    read = given.read_pixels
 
     def changes(path):
         pixels = read(path)
@@ -170,7 +171,7 @@ def test_segment_says_one_thing_of_an_image_that_changes(shell, model, images, t
 
     shell("segment", model, images, "-o", tmp_path / "straight")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector_module, "read_pixels", changes)
+        patch.setattr(given, "read_pixels", changes)
         code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
     assert code == 1 and "b.png; there is nothing" in error and "Traceback" not in error
     before, after = (contents(tmp_path / name) for name in ("straight", "out"))
