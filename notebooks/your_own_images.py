@@ -38,6 +38,7 @@ from PIL import Image
 
 from sadefect import Detector, charts, load_dataset
 from sadefect.anomaly_maps import ssim_residual
+from sadefect.calibration import images_needed, largest_region
 from sadefect.checks import check_folder
 from sadefect.explorers import live
 from sadefect.plots import Panel, provenance, show_panels
@@ -167,20 +168,23 @@ show_panels(
 #
 # Pixels are many, images few. With N held-out images and none of them judged defective, one new good
 # image in N + 1 will be, on average, and nobody knows it better before there are more of them. The
-# table says how well it is known here; 190 good images, of which 19 are held out, make it one in 20.
+# table says how well it is known here, and how many held-out images the share that you allow takes.
 
 # %% tags=["hide-input"]
 pixels, size = detector.threshold(fpr), detector.image_threshold(image_fpr, fpr)
 charts.table(
-    ("threshold of", "value", "share allowed", "rests on", "share to expect", "95 % sure it is below"),
+    (
+        "threshold of", "value", "share allowed", "rests on", "held-out images that this takes",
+        "share to expect", "95 % sure it is below",
+    ),
     [
         (
             "pixels", pixels.value, pixels.fpr,
-            f"{pixels.pixels:,} pixels of {pixels.images} images", pixels.fpr, "",
+            f"{pixels.pixels:,} pixels of {pixels.images} images", "", pixels.fpr, "",
         ),
         (
             "images", f"{size.value} pixels in a region", size.fpr, f"{size.images} images",
-            size.expected, size.bound,
+            images_needed(image_fpr), size.expected, size.bound,
         ),
     ],
 )  # fmt: skip
@@ -217,8 +221,6 @@ show_panels(rows)
 # %% tags=["hide-input"]
 if live():
     from ipywidgets import FloatLogSlider, SelectionSlider, interact
-
-    from sadefect.calibration import largest_region
 
     drawn = [(one.image, detector.reconstruct(one.image)) for one in unseen]
 

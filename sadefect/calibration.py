@@ -62,12 +62,23 @@ class ImageThreshold(NamedTuple):
             f"good images to be judged defective, and with 95 % confidence at most {self.bound:.2g}"
         )
         if not self.enough and self.fpr:
-            needed = int(np.ceil(1 / self.fpr - 1e-9)) - 1
+            needed = images_needed(self.fpr)
             text += (
                 f". For {self.fpr:.4g} it takes {needed} held-out images, a tenth of {10 * needed} "
                 "good ones"
             )
         return text
+
+
+def images_needed(image_fpr=IMAGE_FPR):
+    """The least number of held-out images with which a share of good images can be kept to.
+
+    Examples
+    --------
+    >>> images_needed(0.05)
+    19
+    """
+    return int(np.ceil(1 / image_fpr - 1e-9)) - 1
 
 
 def sizes(labels, side=1):

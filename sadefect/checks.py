@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from .calibration import images_needed
 from .datasets.folder import mask_beside
 from .datasets.images import as_gray, is_image, read_mask, read_pixels
 from .errors import DataError
@@ -158,7 +159,9 @@ def _counts(good, train, test, laid_out):
         remarks.append(Remark("error", text, "add images, or cut one into parts"))
     elif len(train) < FEW:
         text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
-        fix = "add good images; 190, of which 19 are held out, make that one in twenty"
+        needed = images_needed()
+        fix = f"add good images; {10 * needed}, of which {needed} are held out, make that one in "
+        fix += f"{needed + 1}"
         remarks.append(Remark("warning", f"{text}good images may be judged defective", fix))
     else:
         held_out = len(train) // 10

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_detector import broken, texture
+from test_detector import broken, texture, write_set
 from test_detector_verbs import contents
 
 from sadefect import detector_files
@@ -88,6 +88,20 @@ def test_a_killed_segment_goes_on(folder, model, tmp_path):
         for path in out.glob("pictures/*"):
             Image.open(path).load()  # Whole, or not there.
     assert finish(start(folder, "segment", model, folder / "new", "-o", out))[0] == 0
+    assert contents(out) == contents(tmp_path / "one")
+
+
+def test_a_killed_evaluate_goes_on(folder, model, tmp_path):
+    data, out = write_set(tmp_path / "set"), tmp_path / "other"
+    for number in range(1, 8):
+        for name in ("test/cut/{}.png", "ground_truth/cut/{}_mask.png"):
+            shutil.copy(data / name.format(0), data / name.format(number))
+    assert finish(start(folder, "evaluate", model, data, "-o", tmp_path / "one"))[0] == 0
+    for count in (1, 4):
+        process = start(folder, "evaluate", model, data, "-o", out)
+        kill_when(process, lambda least=count: len([*out.glob("pictures/*_map.png")]) >= least)
+        assert not (out / "results.csv").exists()
+    assert finish(start(folder, "evaluate", model, data, "-o", out))[0] == 0
     assert contents(out) == contents(tmp_path / "one")
 
 
