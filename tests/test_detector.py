@@ -131,6 +131,10 @@ def test_shrinking_keeps_the_images_size(store):
     # The held-out image, of which the thresholds are, is just not a defect.
     seen, limit = shrunk.look(images[-1]), shrunk.image_threshold()
     assert not seen.defect and seen.score == limit.value - 1 and seen.score % 4 == 0
+    # A row that is left over at the border belongs to no block, and counts for none.
+    at_the_border = np.zeros((139, 180), "float32")
+    at_the_border[136:] = found.max() * 9
+    assert shrunk.judge(images[0], at_the_border).score == 2 * 180
 
 
 def test_a_folder_a_generator_and_arrays_train_the_same(store, tmp_path):
