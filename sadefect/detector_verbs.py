@@ -16,6 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for
 Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
 Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
 ImageFpr = Annotated[float, typer.Option(help="Share of good images that may be judged defective.")]
+PATCHES = 100_000  # Of a training that is worth looking at.
 STOPPED = 130  # As shells say it of Ctrl-C.
 BRIGHTEST = 1.2  # Times the largest held-out value: all heat maps of a detector are on one scale.
 
@@ -61,7 +62,7 @@ def train(
     method: Annotated[
         str, typer.Option(help="ssim, l2, vae, feature_matching, ms_ssim, l1_ssim.")
     ] = "ssim",
-    patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = 100_000,
+    patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = PATCHES,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
     latent_dim: Annotated[str, typer.Option(help='d, or "auto" for 100.')] = "auto",
     patch_size: Annotated[int, typer.Option(help="32, 64 or 128 pixels.")] = 128,
@@ -105,6 +106,8 @@ def train(
         print(json.dumps(said | detector.provenance_))
         return
     print(f"saved {output}: {patches:,} patches of {images['trained on']} images")
+    if patches < PATCHES:
+        print(f"That is a short training; with --patches {PATCHES} it goes on from here.")
     print(
         f"An image will be judged defective from a flagged region of {limit.value} pixels on; "
         f"{limit.sentence()}."
