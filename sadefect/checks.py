@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from .calibration import images_needed
 from .datasets.folder import mask_beside
 from .datasets.images import as_gray, is_image, read_mask, read_pixels
 from .errors import DataError
 
-FEW = 10  # Training images under which thresholds rest on a single one.
+FEW = 20  # Training images under which thresholds rest on a single one.
 DRIFT, CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 FLAT = 0.02  # Standard deviation of gray values under which an image has no texture to speak of.
@@ -150,14 +151,22 @@ def _mask(path, masks):
 
 
 def _counts(good, train, test, laid_out):
-    text = f"{len(train)} good images to train on" + (f", {len(test)} to test" if laid_out else "")
+    text = f"good images to train on: {len(train)}"
+    text += f"; images to test: {len(test)}" if laid_out else ""
     remarks = [Remark("note", text)]
     if len(train) < 2:
         text = f"expected at least 2 good images in {good}; got {len(train)}"
         remarks.append(Remark("error", text, "add images, or cut one into parts"))
     elif len(train) < FEW:
-        text = f"with {len(train)} good images thresholds rest on one held-out image"
-        remarks.append(Remark("warning", text, f"add good images, {FEW} or better 100"))
+        text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
+        needed = images_needed()
+        fix = f"add good images; {10 * needed}, of which {needed} are held out, make that one in "
+        fix += f"{needed + 1}"
+        remarks.append(Remark("warning", f"{text}good images may be judged defective", fix))
+    else:
+        held_out = len(train) // 10
+        text = f"{held_out} of them will be held out for thresholds: with these, about one good "
+        remarks.append(Remark("note", f"{text}image in {held_out + 1} is judged defective"))
     if laid_out and test and not any(one.path.parent.name == "good" for one in test):
         fix = "add good images that are not trained on, to learn how often they are flagged"
         remarks.append(Remark("warning", "no good images in test/good", fix))

@@ -3,24 +3,47 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import detector_verbs
-from .detector_verbs import Json
-from .errors import DataError, StoreError, TrainingDiverged
+from .detector_verbs import Json, load_framework
+from .errors import DataError, StoreError, TrainingDiverged, out_of_memory
 from .paper import BUDGET
 
 app = typer.Typer(
-    help="SSIM autoencoders for unsupervised defect segmentation, reproduced.",
+    help="SSIM autoencoders for unsupervised defect segmentation, reproduced.\n\n"
+    "For your own images: check, then train, then segment; evaluate where there are masks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
-app.add_typer(data, name="data")
+OWN, PAPER = "Your own images", "The paper"
+app.add_typer(data, name="data", rich_help_panel=PAPER)
 for verb in ("check", "train", "segment", "evaluate", "export"):
-    app.command(verb)(getattr(detector_verbs, verb))
+    app.command(verb, rich_help_panel=OWN)(getattr(detector_verbs, verb))
+
+
+def _say_version(wanted: bool):
+    if wanted:
+        from .provenance import versions
+
+        load_framework()
+        print(" ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Versions, and exit.", callback=_say_version, is_eager=True),
+    ] = False,
+):
+    """Options of no verb in particular."""
+
 
 COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_seen", "auroc",
            "aupro", "variant", "source")  # fmt: skip
@@ -37,11 +60,12 @@ def table(title, columns, rows):
     Console(width=None if sys.stdout.isatty() else 160).print(printed)
 
 
-@app.command("results")
+@app.command("results", rich_help_panel=PAPER)
 def show_results(as_json: Json = False):
     """All results, recorded and local."""
     from .results import results
 
+    load_framework()
     rows = [result.row() for result in results()]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
     if as_json:
@@ -50,7 +74,7 @@ def show_results(as_json: Json = False):
         table("Results", COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
 
 
-@app.command()
+@app.command(rich_help_panel=PAPER)
 def record(
     minutes: Annotated[float, typer.Option(help="Time for training; it is resumed the next time.")],
     group: Annotated[
@@ -70,6 +94,7 @@ def record(
     from . import inspection, recording
     from .runs import run
 
+    load_framework()
     for name in group or ["nanotwice"]:
         if name not in recording.GROUPS:
             raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
@@ -87,7 +112,7 @@ def record(
                 print(inspection.record_map(run(experiment), number))
 
 
-@app.command()
+@app.command(rich_help_panel=PAPER)
 def reproduce(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     only: Annotated[
@@ -158,6 +183,18 @@ def list_data(as_json: Json = False):
         table("Data sets", columns, rows)
 
 
+def _known(name):
+    """Refuse what is no data set's name; `check` is for your own folder."""
+    from .datasets import dataset_names
+
+    names = [one for one in dataset_names() if one != "folder"]
+    if name not in names and not name.startswith("mvtec_ad/"):
+        text = f"expected one of {', '.join(names)}; got {name}; `sadefect data list` tells of them"
+        if name == "folder" or Path(name).is_dir():
+            text += f"; for your own images, `sadefect check {name}`"
+        raise DataError(text)
+
+
 @data.command("check")
 def check_data(name: str):
     """Read every image and mask of a data set, and compare it with the recorded one."""
@@ -166,6 +203,7 @@ def check_data(name: str):
     from .datasets import load_dataset
     from .progress import progress
 
+    _known(name)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         loaded = load_dataset(name)
@@ -185,6 +223,7 @@ def fetch_data(name: str):
     """Download a data set where its host still serves it."""
     from .datasets.fetch import fetch
 
+    _known(name)
     print(fetch(name))
 
 
@@ -195,10 +234,14 @@ def main():
         app()
     except (DataError, StoreError, TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
-    except MemoryError as error:
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        where = " ".join(getattr(error, "__notes__", ())) or str(error).strip().split("\n")[0]
         print(
-            f"sadefect: out of memory ({error}); close other programs, or use smaller images or a "
-            "larger --shrink; nothing was lost, run again to go on",
+            f"sadefect: out of memory{f' ({where})' if where else ''}; close other programs, cut "
+            "large images into parts, or train with a larger --shrink; nothing was lost, run again "
+            "to go on",
             file=sys.stderr,
         )
     else:

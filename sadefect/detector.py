@@ -6,35 +6,38 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from skimage import measure
+from scipy import ndimage
 
 from . import detector_files
-from .datasets import Dataset, Sample, load_dataset
-from .datasets.images import as_gray, list_images, read_pixels
+from .calibration import EIGHT, FPR, IMAGE_FPR, Calibration, sizes
+from .datasets import Dataset, load_dataset
+from .datasets.given import check_masks, name_of, named_images, read
+from .datasets.images import as_gray
 from .datasets.stack import Stack
-from .errors import DataError, StoreError
+from .errors import DataError, StoreError, out_of_memory
 from .experiments import NUMERICS, Experiment, settings_digest
-from .metrics import FPRS, PixelMetrics, auroc
+from .metrics import FPRS
 from .patches import STRIDE
-from .segmentation import DIAMETER, regions, segment, threshold_for_fpr
+from .segmentation import DIAMETER, regions, segment
+from .tally import Tally
 from .tiles import TILE, tiles
 
-FPR = 0.01
+NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
 
 
 class Finding(NamedTuple):
     """What a detector says of one image.
 
     ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
-    taken for defects; ``score`` the map's maximum; ``defect`` the verdict, true where the mask
-    holds anything.
+    taken for defects; ``score`` the area of the largest flagged region in pixels; ``defect`` the
+    verdict, true where the mask holds anything.
     """
 
     name: str
     image: np.ndarray
     map: np.ndarray
     mask: np.ndarray
-    score: float
+    score: int
     defect: bool
 
     def row(self):
@@ -43,6 +46,7 @@ class Finding(NamedTuple):
         return {
             "image": self.name,
             "score": self.score,
+            "peak": float(self.map.max()),
             "verdict": "defect" if self.defect else "good",
             "area": float(self.mask.mean()),
             "regions": [{name: one[name] for name in ("area", "box", "centroid")} for one in found],
@@ -78,10 +82,8 @@ class Detector:
     Attributes
     ----------
     model_ : keras.Model
-    pixels_ : PixelMetrics
-        The maps of the held-out defect-free images, counted; thresholds of pixels come from it.
-    scores_ : array (N,)
-        Scores of these images; the threshold of scores comes from them.
+    calibration_ : Calibration
+        What the maps of the held-out defect-free images say; all thresholds come from it.
     history_ : array (N, 2)
         Patches seen and mean loss.
     provenance_ : dict
@@ -216,17 +218,17 @@ class Detector:
         return self
 
     def _calibrate(self, images):
-        """Count the maps of shrunk defect-free images that were not trained on."""
+        """Keep what the maps of shrunk defect-free images say that were not trained on."""
         from .progress import progress
+        from .results import store
 
-        self.pixels_, scores = PixelMetrics(), []
+        maps = Stack(store() / "detectors")
         with progress("setting thresholds", len(images), "images") as report:
             for done, image in enumerate(images, 1):
-                map = self._over_tiles(image.shape, lambda *where, image=image: image[where])
-                self.pixels_.update(np.zeros(map.shape, bool), map)
-                scores.append(float(map.max()))
+                maps.append(self._over_tiles(image.shape, lambda *where, image=image: image[where]))
                 report(done)
-        self.scores_ = np.array(scores)
+        maps.seal()
+        self.calibration_ = Calibration.of(maps, self.shrink)
 
     def _check_size(self, shape, name):
         if len(shape) not in (2, 3):
@@ -256,7 +258,7 @@ class Detector:
         from .runs import scored
 
         if not hasattr(self, "model_"):
-            raise StoreError("this detector has learnt nothing yet; call fit, or Detector.load")
+            raise StoreError(NOTHING_LEARNT)
         experiment, result = self.experiment, np.empty(shape, "float32")
         margin = self.window_size + 2 * self.opening
         for read_here, keep, place in tiles(shape, self.patch_size, self.stride, margin, tile):
@@ -268,12 +270,17 @@ class Detector:
         self._check_size(pixels.shape, name)
         height, width = pixels.shape[:2]
         side = self.shrink
-        found = self._over_tiles(
-            (height // side, width // side),
-            lambda *where: self._gray(pixels, name, *where),
-            which,
-            tile,
-        )
+        try:
+            found = self._over_tiles(
+                (height // side, width // side),
+                lambda *where: self._gray(pixels, name, *where),
+                which,
+                tile,
+            )
+        except Exception as error:
+            if out_of_memory(error):
+                error.add_note(f"while looking at {name}, {height}x{width} pixels")
+            raise
         if side == 1:
             return found
         # Each pixel stands for its block, the last row and column for what is left at the border.
@@ -296,15 +303,15 @@ class Detector:
         DataError
             If the image cannot be used; the message says why.
         """
-        return self._of_image(image, _name(image), 0)
+        return self._of_image(image, name_of(image), 0)
 
     def reconstruct(self, image):
         """What the network makes of an image, float32 ``(H, W)``: look at it to choose settings."""
-        return self._of_image(image, _name(image), 1)
+        return self._of_image(image, name_of(image), 1)
 
-    def score(self, image):
-        """The largest value of the image's map."""
-        return float(self.anomaly_map(image).max())
+    def score(self, image, fpr=FPR):
+        """The area of the largest region of pixels above ``threshold(fpr)``, in pixels."""
+        return self.look(image, fpr).score
 
     def threshold(self, fpr=FPR):
         """The threshold of pixels that flags a share ``fpr`` of those of held-out images.
@@ -314,23 +321,27 @@ class Detector:
         Threshold
             With the numbers of images and pixels that it rests on.
         """
-        return self.pixels_.threshold(fpr)
+        return self._calibrated().threshold(fpr)
 
-    def score_threshold(self, fpr=FPR):
-        """The threshold of scores that flags at most a share ``fpr`` of the held-out images.
+    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
+        """The score from which an image is judged defective.
 
-        With fewer than ``1 / fpr`` images it lies just above the largest score; that none of n
-        images was flagged only says that the rate is below 3 / n, with 95 % confidence.
+        Chosen so that at most a share ``image_fpr`` of new good images is expected to be, if there
+        are at least ``1 / image_fpr - 1`` held-out images; see `Calibration.image_threshold`.
 
         Returns
         -------
-        Threshold
-            ``images`` is the number of images, and of scores.
+        ImageThreshold
+            With what it rests on, and how uncertain that makes it.
         """
-        found = threshold_for_fpr([self.scores_[None]], fpr)
-        return found._replace(images=len(self.scores_))
+        return self._calibrated().image_threshold(image_fpr, fpr)
 
-    def segment(self, image, fpr=FPR, *, confirmed=False):
+    def _calibrated(self):
+        if not hasattr(self, "calibration_"):
+            raise StoreError(NOTHING_LEARNT)
+        return self.calibration_
+
+    def segment(self, image, fpr=FPR, *, confirmed=False, image_fpr=IMAGE_FPR):
         """The pixels of an image that are taken for defects, bool ``(H, W)``.
 
         Parameters
@@ -339,52 +350,67 @@ class Detector:
         fpr : float
             The share of defect-free pixels that may be flagged.
         confirmed : bool
-            Keep only regions that hold a pixel above `score_threshold` as well, so that a good
-            image's mask is empty.
+            Keep only regions as large as `image_threshold`, so that a good image's mask is empty.
+        image_fpr : float
+            The share of good images in which a region may be kept.
         """
-        return self._mask(self.anomaly_map(image), fpr, confirmed)
-
-    def _mask(self, map, fpr, confirmed):
-        mask = segment(map, self.threshold(fpr), 0)
+        map = self.anomaly_map(image)
         if not confirmed:
-            return mask
-        high = self.score_threshold(fpr).value
-        labels = measure.label(mask | (map >= high), connectivity=2)
-        certain = np.unique(labels[map >= high])
-        return np.isin(labels, certain)
+            return segment(map, self.threshold(fpr), 0)
+        return self.judge(image, map, fpr, image_fpr=image_fpr).mask
 
-    def predict(self, images, fpr=FPR):
+    def predict(self, images, fpr=FPR, *, image_fpr=IMAGE_FPR):
         """Yields the `Finding` of each image, one in memory at a time.
 
         Parameters
         ----------
         images : path, or iterable of arrays or paths
             A path is a folder, or one image.
-        fpr : float
-            As in `segment`, and in `score_threshold` for the verdict.
+        fpr, image_fpr : float
+            As in `look`.
         """
         for name, image in named_images(images):
-            yield self.look(image, fpr, name)
+            yield self.look(image, fpr, name, image_fpr=image_fpr)
 
-    def look(self, image, fpr=FPR, name=None):
-        """The `Finding` of one image; the verdict and the mask agree."""
-        pixels, name = read(image), name or _name(image)
+    def look(self, image, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
+        """The `Finding` of one image.
+
+        Parameters
+        ----------
+        image : array or path
+        fpr : float
+            The share of good pixels that may be flagged.
+        name : str, optional
+        image_fpr : float
+            The share of good images that may be judged defective.
+        """
+        pixels, name = read(image), name or name_of(image)
         map = self._of_image(pixels, name, 0)
-        score = float(map.max())
-        mask = self._mask(map, fpr, confirmed=True)
-        return Finding(name, pixels, map, mask, score, score >= self.score_threshold(fpr).value)
+        return self.judge(pixels, map, fpr, name, image_fpr=image_fpr)
 
-    def evaluate(self, dataset, fpr=FPR, *, show=None):
+    def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
+        """The `Finding` of an image whose map is known; its verdict and its mask agree."""
+        flagged = segment(map, self.threshold(fpr), 0)
+        labels, _ = ndimage.label(flagged, EIGHT)
+        areas = sizes(labels, self.shrink)
+        areas[0] = 0  # Of the background.
+        score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr).value
+        mask = flagged & (areas >= limit)[labels]
+        return Finding(name or name_of(image), image, map, mask, score, score >= limit)
+
+    def evaluate(self, dataset, fpr=FPR, *, image_fpr=IMAGE_FPR, show=None, resume=None):
         """Compare maps with masks.
 
         Parameters
         ----------
         dataset : path or Dataset
             Laid out like MVTec AD; its test images are looked at, at their own size.
-        fpr : float
-            For the verdicts.
+        fpr, image_fpr : float
+            For the verdicts, as in `look`.
         show : callable, optional
-            Gets each `Finding` and its `Sample`.
+            Gets each `Finding` and its `Sample`; None for a finding that ``resume`` remembers.
+        resume : path, optional
+            A file that remembers what is counted, for a run of the same to go on from.
 
         Returns
         -------
@@ -400,35 +426,23 @@ class Detector:
             If there are no test images with masks.
         """
         from .progress import progress
-        from .runs import summarise
 
         if not isinstance(dataset, Dataset):
             dataset = load_dataset("folder", dataset)
-        if not any(sample.read_mask for sample in dataset.test):
-            raise DataError(
-                "expected test images with masks, test/KIND/NAME.png and "
-                f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
-                "predict, which needs none"
-            )
-        pixels, scores, defective, verdicts = PixelMetrics(), [], [], {}
+        check_masks(dataset)
+        tally = Tally.load(resume) if resume else Tally()
         with progress("evaluating", len(dataset.test), "images") as report:
             for done, sample in enumerate(dataset.test, 1):
-                found, mask = self.look(sample.image, fpr, sample.name), sample.mask
-                pixels.update(mask, found.map)
-                scores.append(found.score)
-                defective.append(bool(mask.any()))
-                counts = verdicts.setdefault(sample.kind, {"images": 0, "defect": 0})
-                counts["images"] += 1
-                counts["defect"] += int(found.defect)
+                found = None
+                if done > len(tally.images):
+                    found = self.look(sample.image, fpr, sample.name, image_fpr=image_fpr)
+                    tally.update(found, sample.mask, sample.kind)
                 if show:
                     show(found, sample)
+                if resume and found:
+                    tally.save(resume)
                 report(done)
-        metrics, curves = summarise(pixels, [self.threshold(one) for one in FPRS])
-        both = any(defective) and not all(defective)
-        metrics["image_auroc"] = (
-            auroc([np.array([defective])], [np.array([scores])]) if both else None
-        )
-        return metrics | {"verdicts": verdicts}, curves
+        return tally.metrics([self.threshold(one) for one in FPRS])
 
     # Files
 
@@ -448,8 +462,7 @@ class Detector:
             "settings": self.get_params(),
             "provenance": self.provenance_,
         }
-        arrays = {"scores": self.scores_, "history": self.history_}
-        arrays |= {f"pixels.{name}": value for name, value in self.pixels_.state().items()}
+        arrays = {"history": self.history_} | self.calibration_.state()
         for number, variable in enumerate(self.model_.weights):
             arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
         detector_files.write(path, header, arrays)
@@ -492,15 +505,9 @@ class Detector:
                 raise ValueError(f"{name} holds NaN or infinity")
         detector.model_ = build_model(detector.experiment)
         detector.model_.set_weights(weights)
-        state = {
-            name.removeprefix("pixels."): value
-            for name, value in arrays.items()
-            if name.startswith("pixels.")
-        }
-        detector.pixels_ = PixelMetrics.from_state(state)
-        detector.scores_, detector.history_ = arrays["scores"], arrays["history"]
+        detector.calibration_ = Calibration.from_state(arrays)
+        detector.history_ = arrays["history"]
         detector.provenance_ = dict(header["provenance"])
-        detector.threshold(), detector.score_threshold()
         return detector
 
     def export(self, path, format="onnx"):
@@ -519,35 +526,3 @@ class Detector:
         from .exporting import export
 
         return export(self, path, format)
-
-
-def read(image):
-    """The numbers of an image: of a file as they are stored, of an array itself."""
-    if isinstance(image, Sample):
-        return image.image
-    return read_pixels(image) if isinstance(image, str | Path) else np.asanyarray(image)
-
-
-def _name(image):
-    return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
-
-
-def named_images(images):
-    """Yields a name and an image, path or array, of each of the images."""
-    if isinstance(images, str | Path):
-        folder = Path(images).expanduser()
-        if folder.is_file():
-            images = [folder]
-        else:
-            good = folder / "train" / "good"
-            images = list_images(good if good.is_dir() else folder)
-    elif isinstance(images, Dataset):
-        images = images.train
-    elif isinstance(images, np.ndarray) and images.ndim < 3:
-        raise DataError(
-            f"expected several images, (N, H, W) or (N, H, W, 3); got one array of shape "
-            f"{images.shape}; pass a list of images"
-        )
-    for number, image in enumerate(images):
-        plain = isinstance(image, np.ndarray | list)
-        yield (f"image {number}" if plain else _name(image)), image

@@ -8,7 +8,8 @@ import numpy as np
 from .errors import StoreError
 from .files import whole
 
-FORMAT = 1  # Raised when an older version could not read what is written.
+FORMAT = 2  # Raised when what is written no longer means the same.
+OLDER = {1: "whose verdicts were by the largest value of a map; they are by its largest region now"}
 LARGEST = 1_000_000_000  # Bytes; the paper's largest network has 11 million.
 
 
@@ -33,6 +34,11 @@ def read(path):
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if path.is_dir():
+        raise StoreError(
+            f"expected a saved detector at {path}; it is a folder; name the detector's file first, "
+            "then the images"
+        )
     if not path.is_file():
         raise StoreError(f"expected a saved detector at {path}; there is none; train one first")
     if path.stat().st_size > LARGEST:
@@ -48,6 +54,12 @@ def read(path):
             f"expected a detector that `sadefect train` saved; {path} is damaged or something "
             f"else ({error}); copy it again, or train it again"
         ) from error
+    if isinstance(number, int) and number in OLDER:
+        raise StoreError(
+            f"expected a detector of format {FORMAT}; {path} has format {number}, {OLDER[number]}; "
+            "run the `sadefect train` that made it again: what was learnt is in the store, only "
+            "thresholds are set anew"
+        )
     raise StoreError(
         f"expected a detector of format {FORMAT}; {path} has format {number!r}, of sadefect "
         f"{header.get('version', '?')}; upgrade sadefect, or train it again with this version"

@@ -15,3 +15,12 @@ class StoreError(RuntimeError):
 
 class TrainingDiverged(RuntimeError):
     """A training gives NaN, or the same output for every patch."""
+
+
+def out_of_memory(error):
+    """Whether an error says that memory is used up: Python's own, or one of a framework's."""
+    framework = type(error).__module__.split(".")[0] in ("tensorflow", "torch", "jaxlib", "jax")
+    words = f"{type(error).__name__} {error}".lower().replace(" ", "").replace("_", "")
+    return isinstance(error, MemoryError) or (
+        framework and any(said in words for said in ("resourceexhausted", "outofmemory"))
+    )

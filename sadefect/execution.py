@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -12,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,7 @@ def execute(
         names = ", ".join(page.name for page in found)
         raise BookError(f"no page {', '.join(unknown)}; there are {names}")
     with alone(folder):
+        _clear(folder)
         jobs = []
         for page in found:
             if not only or page.name in only:
@@ -248,6 +251,12 @@ def alone(folder: Path) -> Iterator[None]:
         raise BookError(f"another process builds in {folder.parent}; wait for its end") from None
 
 
+def _clear(folder: Path) -> None:
+    """Remove what a build that was killed was just writing."""
+    for left in folder.glob(".*.ipynb*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str], None]) -> None:
     # Longest first, so that none trails behind the others.
     jobs = sorted(stale, key=lambda job: -job.page.minutes(job.profile))
@@ -259,7 +268,9 @@ def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str],
     threads = max(1, cores // workers)
     # Processes, because papermill changes the working directory of the whole process; spawned,
     # because a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
     to_do, at_work = [replace(job, threads=threads) for job in reversed(jobs)], {}
     start, done, failures = time.monotonic(), 0, []
     try:
@@ -311,6 +322,19 @@ def _position(job: _Job) -> str:
     lines = "\n".join(streams).split("\n")
     last = next((f" ({line.strip()})" for line in reversed(lines) if line.strip()), "")
     return f"{job.page.name} at cell {at + 1} of {len(cells)}{last}"
+
+
+def _end_with_parent() -> None:
+    """Where the build is killed, its workers end too; kernels look after that themselves.
+
+    Without it a worker would go on, write into the folder of the next build, and wait for ever.
+    """
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work(job: _Job) -> tuple[float, str]:

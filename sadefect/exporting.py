@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from .errors import StoreError
 from .files import whole
 
@@ -45,6 +47,8 @@ def export(detector, path, format="onnx"):
             f"expected the packages that export to {format}; got {error}; install them: "
             'pip install "sadefect[export]"'
         ) from error
+    side = detector.patch_size  # Keras exports only what was called: a loaded detector was not.
+    detector.model_(np.zeros((1, side, side, 1), "float32"))
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
     with whole(path) as temporary:
         first = temporary.with_suffix(".onnx")
@@ -66,5 +70,5 @@ def thresholds(detector):
     """What goes with the network, as plain values."""
     return {
         "pixels": detector.threshold()._asdict(),
-        "scores": detector.score_threshold()._asdict(),
+        "images": detector.image_threshold().as_dict(),
     }

@@ -22,6 +22,7 @@ REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.ENOENT: "no folder can be made there; correct the path",
     errno.ENOTDIR: "a file stands where a folder should be; remove it",
+    errno.EISDIR: "a folder stands where a file should be; name a file",
     errno.EEXIST: "a file stands where a folder should be; remove it",
 }
 

@@ -22,7 +22,9 @@ MAGMA = np.array(
      [251, 135, 97], [254, 194, 135], [252, 253, 191]]
 )  # fmt: skip
 FOUND, TRUTH = (213, 94, 0), (86, 180, 233)  # Outlines, as in `sadefect.plots`.
-COLUMNS = ("image", "verdict", "score", "threshold", "area", "regions", "boxes", "error")
+COLUMNS = (
+    "image", "verdict", "score", "threshold", "peak", "area", "regions", "boxes", "error",
+)  # fmt: skip
 PICTURES = ("map", "mask", "overlay")
 
 
@@ -42,6 +44,7 @@ class Output:
     def __init__(self, folder, key):
         self.folder, self.partial = Path(folder), Path(folder) / ".partial"
         text = json.dumps(key, sort_keys=True)
+        self.counts = self.partial / "counts.npz"  # For `Detector.evaluate`.
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.done, self.names, self.rows = {}, set(), []
 
@@ -79,15 +82,19 @@ class Output:
     def _take_up(self):
         log = self.partial / "rows.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        for line in lines if lines[:1] == [self.key] else []:
+        same = lines[:1] == [self.key]
+        for line in lines if same else []:
             try:
                 entry = json.loads(line)
                 self.done[entry["identity"]] = entry["row"]
             except (ValueError, KeyError, TypeError):
                 continue  # The key, or a line that was cut short.
+        counts = self.counts.read_bytes() if same and self.counts.is_file() else None
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir()
         self._note(self.key)
+        if counts:
+            self.counts.write_bytes(counts)
 
     def _note(self, line):
         with (
@@ -163,7 +170,7 @@ def heat(map, top):
     """A map in colour, uint8 ``(H, W, 3)``, from 0 to ``top``."""
     places = np.linspace(0, 255, len(MAGMA))
     colours = np.stack([np.interp(np.arange(256), places, MAGMA[:, one]) for one in range(3)], -1)
-    return colours.astype("uint8")[np.uint8(np.clip(map / top, 0, 1) * 255)]
+    return colours.astype("uint8")[np.uint8(np.clip(map / max(top, 1e-12), 0, 1) * 255)]
 
 
 def pictures(found, truth, top):
@@ -172,7 +179,7 @@ def pictures(found, truth, top):
     overlay = np.repeat(gray[..., None], 3, axis=-1)
     for mask, colour in ((truth, TRUTH), (found.mask, FOUND)):
         if mask is not None and mask.any():
-            width = max(1, round(max(gray.shape) / 500))
+            width = max(1, round(max(gray.shape) / 250))
             overlay[ndimage.binary_dilation(mask, iterations=width) & ~mask] = colour
     return [
         Image.fromarray(heat(found.map, top)),

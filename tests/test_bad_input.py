@@ -1,6 +1,10 @@
 """Images that are not what was expected: a documented conversion, or an error that helps."""
 
 import io
+import struct
+import tracemalloc
+import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from sadefect import (
     read_mask,
 )
 
+SIDE = 100_000
 GRAY = np.tile(np.arange(64, dtype="uint8") * 4, (48, 1))
 
 
@@ -93,6 +98,67 @@ def bomb(path):
     buffer = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(buffer, "png")
     path.write_bytes(buffer.getvalue())
+
+
+def claims_png(path):
+    """A few bytes that say of themselves that they are an image of 100,000 x 100,000 pixels."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 0, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+def claims_tiff(path, bits=8):
+    tags = {256: SIDE, 257: SIDE, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: SIDE, 279: 100}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    end = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 108) + bytes(100) + end)
+
+
+def claims_bmp(path):
+    header = struct.pack("<IiiHHIIiiII", 40, SIDE, SIDE, 1, 24, 0, 0, 0, 0, 0, 0)
+    path.write_bytes(b"BM" + struct.pack("<IHHI", 154, 0, 0, 54) + header + bytes(100))
+
+
+def claims_npy(path):
+    with open(path, "wb") as file:
+        shape = {"descr": "|u1", "fortran_order": False, "shape": (SIDE, SIDE)}
+        np.lib.format.write_array_header_1_0(file, shape)
+        file.write(bytes(100))
+
+
+def just_over(path):
+    """Of the limit that is stated; Pillow's own limits begin at twice as much."""
+    Image.new("1", (10_001, 10_000)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("claims.png", claims_png, "at most 100,000,000 pixels"),
+        ("claims.tif", claims_tiff, "at most 100,000,000 pixels"),
+        ("sixteen.tif", partial(claims_tiff, bits=16), "at most 100,000,000 pixels"),
+        ("claims.bmp", claims_bmp, "at most 100,000,000 pixels"),
+        ("claims.npy", claims_npy, "damaged"),
+        ("over.png", just_over, "at most 100,000,000 pixels; got 10001x10000"),
+        ("over.tif", just_over, "at most 100,000,000 pixels; got 10001x10000"),
+    ],
+)
+def test_decompression_bombs_are_refused_before_they_are_unpacked(tmp_path, name, make, message):
+    make(tmp_path / name)
+    tracemalloc.start()
+    try:
+        for read in (read_image, read_mask):
+            with pytest.raises(DataError, match=message) as raised:
+                read(tmp_path / name)
+            assert name in str(raised.value)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

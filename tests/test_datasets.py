@@ -1,6 +1,7 @@
 """Every layout on a miniature of it; the real data where they are."""
 
 import os
+import stat
 import warnings
 import zipfile
 
@@ -204,6 +205,67 @@ def test_an_archive_cannot_write_elsewhere(tmp_path, name):
     with pytest.raises(DataError, match="do not trust"):
         fetching.unpack(tmp_path / "evil.zip", tmp_path / "new" / "folder")
     assert not list(tmp_path.rglob("outside.txt"))
+
+
+@pytest.mark.parametrize(
+    "kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK]
+)
+def test_an_archive_holds_plain_files_only(tmp_path, kind):
+    """A link out of the folder, and a file through it; devices; pipes."""
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        odd = zipfile.ZipInfo("Normal/odd")
+        odd.create_system, odd.external_attr = 3, (kind | 0o777) << 16
+        archive.writestr(odd, str(tmp_path))
+        archive.writestr("Normal/odd/outside.txt", "")
+    with pytest.raises(DataError, match="plain files .*Normal/odd'; do not trust"):
+        fetching.unpack(tmp_path / "evil.zip", tmp_path / "new")
+    assert not list(tmp_path.rglob("outside.txt")) and not list(tmp_path.rglob("odd"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [("a/b", "a/b"), ("a/b", "a/b/c"), ("a/b/c", "a/b")])
+def test_an_archive_holds_each_file_once(tmp_path, names):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("other", "")
+        for name in names:
+            archive.writestr(name, name)
+    with pytest.raises(DataError, match="each file once"):
+        fetching.unpack(tmp_path / "odd.zip", tmp_path / "new")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.txt", bytes(1000))
+    monkeypatch.setattr(fetching, "LARGEST", 2999)
+    with pytest.raises(DataError, match="at most 2,999 bytes"):
+        fetching.unpack(tmp_path / "bomb.zip", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_archive_that_lies_about_a_size_is_refused(tmp_path):
+    """Of 1,000,000 bytes it says that there are 1,000."""
+    with zipfile.ZipFile(tmp_path / "lie.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", bytes(1_000_000))
+        archive.infolist()[0].file_size = 1000
+    with pytest.raises(DataError, match="damaged"):
+        fetching.unpack(tmp_path / "lie.zip", tmp_path / "new")
+
+
+@pytest.mark.parametrize("how", ["deflated", "password"])
+def test_an_archive_that_cannot_be_read_is_refused(tmp_path, how):
+    path = tmp_path / "odd.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", np.random.default_rng(0).bytes(500))
+    data = bytearray(path.read_bytes())
+    if how == "password":
+        for place in (6, data.index(b"PK\1\2") + 8):
+            data[place] |= 1
+    else:
+        data[40:60] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged or has one"):
+        fetching.unpack(path, tmp_path / "new")
 
 
 def test_a_damaged_archive_leaves_nothing(tmp_path, monkeypatch):

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from sadefect import DataError, Detector, StoreError, anomaly_map, detector_files, opening
-from sadefect.detector import named_images
+from sadefect.datasets.given import named_images
 from sadefect.segmentation import threshold_for_fpr
 from sadefect.tiles import tiles
 
@@ -64,6 +65,7 @@ def write_set(folder, mask=True):
 
 def test_a_defect_scores_higher_and_is_found(detector):
     assert detector.score(broken(30)) > max(detector.score(texture(seed)) for seed in (30, 31))
+    assert detector.look(broken(30)).defect
     mask = detector.segment(broken(30), fpr=0.05)
     assert mask[20:36, 40:60].mean() > 3 * mask.mean()
 
@@ -126,6 +128,13 @@ def test_shrinking_keeps_the_images_size(store):
         found[:138:2, ::2], plain.anomaly_map(images[0][:138:2, ::2]), atol=1e-5
     )
     np.testing.assert_array_equal(found[138], found[137])
+    # The held-out image, of which the thresholds are, is just not a defect.
+    seen, limit = shrunk.look(images[-1]), shrunk.image_threshold()
+    assert not seen.defect and seen.score == limit.value - 1 and seen.score % 4 == 0
+    # A row that is left over at the border belongs to no block, and counts for none.
+    at_the_border = np.zeros((139, 180), "float32")
+    at_the_border[136:] = found.max() * 9
+    assert shrunk.judge(images[0], at_the_border).score == 2 * 180
 
 
 def test_a_folder_a_generator_and_arrays_train_the_same(store, tmp_path):
@@ -153,8 +162,31 @@ def test_thresholds_are_those_of_the_maps_and_say_what_they_rest_on(detector):
         assert found.value == pytest.approx(exact.value, rel=3e-4)
         assert (found.images, found.pixels) == (exact.images, exact.pixels) == (1, 70 * 90)
         assert (maps[0] >= found.value).mean() <= fpr
-    assert detector.score_threshold(0.01).value > maps[0].max()
-    assert detector.score_threshold(0.01).images == 1
+
+
+def test_the_threshold_of_images_is_that_of_regions_of_held_out_images(detector):
+    map = detector.anomaly_map(texture(11))
+    for fpr in (0.01, 0.1):
+        labels, count = ndimage.label(map >= detector.threshold(fpr).value, np.ones((3, 3)))
+        largest = max((np.sum(labels == one) for one in range(1, count + 1)), default=0)
+        found = detector.image_threshold(fpr=fpr)
+        assert (found.value, found.images, found.flagged) == (largest + 1, 1, 0)
+        assert detector.score(texture(11), fpr) == largest
+    assert not found.enough and found.expected == 0.5 and "it takes 19" in found.sentence()
+    # In between, the regions of a larger share: never more is flagged than allowed.
+    assert detector.image_threshold(fpr=0.07).value == detector.image_threshold(fpr=0.1).value
+
+
+def test_one_noisy_pixel_makes_no_defect_and_a_faint_region_does(detector):
+    map = detector.anomaly_map(texture(11))
+    assert not detector.judge(texture(11), map).defect
+    low, side = detector.threshold().value, int(detector.image_threshold().value ** 0.5) + 1
+    noisy, faint = map.copy(), map.copy()
+    noisy[35, 45] = 10 * map.max()
+    faint[30 : 30 + side, 40 : 40 + side] = low
+    assert not detector.judge(texture(11), noisy).defect
+    found = detector.judge(texture(11), faint)
+    assert found.defect and found.mask[30 : 30 + side, 40 : 40 + side].all()
 
 
 def test_verdict_and_mask_agree(detector):
@@ -188,6 +220,27 @@ def test_evaluation(detector, tmp_path):
         detector.evaluate(tmp_path / "train/good")
 
 
+def test_an_evaluation_goes_on_from_what_it_remembers(detector, tmp_path):
+    data, remembered = write_set(tmp_path / "set"), tmp_path / "counts.npz"
+    expected, curves = detector.evaluate(data)
+
+    def stops(found, sample):
+        if sample.kind == "good":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        detector.evaluate(data, show=stops, resume=remembered)
+    seen = []
+    again, other = detector.evaluate(
+        data, show=lambda found, sample: seen.append(found is None), resume=remembered
+    )
+    assert seen == [True, False] and again == expected
+    for name in curves:
+        np.testing.assert_array_equal(curves[name], other[name])
+    remembered.write_bytes(b"damaged")
+    assert detector.evaluate(data, resume=remembered)[0] == expected
+
+
 # Files
 
 
@@ -197,13 +250,14 @@ def test_a_saved_detector_says_the_same(detector, saved):
     assert again.provenance_ == detector.provenance_
     np.testing.assert_array_equal(again.anomaly_map(broken(1)), detector.anomaly_map(broken(1)))
     assert again.threshold(0.02) == detector.threshold(0.02)
-    assert again.score_threshold() == detector.score_threshold()
+    assert again.image_threshold(0.2) == detector.image_threshold(0.2)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2, "version": "9.9"}, "format 2, of sadefect 9.9; upgrade"),
+        ({"format": 3, "version": "9.9"}, "format 3, of sadefect 9.9; upgrade"),
+        ({"format": 1}, "format 1, whose verdicts .* is in the store"),
         ({"settings": {"colour": True}}, "unknown settings"),
         ({"settings": {"latent_dim": 10**9}}, "latent_dim 1000000000"),
         ({"settings": {"patch_size": "__import__('os')"}}, "patch_size must be"),
@@ -221,7 +275,7 @@ def test_what_does_not_fit_is_refused(saved, tmp_path, change, message):
         Detector.load(path)
 
 
-@pytest.mark.parametrize("name", ["weights.003", "pixels.counts", "scores"])
+@pytest.mark.parametrize("name", ["weights.003", "pixels.counts", "areas", "rates"])
 def test_arrays_that_do_not_fit_are_refused(saved, tmp_path, name):
     header, arrays = detector_files.read(saved)
     path = tmp_path / "changed.sadefect"
@@ -280,7 +334,7 @@ def test_settings_are_checked_when_the_detector_is_built(settings, message):
         (texture(), "several images"),
         ([texture(), texture()[:20]], "at least 32x32 pixels.*image 1"),
         ([texture(), texture() * 3], "floats in .*image 1"),
-        ("/nowhere", "expected a folder"),
+        ("/nowhere", "an image, or a folder of images, at /nowhere"),
     ],
 )
 def test_images_that_cannot_be_used_are_named(store, images, message):

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from PIL import Image
 from test_detector import broken, texture, write_set
 
-from sadefect import Detector, files, outputs, threshold_for_fpr
+from sadefect import Detector, files, outputs
+from sadefect import detector as detector_module
+from sadefect.calibration import ImageThreshold
 from sadefect.checks import check_folder
 from sadefect.cli import main
+from sadefect.datasets import given
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
@@ -92,11 +96,11 @@ def test_a_stopped_segment_goes_on_and_gives_the_same(shell, model, images, tmp_
     shell("segment", model, images, "-o", tmp_path / "straight")
     looked, look = [], Detector.look
 
-    def stops(self, image, *rest):
+    def stops(self, image, *rest, **shares):
         looked.append(image.name)
         if len(looked) == 2:
             raise KeyboardInterrupt
-        return look(self, image, *rest)
+        return look(self, image, *rest, **shares)
 
     monkeypatch.setattr(Detector, "look", stops)
     code, _, error = shell("segment", model, images, "-o", tmp_path / "parts")
@@ -104,6 +108,135 @@ def test_a_stopped_segment_goes_on_and_gives_the_same(shell, model, images, tmp_
     assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
     assert len(looked) == 4 and len(set(looked)) == 3
     assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow raises it."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ResourceExhaustedError("OOM when allocating tensor\nwith shape")]
+)
+def test_out_of_memory_names_the_image_and_loses_nothing(
+    shell, model, images, tmp_path, monkeypatch, error
+):
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    of_tiles, calls = detector_module.tiles, []
+
+    def fails(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return of_tiles(*arguments)
+
+    monkeypatch.setattr(detector_module, "tiles", fails)
+    code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
+    second = sorted(images.iterdir())[1]
+    assert code == 1 and f"out of memory (while looking at {second}, 70x90 pixels)" in text
+    assert "--shrink" in text and "run again" in text and "Traceback" not in text and not said
+    assert not (tmp_path / "parts/results.csv").exists()
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
+    assert len(calls) == 4  # The first image is not looked at again.
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+def test_out_of_memory_in_training_is_one_message(shell, images, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ResourceExhaustedError("OOM when allocating tensor\nwith shape")
+
+    monkeypatch.setattr("sadefect.training.train", fails)
+    code, _, text = shell("train", images, "-o", tmp_path / "x", *QUICK)
+    assert code == 1 and "out of memory (OOM when allocating tensor);" in text
+    assert not (tmp_path / "x").exists()
+    monkeypatch.setattr("sadefect.training.train", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # What is none of it is not taken for it.
+        shell("train", images, "-o", tmp_path / "x", *QUICK)
+
+
+# Images that change while they are looked at
+
+
+def test_segment_says_one_thing_of_an_image_that_changes(shell, model, images, tmp_path):
+    """Each image is read once: verdict, map and overlay are of the same picture; harmless."""
+    read = given.read_pixels
+
+    def changes(path):
+        pixels = read(path)
+        if path.name == "a.png":  # Right after it was read; and another one before it is.
+            Image.fromarray(np.uint8(broken(99) * 255)).save(path)
+            (images / "b.png").unlink()
+        return pixels
+
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(given, "read_pixels", changes)
+        code, _, error = shell("segment", model, images, "-o", tmp_path / "out")
+    assert code == 1 and "b.png; there is nothing" in error and "Traceback" not in error
+    before, after = (contents(tmp_path / name) for name in ("straight", "out"))
+    assert {name for name in after if after[name] != before[name]} == {
+        "results.csv", "results.json", "report.html",  # For b.png, which is gone.
+    }  # fmt: skip
+    assert not [name for name in after if "b_" in name and "onload" not in name]
+
+
+def test_segment_looks_again_at_an_image_that_changed_since_it_was_stopped(
+    shell, model, images, tmp_path, monkeypatch
+):
+    look = Detector.look
+
+    def stops(self, image, *rest, **shares):
+        if image.name == "b.png":
+            raise KeyboardInterrupt
+        return look(self, image, *rest, **shares)
+
+    monkeypatch.setattr(Detector, "look", stops)
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 130
+    monkeypatch.undo()
+    Image.fromarray(np.uint8(broken(99) * 255)).save(images / "a.png")
+    shell("segment", model, images, "-o", tmp_path / "parts")
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
+@pytest.mark.parametrize(
+    "place", ["test/cut/0.png", "ground_truth/cut/0_mask.png", "test/good/7.png"]
+)
+@pytest.mark.parametrize("pictures", [False, True])
+def test_evaluate_refuses_images_that_change(shell, model, tmp_path, monkeypatch, place, pictures):
+    """A test image, a mask, or one that comes: numbers would be of no one set."""
+    data, look, out = write_set(tmp_path / "set"), Detector.look, tmp_path / "out"
+
+    def changes(self, *arguments, **shares):
+        found = look(self, *arguments, **shares)
+        Image.fromarray(np.uint8(np.eye(70, 90) * 255)).save(data / place)
+        return found
+
+    monkeypatch.setattr(Detector, "look", changes)
+    code, said, error = shell("evaluate", model, data, *(("-o", out) if pictures else ()))
+    assert code == 1 and "not to change" in error and "run again" in error and not said
+    assert not (out / "results.csv").exists()
+
+
+def test_training_is_of_the_images_as_they_were_read(shell, model, tmp_path, monkeypatch):
+    """Harmless: all are read before the training begins, and not again."""
+    found, data, seal = [], write_set(tmp_path / "set"), detector_module.Stack.seal
+
+    def changes(self):
+        seal(self)
+        for path in (data / "train/good").iterdir():
+            path.write_bytes(b"gone")
+
+    for number in range(2):
+        monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / f"store{number}"))
+        code, _, error = shell("train", data, "-o", tmp_path / f"{number}.sadefect", *QUICK)
+        assert code == 0, error
+        found.append(Detector.load(tmp_path / f"{number}.sadefect"))
+        monkeypatch.setattr(detector_module.Stack, "seal", changes)
+    for one, other in zip(*(each.model_.get_weights() for each in found), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(*(each.calibration_.areas for each in found))
 
 
 def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
@@ -117,12 +250,14 @@ def test_one_bad_image_does_not_stop_the_others(shell, model, images, tmp_path):
 def test_exit_codes(shell, model, images, tmp_path, monkeypatch):
     out = ("-o", tmp_path / "out")
     assert shell("segment", model, images, *out, "--fpr", "2")[0] == 2
+    code, _, error = shell("segment", model, images, *out, "--image-fpr", "-1")
+    assert code == 2 and "--image-fpr" in error
     assert shell("segment", tmp_path / "none.sadefect", images, *out)[0] == 1
     assert shell("segment", images / "a.png", images, *out)[0] == 1
     assert shell("train", images, "-o", tmp_path / "x", "--window-size", "4")[0] == 2
     assert shell("train", tmp_path / "nowhere", "-o", tmp_path / "x")[0] == 1
-    always = threshold_for_fpr([np.zeros((1, 1))], 1)
-    monkeypatch.setattr(Detector, "score_threshold", lambda self, fpr=0: always)
+    always = ImageThreshold(0, 1.0, 1, 1)
+    monkeypatch.setattr(Detector, "image_threshold", lambda *_: always)
     assert shell("segment", model, images, *out, "--exit-code")[0] == 3
 
 
@@ -175,6 +310,29 @@ def test_evaluate(shell, model, tmp_path):
     assert shell("evaluate", model, data / "train/good")[0] == 1
 
 
+def test_a_stopped_evaluate_goes_on_and_gives_the_same(shell, model, tmp_path, monkeypatch):
+    data = model.parent / "set"
+    shell("evaluate", model, data, "-o", tmp_path / "straight")
+    looked, look = [], Detector.look
+
+    def stops(self, image, fpr, name, **shares):
+        looked.append(name)
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        return look(self, image, fpr, name, **shares)
+
+    monkeypatch.setattr(Detector, "look", stops)
+    code, _, error = shell("evaluate", model, data, "-o", tmp_path / "parts")
+    assert code == 130 and "goes on" in error and not (tmp_path / "parts/results.csv").exists()
+    assert shell("evaluate", model, data, "-o", tmp_path / "parts")[0] == 0
+    assert looked == ["cut/0", "good/0", "good/0"]
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+    looked.clear()
+    shell("evaluate", model, data, "-o", tmp_path / "parts")
+    code, _, error = shell("evaluate", model, data, "-o", tmp_path / "parts", "--fpr", "0.1")
+    assert looked == ["cut/0", "good/0", "cut/0", "good/0"]  # Other shares: all again.
+
+
 def test_train_goes_on_with_a_larger_number(shell, model, tmp_path, monkeypatch):
     monkeypatch.setenv("SADEFECT_CACHE", str(model.parent / "store"))
     data = model.parent / "set"
@@ -182,6 +340,49 @@ def test_train_goes_on_with_a_larger_number(shell, model, tmp_path, monkeypatch)
     code, said, _ = shell("train", data, "-o", tmp_path / "more.sadefect", *options)
     assert code == 0 and json.loads(said)["settings"]["patches"] == 960
     assert len(list((model.parent / "store/detectors").glob("*/checkpoints"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("train {images} -o {images} --patches 16", 1, "a folder stands where a file should be"),
+        ("train {images}/nothing.png -o x", 1, "an image, or a folder of images, at"),
+        ("train {images} -o x --latent-dim many", 2, "latent_dim must be"),
+        ("train {images} -o x --patch-size 128", 1, "tells all at once"),
+        ("segment {images} {model} -o x", 1, "it is a folder; name the detector's file first"),
+        ("segment {model} {images}/nothing.png -o x", 1, "an image, or a folder of images, at"),
+        ("evaluate {model} {images} -o x", 1, "test images with masks"),
+        ("check {images} --shrink 0", 2, "--shrink"),
+        ("data check nonsense", 1, "sadefect data list"),
+        ("data fetch nonsense", 1, "sadefect data list"),
+        ("data check {images}", 1, "for your own"),
+    ],
+)
+def test_what_a_new_user_may_do_wrong(
+    shell, model, images, tmp_path, monkeypatch, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    (images.parent / "few").symlink_to(images)  # Without a space.
+    given = arguments.format(images=images.parent / "few", model=model).split()
+    found, said, error = shell(*given)
+    text = re.sub(r"[\s│]+", " ", error)  # Boxes of a fixed width.
+    assert (found, message in text, said) == (code, True, ""), error
+    assert "Traceback" not in error and not (tmp_path / "x").exists()
+
+
+def test_versions(shell):
+    code, said, _ = shell("--version")
+    assert code == 0 and said.startswith("sadefect ")
+
+
+@pytest.mark.slow
+def test_the_shell_says_nothing_that_is_not_for_its_user(model, images, tmp_path):
+    """Of a process of its own, whose framework has notes to write."""
+    arguments = ("segment", model, images / "a.png", "-o", tmp_path / "out", "--json")
+    ended = subprocess.run(
+        [sys.executable, "-m", "sadefect", *map(str, arguments)], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "") and len(json.loads(ended.stdout)) == 1
 
 
 # check

@@ -16,7 +16,8 @@ def detector(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SADEFECT_CACHE", str(tmp_path_factory.mktemp("store")))
         images = [RNG.random((40, 60), dtype="float32") for _ in range(2)]
-        return Detector(patch_size=32, latent_dim=8, window_size=7, patches=320).fit(images)
+        fitted = Detector(patch_size=32, latent_dim=8, window_size=7, patches=320).fit(images)
+    return Detector.load(fitted.save(tmp_path_factory.mktemp("saved") / "one.sadefect"))
 
 
 def onnx(path):

@@ -1,7 +1,10 @@
 """Downloads, for the data sets that are still served by somebody."""
 
+import lzma
+import stat
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 from ..errors import DataError, DatasetNotFound
@@ -11,6 +14,10 @@ from .base import data_root
 # Where a set's authors serve it, and where its archive's folders lie below the data set's.
 ARCHIVES = {"nanotwice": "http://web.mi.imati.cnr.it/ettore/NanoTWICE/dfg05er_Data.zip"}
 LARGEST = 2_000_000_000  # Bytes that an archive may unpack to.
+# RuntimeError is what zipfile says of passwords.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 def fetch(name, root=None, *, url=None, known_hash=None):
@@ -100,9 +107,9 @@ def unpack(archive, folder):
             for entry in entries:
                 name = entry.filename.split("/", 1)[1] if nested else entry.filename
                 target = (folder / name).resolve()
-                link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+                kind = stat.S_IFMT(entry.external_attr >> 16)
                 if (
-                    link
+                    kind not in (0, stat.S_IFREG)  # Links, devices, pipes.
                     or not target.is_relative_to(folder.resolve())
                     or target == folder.resolve()
                 ):
@@ -110,9 +117,21 @@ def unpack(archive, folder):
                         f"expected plain files below the data set's folder in {archive}; got "
                         f"{entry.filename!r}; do not trust this archive"
                     )
+                if target.exists() or not _is_free(target.parent, folder):
+                    raise DataError(
+                        f"expected each file once in {archive}; got {entry.filename!r} where there "
+                        "is something already; do not trust this archive"
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(opened.read(entry))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise DataError(
-            f"expected a zip archive; {archive} is damaged ({error}); remove it and fetch again"
+            f"expected a zip archive without a password; {archive} is damaged or has one "
+            f"({error}); remove it and fetch again"
         ) from error
+
+
+def _is_free(place, folder):
+    """Whether a folder is there below another one, or can be made."""
+    inside = (one for one in (place, *place.parents) if one.is_relative_to(folder.resolve()))
+    return all(one.is_dir() or not one.exists() for one in inside)

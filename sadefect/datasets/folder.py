@@ -23,7 +23,7 @@ def load(name, root, size=None):
     if not any(is_image(path) for path in base.iterdir()):
         raise DataError(
             f"expected images in {base / 'train' / 'good'}, or defect-free ones in {base} itself; "
-            "got none; put them there, or correct root"
+            "got none; put them there, or correct the path"
         )
     found = with_size(fingerprint_of(base), size, None)
     return Dataset(name, good_samples(base, size), (), found, **source)

@@ -35,13 +35,13 @@ def list_images(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise DatasetNotFound(
-            f"expected a folder of images at {folder}; there is none; make it, or correct root"
+            f"expected a folder of images at {folder}; there is none; make it, or correct the path"
         )
     found = sorted(path for path in folder.iterdir() if is_image(path))
     if not found:
         raise DataError(
             f"expected images ({', '.join(sorted(SUFFIXES))}) in {folder}; got none of them; "
-            "put the images there, or correct root"
+            "put the images there, or correct the path"
         )
     for first, second in pairwise(sorted(found, key=lambda path: path.stem)):
         if first.stem == second.stem:
@@ -149,10 +149,15 @@ def as_gray(array, name="the image"):
     if array.ndim == 3:
         array = array[..., :3]
     if array.dtype.kind == "f":
+        if missing := int(np.isnan(array).sum()):
+            raise DataError(
+                f"expected floats in [0, 1] without NaN; got NaN in {missing:,} of {array.size:,} "
+                f"values: {name}; fill them in, or leave the image out"
+            )
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):
             raise DataError(
-                f"expected floats in [0, 1] without NaN; got values from {low:g} to {high:g}: "
+                f"expected floats in [0, 1]; got values from {low:g} to {high:g}: "
                 f"{name}; scale them to [0, 1] by the camera's range, the same for all images"
             )
     elif array.dtype.kind not in "bu" or array.dtype.itemsize > 2:
