@@ -309,12 +309,24 @@ def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
     dialog.get_by_role("button", name="Close").press("Enter")
     dialog.wait_for(state="detached")
     assert button.evaluate("(button) => button === document.activeElement")
-    button.press("Enter")
-    dialog.wait_for()
-    roc.evaluate("document.activeElement.blur()")  # As after a click beside the figure.
-    roc.keyboard.press("Escape")
-    dialog.wait_for(state="detached")
-    assert button.evaluate("(button) => button === document.activeElement")
+
+
+def test_escape_closes_the_enlarged_view_wherever_the_focus_is(roc: Page) -> None:
+    button, dialog = roc.locator("#fig-roc button.enlarge"), roc.locator("dialog.enlarged")
+    away = {
+        "nowhere else": "0",
+        "to nothing, as after a click": "document.activeElement.blur()",
+        "to a button": "document.querySelector('dialog.enlarged button').focus()",
+        "to what lies behind": "document.querySelector('article a').focus()",
+    }
+    for where, how in away.items():
+        button.press("Enter")
+        dialog.wait_for()
+        violations(roc, "enlarged")  # Leaves the focus where it likes.
+        roc.evaluate(how)
+        roc.keyboard.press("Escape")
+        assert dialog.count() == 0, f"the focus went {where}"
+        assert button.evaluate("(button) => button === document.activeElement")
 
 
 def test_without_scripts_explorers_are_plain_figures(smoke_book: Path, browser: Browser) -> None:
