@@ -30,7 +30,7 @@ for data in loaded.values():
 show_panels(rows)
 
 # %% [markdown]
-# ## How many, and from where
+# ## How many
 
 # %% tags=["hide-input"]
 charts.table(
@@ -58,8 +58,9 @@ charts.table(
 # %% [markdown]
 # ## How much of an image is defective
 #
-# [The page on data](data.ipynb) says where they come from. The share of defective pixels, over the test images of each kind: a method that flags one pixel in
-# twenty by mistake flags more than there is to find.
+# The share of defective pixels, over the test images of each kind: a method that flags one pixel in
+# twenty by mistake flags more than there is to find. [The page on data](data.ipynb) says where the
+# images come from.
 
 # %% tags=["hide-input"]
 shares = {}
