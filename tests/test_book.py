@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import papermill
 import pytest
@@ -12,7 +13,7 @@ from bs4 import BeautifulSoup
 from links import broken_links
 from PIL import Image
 
-from sadefect import book, execution
+from sadefect import book, execution, webpage
 from sadefect.book import build, render
 from sadefect.execution import execute, inputs
 from sadefect.figure_data import MEDIA_TYPE
@@ -407,6 +408,30 @@ def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
         assert seen["og:url"] == f"https://example.github.io/fork/{page}"
         card = seen["og:image"].removeprefix("https://example.github.io/fork/")
         assert Image.open(index.parent / card).width > 1000
+
+
+def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
+    (tmp_path / "_images").mkdir()
+    ramp = Image.linear_gradient("L").convert("RGB").resize((300, 200))
+    ramp.save(tmp_path / "_images/ramp.png")
+    page = tmp_path / "page.html"
+    page.write_text('<img src="_images/ramp.png"> <a href="other.png">', encoding="utf-8")
+    builder = SimpleNamespace(format="html", name="html")
+    webpage.shrink_pictures(SimpleNamespace(builder=builder, outdir=tmp_path), None)
+    (file,) = (tmp_path / "_images").iterdir()
+    text = page.read_text(encoding="utf-8")
+    assert text == f'<img src="_images/{file.name}"> <a href="other.png">'
+    assert Image.open(file).convert("RGB").tobytes() == ramp.tobytes(), "nothing is lost"
+
+
+def test_the_bibliography_names_authors_and_years() -> None:
+    def entry(year: str, *names: str) -> SimpleNamespace:
+        people = [SimpleNamespace(last_names=[name]) for name in names]
+        return SimpleNamespace(persons={"author": people}, fields={"year": year})
+
+    entries = [entry("2019", "A", "B", "C"), entry("2019", "A", "D", "E"), entry("2015", "K", "B")]
+    labels = list(webpage.AuthorYear().format_labels(entries))
+    assert labels == ["A et al. 2019a", "A et al. 2019b", "K and B 2015"]
 
 
 @pytest.mark.book
