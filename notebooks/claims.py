@@ -67,13 +67,12 @@ glue("verdict", first.verdict, display=False)
 
 # %% tags=["hide-input"]
 charts.table(
-    ("the paper claims", "rule", "what came out", "verdict"),
+    ("the paper claims", "verdict", "the rule, and what came out"),
     [
         (
             f"{one.claim.text} *({one.claim.where}; {one.claim.source})*",
-            one.claim.rule,
-            one.evidence,
             f"**{one.verdict}**, see [{one.claim.page.split('_')[0]}]({one.claim.page}.ipynb)",
+            f"*{one.claim.rule}* {one.evidence}",
         )
         for one in verdicts
     ],

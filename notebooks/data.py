@@ -93,13 +93,14 @@ plots.show_panels(rows)
 # in the user's cache directory where that is not set either.
 #
 # ```text
-# nanotwice/Normal/*.tif                      defect-free images
-# nanotwice/Anomalous/images/*.tif            images with defects
-# nanotwice/Anomalous/gt/*_gt.png             their masks
-# texture_1/train/good/*                      fabric1; texture_2 alike is fabric2
+# nanotwice/Normal/*.tif                   defect-free
+# nanotwice/Anomalous/images/*.tif         with defects
+# nanotwice/Anomalous/gt/*_gt.png          their masks
+# texture_1/train/good/*                   fabric1
 # texture_1/test/defective/*
 # texture_1/ground_truth/defective/*
-# mvtec_ad/grid/train/good/*                  MVTec AD, any category
+# texture_2/...                            fabric2
+# mvtec_ad/grid/train/good/*               any category
 # mvtec_ad/grid/test/*/*
 # mvtec_ad/grid/ground_truth/*/*_mask.png
 # ```

@@ -45,7 +45,7 @@ def rows(dataset):
 #
 # A square around the largest defect of the image.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for l2 (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, l2 above SSIM. The residual map of l2 is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, l2 above SSIM. The residual map of l2 is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
 plots.show_panels(rows(datasets[0]))
 
 # %% tags=["remove-cell"]
@@ -63,8 +63,9 @@ glue(
         alt="Residual map and segmentation of one image, by ℓ² and by SSIM. The true defect is outlined "
         f"in blue; found pixels are yellow within it and pink elsewhere. Found: {shares}.",
         caption=f"A defect among nanofibres, in the first test image. Of its defective pixels {shares} "
-        "are found, at thresholds set on defect-free images. Yellow: found. Pink: false alarm. Blue: "
-        "outline of the true defect.",
+        "are found, at thresholds set on defect-free images, by networks that saw "
+        f"{seen[datasets[0]][0].result.experiment.patches_seen:,} patches. Yellow: found. Pink: false "
+        "alarm. Blue: outline of the true defect.",
     ),
     display=False,
 )
@@ -87,7 +88,7 @@ plots.show_panels(
 #
 # The same with images that may be shown everywhere.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-synthetic-fibres", "caption": "A defect among synthetic fibres: input, reconstruction, residual map and segmentation, for l2 (top) and SSIM (bottom). Colours as above."}, "image": {"alt": "Two rows of four panels, l2 above SSIM: the input with the outline of a defect, its reconstruction, the residual map and the segmentation with true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-synthetic-fibres", "caption": "A defect among synthetic fibres: input, reconstruction, residual map and segmentation, for ℓ² (top) and SSIM (bottom). Colours as above."}, "image": {"alt": "Two rows of four panels, l2 above SSIM: the input with the outline of a defect, its reconstruction, the residual map and the segmentation with true and false positive pixels in two colours."}}
 plots.show_panels(rows(datasets[-1]))
 
 # %% [markdown]
@@ -112,7 +113,7 @@ explorers.comparison(
 # ## What came out
 #
 # Of these images: the share of defective pixels that are found, and the share of the others that
-# are flagged, beside the rate that the threshold was set for on defect-free images.
+# are flagged, to be held against the rate `fpr` that thresholds were set for on defect-free images.
 
 # %% tags=["hide-input"]
 charts.table(
@@ -122,7 +123,6 @@ charts.table(
         "image",
         "defective pixels found",
         "other pixels flagged",
-        "asked for",
         "AUROC, all images",
         "patches seen",
     ),
@@ -131,9 +131,8 @@ charts.table(
             dataset,
             charts.method_name(one.result),
             one.name,
-            float(one.found[one.mask].mean()),
-            float(one.found[~one.mask].mean()),
-            fpr,
+            charts.percent(one.found[one.mask].mean()),
+            charts.percent(one.found[~one.mask].mean()),
             one.result.metrics["auroc"],
             one.result.experiment.patches_seen,
         )

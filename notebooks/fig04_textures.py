@@ -30,7 +30,7 @@ for data in loaded.values():
 show_panels(rows)
 
 # %% [markdown]
-# ## How many, and from where
+# ## How many
 
 # %% tags=["hide-input"]
 charts.table(
@@ -40,7 +40,6 @@ charts.table(
         "test images",
         "size in pixels",
         "kinds",
-        "source",
         "licence",
     ),
     [
@@ -50,7 +49,6 @@ charts.table(
             len(data.test),
             "x".join(map(str, reversed(data.train[0].image.shape))),
             ", ".join(sorted({sample.kind for sample in data.test})),
-            data.source,
             data.licence,
         )
         for name, data in loaded.items()
@@ -61,7 +59,8 @@ charts.table(
 # ## How much of an image is defective
 #
 # The share of defective pixels, over the test images of each kind: a method that flags one pixel in
-# twenty by mistake flags more than there is to find.
+# twenty by mistake flags more than there is to find. [The page on data](data.ipynb) says where the
+# images come from.
 
 # %% tags=["hide-input"]
 shares = {}
@@ -71,7 +70,12 @@ for name, data in loaded.items():
 charts.table(
     ("data set", "kind", "images", "smallest share", "mean share", "largest share"),
     [
-        (name, kind, len(found), min(found), sum(found) / len(found), max(found))
+        (
+            name,
+            kind,
+            len(found),
+            *map(charts.percent, (min(found), sum(found) / len(found), max(found))),
+        )
         for (name, kind), found in sorted(shares.items())
     ],
 )

@@ -111,8 +111,8 @@ charts.table(
             dataset,
             charts.method_name(one.result),
             one.kind,
-            float(one.found[one.mask].mean()),
-            float(one.found[~one.mask].mean()),
+            charts.percent(one.found[one.mask].mean()),
+            charts.percent(one.found[~one.mask].mean()),
             one.result.metrics["auroc"],
         )
         for dataset, groups in seen.items()

@@ -57,7 +57,7 @@ charts.table(
             charts.method_name(result),
             result.metrics["regions"],
             result.metrics["overlap"][key]["q25"],
-            f"> {paper.OVERLAP_MEDIAN}"
+            f"> {paper.OVERLAP_MEDIAN.value:g}"
             if (dataset, result.experiment.method) == ("nanotwice", "ssim")
             else "-",
             result.metrics["overlap"][key]["median"],

@@ -40,14 +40,19 @@ seen = {
 # A square around the largest defect of each image. Thresholds come from defect-free images that were
 # not trained on.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind: input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "One row for each kind of defect: the input with its outline, then residual map and segmentation of l2, then those of SSIM."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind, a pin above and a cut below: the input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows for each kind of defect. The first has the input and the residual maps of l2 and SSIM, the second the input with the outline of the defect and both segmentations."}}
 rows = []
 for kind, pair in seen.items():
     here = pair[0].window(side)
-    panels = [Panel(pair[0].image[here], f"input, {kind}", outline=pair[0].mask[here])]
-    for result, each in zip(results, pair, strict=True):
-        panels += inspection.row(each, charts.method_name(result), side)[-2:]
-    rows.append(panels)
+    maps, found = zip(
+        *(
+            inspection.row(each, charts.method_name(result), side)[-2:]
+            for result, each in zip(results, pair, strict=True)
+        ),
+        strict=True,
+    )
+    image, mask = pair[0].image[here], pair[0].mask[here]
+    rows += [[Panel(image, kind), *maps], [Panel(image, f"{kind}, outlined", outline=mask), *found]]
 plots.show_panels(rows)
 
 # %% [markdown]
@@ -61,8 +66,8 @@ charts.table(
             kind,
             each.name,
             charts.method_name(result),
-            float(each.found[each.mask].mean()),
-            float(each.found[~each.mask].mean()),
+            charts.percent(each.found[each.mask].mean()),
+            charts.percent(each.found[~each.mask].mean()),
         )
         for kind, pair in seen.items()
         for result, each in zip(results, pair, strict=True)

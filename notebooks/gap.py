@@ -62,7 +62,11 @@ charts.false_alarm_rates(found)
 charts.table(
     ("what lies around", "where", "share of defect-free pixels", "share of false alarms", "rate"),
     [
-        (charts.AROUND[name], one["where"], one["pixels"], one["alarms"], one["rate"])
+        (
+            charts.AROUND[name],
+            one["where"],
+            *(charts.percent(one[share]) for share in ("pixels", "alarms", "rate")),
+        )
         for name, groups in found["groups"].items()
         for one in groups
     ],

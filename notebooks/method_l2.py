@@ -59,7 +59,8 @@ def step(shift):
         Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995))), mask),
     )
     text = f"AUROC of ℓ² {areas[shift][0]:.3f}, of SSIM {areas[shift][1]:.3f}"
-    return explorers.Step(f"{shift:g} pixels off", pictures, text)
+    numbers = dict(zip(("AUROC of l2", "AUROC of SSIM"), areas[shift], strict=True))
+    return explorers.Step(f"{shift:g} pixels off", pictures, text, numbers)
 
 
 explorers.steps(

@@ -78,8 +78,8 @@ charts.table(
             name,
             len(regions(found)),
             min((region.area for region in regions(found)), default=0),
-            float(found[seen.mask].mean()),
-            float(found[~seen.mask].mean()),
+            charts.percent(found[seen.mask].mean()),
+            charts.percent(found[~seen.mask].mean()),
         )
         for name, found in steps.items()
     ],

@@ -85,7 +85,8 @@ def step(size):
         Panel(seen.image[here], "input", outline=seen.mask[here]),
         Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), seen.mask[here]),
     )
-    return explorers.Step(f"K = {size}", pictures, f"AUROC {areas[size]:.3f} on this image")
+    text = f"AUROC {areas[size]:.3f} on this image"
+    return explorers.Step(f"K = {size}", pictures, text, {"AUROC": areas[size]})
 
 
 explorers.steps(

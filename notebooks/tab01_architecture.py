@@ -36,7 +36,10 @@ for name, (output, filtering) in paper.TABLE_1.items():
     our_output, our_filtering = table_1_row(layer)
     equal = (output, filtering) == (our_output, our_filtering)
     verdict = "yes" if equal else "no"
-    rows.append((name, output, our_output, filtering, our_filtering, verdict, layer.count_params()))
+    filters = [
+        text.replace(" ", "\u00a0") for text in (filtering, our_filtering)
+    ]  # Kept in a line.
+    rows.append((name, output, our_output, *filters, verdict, layer.count_params()))
 header = ("layer", "output, paper", "output, ours", "filter, paper", "filter, ours", "equal")
 charts.table((*header, "parameters"), rows)
 

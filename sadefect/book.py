@@ -93,7 +93,9 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
             for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
                 cell.metadata["tags"] = [*tags, "hide-input"]
                 cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
-            _offer_data(cell, folder / "notebooks")
+        notebook.cells = [
+            shown for cell in notebook.cells for shown in _offer_data(cell, folder / "notebooks")
+        ]
         foot = foot_of_notebook(page, notebook, linked)
         notebook.cells.append(nbformat.v4.new_markdown_cell(foot, id="foot"))
         text = notebook_text(notebook)
@@ -108,16 +110,26 @@ def stage(root: Path = ROOT, output: Path | None = None) -> Path:
     return folder
 
 
-def _offer_data(cell: nbformat.NotebookNode, folder: Path) -> None:
-    """Take the numbers behind a figure out of its cell, into a file that its caption offers."""
+def _offer_data(cell: nbformat.NotebookNode, folder: Path) -> list[nbformat.NotebookNode]:
+    """Take the numbers behind a figure out of its cell, into a file that readers are offered.
+
+    Its caption offers it; below what moves, whose caption is HTML already, a cell more does.
+    """
     figure = cell.metadata.get("mystnb", {}).get("figure", {})
+    cells = [cell]
     for output in cell.get("outputs", []):
         data = output.get("data", {}).pop(MEDIA_TYPE, None)
-        if data and figure.get("name"):
+        if data and "explorer" in data:
+            file = f"{data['explorer']}.json"
+            (folder / file).write_text(json.dumps(data), encoding="utf-8")
+            link = f"{{.explorer-data}}\n{{download}}`Data <{file}>`"
+            cells.append(nbformat.v4.new_markdown_cell(link, id=f"data-{data['explorer']}"))
+        elif data and figure.get("name"):
             file = f"{figure['name']}.json"
             about = {"figure": figure["name"], "caption": figure["caption"]}
             (folder / file).write_text(json.dumps(about | data), encoding="utf-8")
             figure["caption"] += f" {{download}}`Data <{file}>`"
+    return cells
 
 
 def configuration(root: Path = ROOT) -> dict[str, Any]:

@@ -415,17 +415,47 @@ def differences(readings):
     return figure
 
 
+MARKS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐ"  # Of notes below a table.
+
+
 def table(header, rows):
-    """A Markdown table; floats with three digits, numbers of the paper with where they are from."""
+    """A Markdown table; floats with three digits, where numbers of the paper are from below it.
+
+    Examples
+    --------
+    >>> print(table(("paper", "ours"), [(paper.AUROC["nanotwice", "ssim"], 0.9)]).data)
+    | paper | ours |
+    | --- | --- |
+    | 0.966 ᵃ | 0.900 |
+    <BLANKLINE>
+    ᵃ The paper, table 2, seen on the paper's last page.
+    """
     from IPython.display import Markdown
 
-    lines = [header, ["---"] * len(header), *(map(_cell, row) for row in rows)]
-    return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    known = [cell for row in rows for cell in row if isinstance(cell, paper.Reported)]
+    notes = dict.fromkeys(f"{one.where}, {one.source}" for one in known)
+    marks = dict(zip(notes, MARKS, strict=False))
+    cells = [[_cell(value, marks) for value in row] for row in rows]
+    lines = [header, ["---"] * len(header), *cells]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    below = [f"{mark} The paper, {note}." for note, mark in marks.items()]
+    return Markdown("\n\n".join([text, " ".join(below)]) if below else text)
 
 
-def _cell(value):
+def percent(share):
+    """A share as a table shows it.
+
+    Examples
+    --------
+    >>> percent(0.0258)
+    '2.6 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def _cell(value, marks):
     if isinstance(value, paper.Reported):
-        return f"{value.value:g} ({value.where}, {value.source})"
+        return f"{value.value:g} {marks[f'{value.where}, {value.source}']}"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -6,19 +6,20 @@ Without scripts what is left is a plain picture at its first position. In a live
 pictures and numbers are behind a widget. Needs the extra ``sadefect[book]``.
 """
 
-import base64
-import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
+from types import MappingProxyType
 from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from scipy import ndimage
 
+from .explorer_markup import base64_of, figure_tag, image_tag, roc_tag, uri
+from .figure_data import MEDIA_TYPE, numbers, picture_data
 from .plots import COLOURS, Panel, show_panels
 from .provenance import BUILDING
 
@@ -28,11 +29,15 @@ QUALITY = 75  # Of pictures; maps are exact.
 
 
 class Step(NamedTuple):
-    """One position of a slider: what it is called, the picture, and what is to be read from it."""
+    """One position of a slider: what it is called, the picture, and what is to be read from it.
+
+    ``numbers`` are those of the text by their names, for who takes the data.
+    """
 
     value: str
     picture: bytes
     text: str
+    numbers: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Explorer:
         How many there are, and the one shown first.
     choices : sequence of str
         Of which one is looked at, as methods; may be empty.
+    data : dict
+        The numbers behind it, as plain JSON, which its page offers to readers.
     """
 
     html: str
@@ -59,9 +66,14 @@ class Explorer:
     positions: int
     start: int
     choices: Sequence[str] = ()
+    data: dict = field(default_factory=dict)
 
     def _repr_html_(self):
         return self.html
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """The data beside the HTML, where the book is built; the build makes a file of them."""
+        return {MEDIA_TYPE: self.data} if os.environ.get(BUILDING) else {}
 
     def widget(self):
         """The same for a live kernel."""
@@ -130,10 +142,15 @@ def steps(name, label, found, *, alt, caption, start=0):
         "kind": "steps",
         "values": [step.value for step in found],
         "texts": [step.text for step in found],
-        "pictures": [_uri(step.picture) for step in found],
+        "pictures": [uri(step.picture) for step in found],
     }
-    html = _figure(name, label, data, start, _image(found[start].picture, alt), caption)
-    return shown(Explorer(html, label, lambda at, _: found[at], len(found), start))
+    html = figure_tag(name, label, data, start, image_tag(found[start].picture, alt), caption)
+    offered = {
+        "explorer": name,
+        "caption": caption,
+        "positions": [{label: step.value, **step.numbers} for step in found],
+    }
+    return shown(Explorer(html, label, lambda at, _: found[at], len(found), start, data=offered))
 
 
 def check_steps(found, start):
@@ -188,12 +205,18 @@ def comparison(name, before, after, *, names, alt, caption, text=""):
             f"{names[0]} {100 * seam:.0f} %, {names[1]} {100 * (1 - seam):.0f} %" for seam in seams
         ],
         "texts": [text] * len(seams),
-        "after": _uri(found[0].picture),
-        "before": _uri(found[2].picture),
+        "after": uri(found[0].picture),
+        "before": uri(found[2].picture),
     }
     label = f"Seam: {names[0]} to its left, {names[1]} to its right"
-    html = _figure(name, label, data, start, _image(found[1].picture, alt), caption)
-    return shown(Explorer(html, label, frame, len(seams), start))
+    html = figure_tag(name, label, data, start, image_tag(found[1].picture, alt), caption)
+    pair = zip((before, after), names, strict=True)
+    offered = {
+        "explorer": name,
+        "caption": caption,
+        "panels": [picture_data(Panel(np.asarray(one), title)) for one, title in pair],
+    }
+    return shown(Explorer(html, label, frame, len(seams), start, data=offered))
 
 
 class Levels(NamedTuple):
@@ -233,6 +256,16 @@ class Levels(NamedTuple):
             np.array([one[~mask].mean() for one in flagged]),
             np.array([one[mask].mean() for one in flagged]),
         )
+
+    def data(self, unit):
+        """As plain JSON: thresholds with their rates, and how many of them each pixel exceeds."""
+        return {
+            "unit": unit,
+            "thresholds": numbers(self.thresholds),
+            "false_positive_rate": numbers(self.fpr),
+            "true_positive_rate": numbers(self.tpr),
+            "thresholds_exceeded": self.levels.tolist(),
+        }
 
 
 def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
@@ -298,11 +331,11 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
     data = {
         "kind": "threshold",
         "shape": list(np.shape(image)),
-        "image": _uri(picture(image)),
-        "mask": _base64(np.packbits(mask).tobytes()),
+        "image": uri(picture(image)),
+        "mask": base64_of(np.packbits(mask).tobytes()),
         "methods": {
             method: {
-                "levels": _base64(one.levels.tobytes()),
+                "levels": base64_of(one.levels.tobytes()),
                 "start": start[method],
                 "fpr": one.fpr[at[method]].round(5).tolist(),
                 "tpr": one.tpr[at[method]].round(5).tolist(),
@@ -322,14 +355,23 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
         f"{' checked' if method == first else ''}> {escape(method)}</label>"
         for method in maps
     )
-    html = _figure(
+    pair = image_tag(here.picture, alt) + roc_tag(name, curves, first)
+    html = figure_tag(
         name, "Threshold", data | {"positions": positions}, start[first],
-        f'<div class="explorer-pair">{_image(here.picture, alt)}{_roc(name, curves, first)}</div>',
+        f'<div class="explorer-pair">{pair}</div>',
         caption,
         f'<fieldset class="explorer-choice"><legend>Method</legend>{choice}</fieldset>',
         here,
     )  # fmt: skip
-    return shown(Explorer(html, "Threshold", frame, positions, start[first], tuple(maps)))
+    offered = {
+        "explorer": name,
+        "caption": caption,
+        "panels": [picture_data(Panel(np.asarray(image), "image", outline=mask))],
+        "methods": {method: one.data(unit[method][0]) for method, one in cut.items()},
+    }
+    return shown(
+        Explorer(html, "Threshold", frame, positions, start[first], tuple(maps), data=offered)
+    )
 
 
 def segmentations(name, seen, fpr, *, side=0, alt, caption):
@@ -409,91 +451,6 @@ def still(figure, *, alt, caption):
     from IPython.display import HTML
 
     return HTML(
-        f'<figure class="explorer">{_image(picture(figure), alt)}'
+        f'<figure class="explorer">{image_tag(picture(figure), alt)}'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
-
-
-def _base64(content):
-    return base64.b64encode(content).decode()
-
-
-def _uri(content):
-    return f"data:image/webp;base64,{_base64(content)}"
-
-
-def _image(content, alt):
-    from PIL import Image
-
-    width, height = Image.open(BytesIO(content)).size
-    return (
-        f'<img data-picture src="{_uri(content)}" alt="{escape(alt)}" '
-        f'width="{width}" height="{height}">'
-    )
-
-
-def _figure(name, label, data, start, body, caption, choice="", step=None):
-    """The markup that the script expects; controls are hidden until it runs."""
-    value, text = step[::2] if step else (data["values"][start], data["texts"][start])
-    last = data.pop("positions", len(data.get("values", ()))) - 1
-    inside = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    spoken, rest = (f"{value}: {text}", f": {text}") if text else (value, "")
-    return f"""<figure class="explorer explorer-{data["kind"]}" data-explorer="{name}">
-{body}
-<div class="explorer-controls" hidden>{choice}
-<label for="{name}-slider">{escape(label)}</label>
-<input type="range" id="{name}-slider" min="0" max="{last}" step="1" value="{start}"
- aria-valuetext="{escape(spoken)}">
-</div>
-<output class="explorer-readout" data-readout aria-live="off" for="{name}-slider"><b>{
-        escape(value)
-    }</b>{escape(rest)}</output>
-<figcaption>{escape(caption)}</figcaption>
-<script type="application/json">{inside}</script>
-</figure>"""
-
-
-SIZE, LEFT, BOTTOM, TOP = 220, 44, 40, 8  # Of the square of an ROC plot, and around it.
-
-
-def _roc(name, curves, first):
-    """ROC curves as SVG on white, with a marker for the script to move."""
-
-    def place(fpr, tpr):
-        return f"{LEFT + SIZE * fpr:.1f},{TOP + SIZE * (1 - tpr):.1f}"
-
-    bottom = TOP + SIZE
-    ticks = "".join(
-        f'<text x="{LEFT + SIZE * tick:g}" y="{bottom + 15}" text-anchor="middle">{tick:g}</text>'
-        f'<text x="{LEFT - 6}" y="{bottom - SIZE * tick + 4:g}" text-anchor="end">{tick:g}</text>'
-        f'<path d="M{LEFT},{bottom - SIZE * tick:g}h{SIZE}M{LEFT + SIZE * tick:g},{TOP}v{SIZE}" '
-        'stroke="#dddddd"/>'
-        for tick in (0, 0.5, 1)
-    )
-    gaps = (' stroke-dasharray="6 4"', ' stroke-dasharray="2 3"')  # Of all but the method shown.
-    others = dict(zip((method for method in curves if method != first), gaps, strict=False))
-    dashes = {first: "", **others}
-    lines = "".join(
-        f'<polyline points="{" ".join(place(*point) for point in zip(fpr, tpr, strict=True))}" '
-        f'fill="none" stroke="{colour}" stroke-width="2"{dashes[method]}/>'
-        for method, (fpr, tpr, colour) in curves.items()
-    )
-    legend = "".join(
-        f'<path d="M{LEFT + SIZE - 84},{bottom - 16 * row - 14}h22" stroke="{colour}" '
-        f'stroke-width="2"{dashes[method]}/>'
-        f'<text x="{LEFT + SIZE - 56}" y="{bottom - 16 * row - 10}">{escape(method)}</text>'
-        for row, (method, (*_, colour)) in enumerate(curves.items())
-    )
-    return f"""<svg class="explorer-roc" viewBox="0 0 {LEFT + SIZE + 12} {bottom + BOTTOM}"
- role="img" aria-labelledby="{name}-roc-title" data-left="{LEFT}" data-top="{TOP}"
- data-size="{SIZE}"><title id="{name}-roc-title">ROC curves of the part shown, for
- {escape(" and ".join(curves))}: share of defective pixels found against share of the others
- flagged</title>
-<rect width="100%" height="100%" fill="#ffffff"/><g font-size="11" fill="{COLOURS["text"]}">{ticks}
-<text x="{LEFT + SIZE / 2}" y="{bottom + 32}" text-anchor="middle">false positive rate</text>
-<text transform="translate(13 {TOP + SIZE / 2}) rotate(-90)" text-anchor="middle">true positive
- rate</text>
-<path d="M{place(0, 0)}L{place(1, 1)}" stroke="#888888"/>{lines}{legend}</g>
-<circle data-marker r="5" cx="-20" cy="-20" fill="{COLOURS["text"]}" stroke="#ffffff"
- stroke-width="1.5"/><circle data-hover r="5" cx="-20" cy="-20" fill="none"
- stroke="{COLOURS["text"]}" stroke-width="1.5"/></svg>"""

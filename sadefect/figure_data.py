@@ -35,7 +35,7 @@ def figure_data(figure):
     pictures = getattr(figure, "pictures", None)
     if pictures:
         panels = [
-            {"row": row, "column": column} | _picture(panel)
+            {"row": row, "column": column} | picture_data(panel)
             for row, line in enumerate(pictures, 1)
             for column, panel in enumerate(line, 1)
         ]
@@ -44,7 +44,8 @@ def figure_data(figure):
     return {"panels": panels}
 
 
-def _picture(panel):
+def picture_data(panel):
+    """A `sadefect.plots.Panel` as plain JSON: 256 levels between the limits that it shows."""
     low, high = panel.limits
     levels = np.round((np.asarray(panel.image, "float64") - low) / (high - low) * LEVELS)
     levels = levels.clip(0, LEVELS).astype("uint8")
@@ -68,18 +69,18 @@ def _drawn(axes):
     found = {
         "lines": [_line(axes, line) for line in axes.lines],
         "areas": [
-            {"corners": _numbers(path.vertices)}
+            {"corners": numbers(path.vertices)}
             for drawn in axes.collections
             if isinstance(drawn, PolyCollection)
             for path in drawn.get_paths()
         ],
         "points": [
-            {"places": _numbers(np.ma.getdata(drawn.get_offsets()))}
+            {"places": numbers(np.ma.getdata(drawn.get_offsets()))}
             for drawn in axes.collections
             if isinstance(drawn, PathCollection)
         ],
         "bars": [
-            {"from": _numbers(bar.get_xy()), "to": _numbers(bar.get_corners()[2])}
+            {"from": numbers(bar.get_xy()), "to": numbers(bar.get_corners()[2])}
             for bar in axes.patches
             if isinstance(bar, Rectangle)
         ],
@@ -100,8 +101,8 @@ def _line(axes, line):
     label = line.get_label()
     return {
         "label": "" if label.startswith("_") else label,  # matplotlib's own names.
-        "x": _numbers(x),
-        "y": _numbers(y),
+        "x": numbers(x),
+        "y": numbers(y),
     }
 
 
@@ -111,12 +112,12 @@ def _names(axis):
         return {}
     places = axis.get_ticklocs()
     names = axis.get_major_formatter().format_ticks(places)
-    return dict(zip(names, _numbers(places), strict=True))
+    return dict(zip(names, numbers(places), strict=True))
 
 
-def _numbers(values):
+def numbers(values):
     """As JSON has them, to six digits; what is not a number is null."""
     values = np.asarray(values, "float64")
     if values.ndim:
-        return [_numbers(value) for value in values]
+        return [numbers(value) for value in values]
     return float(f"{values:.6g}") if np.isfinite(values) else None

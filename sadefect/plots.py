@@ -34,7 +34,7 @@ COLOURS = {
 }
 WIDTH = 8.0  # Inches; a page's column.
 DPI = 130
-FOLDED = 4  # More trainings than these are named in a list that opens.
+FOLDED = 2  # More trainings than these are named in a list that opens.
 TITLE = 0.27  # Inches above a picture.
 BAR = 0.155, 0.42  # Below a picture: share of its height, and inches for the numbers.
 STYLE = {

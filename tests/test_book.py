@@ -5,14 +5,15 @@ import os
 import re
 import shutil
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from types import SimpleNamespace
 
 import papermill
 import pytest
 from bs4 import BeautifulSoup
+from links import broken_links
 from PIL import Image
 
-from sadefect import book, execution
+from sadefect import book, execution, webpage
 from sadefect.book import build, render
 from sadefect.execution import execute, inputs
 from sadefect.figure_data import MEDIA_TYPE
@@ -409,37 +410,34 @@ def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
         assert Image.open(index.parent / card).width > 1000
 
 
+def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
+    (tmp_path / "_images").mkdir()
+    ramp = Image.linear_gradient("L").convert("RGB").resize((300, 200))
+    ramp.save(tmp_path / "_images/ramp.png")
+    page = tmp_path / "page.html"
+    page.write_text('<img src="_images/ramp.png"> <a href="other.png">', encoding="utf-8")
+    builder = SimpleNamespace(format="html", name="html")
+    webpage.shrink_pictures(SimpleNamespace(builder=builder, outdir=tmp_path), None)
+    (file,) = (tmp_path / "_images").iterdir()
+    text = page.read_text(encoding="utf-8")
+    assert text == f'<img src="_images/{file.name}"> <a href="other.png">'
+    assert Image.open(file).convert("RGB").tobytes() == ramp.tobytes(), "nothing is lost"
+
+
+def test_the_bibliography_names_authors_and_years() -> None:
+    def entry(year: str, *names: str) -> SimpleNamespace:
+        people = [SimpleNamespace(last_names=[name]) for name in names]
+        return SimpleNamespace(persons={"author": people}, fields={"year": year})
+
+    entries = [entry("2019", "A", "B", "C"), entry("2019", "A", "D", "E"), entry("2015", "K", "B")]
+    labels = list(webpage.AuthorYear().format_labels(entries))
+    assert labels == ["A et al. 2019a", "A et al. 2019b", "K and B 2015"]
+
+
 @pytest.mark.book
 @pytest.mark.timeout(900)
 def test_links_lead_somewhere(smoke_book: Path) -> None:
-    """Files, places within pages, and addresses elsewhere, which have to be encrypted ones."""
-    html = smoke_book / "html"
-    pages = {
-        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for path in html.rglob("*.html")
-        if "_static" not in path.parts
-    }
-    places = {
-        path: {tag.get("id") or tag.get("name") for tag in page.find_all(True)}
-        for path, page in pages.items()
-    }
-    broken, checked = [], 0
-    for path, page in pages.items():
-        for tag in page.find_all(["a", "img", "link", "script", "source"]):
-            target = tag.get("href") or tag.get("src")
-            if not target or target.startswith("data:"):
-                continue
-            checked += 1
-            there = urlsplit(target)
-            if there.scheme or there.netloc:
-                good = there.scheme == "https" and there.netloc
-            else:
-                file = (path.parent / unquote(there.path)).resolve() if there.path else path
-                good = file.is_file() and html in file.parents
-                if good and there.fragment and file in places:
-                    good = unquote(there.fragment) in places[file]
-            if not good:
-                broken.append(f"{path.relative_to(html)}: {target}")
+    broken, checked = broken_links(smoke_book / "html")
     assert checked > 1000
     assert not broken
 
@@ -447,7 +445,7 @@ def test_links_lead_somewhere(smoke_book: Path) -> None:
 @pytest.mark.book
 @pytest.mark.timeout(900)
 def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
-    found = 0
+    found = moved = 0
     for page in (smoke_book / "html/notebooks").glob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         for figure in soup.select("figure:not(.explorer):has(img)"):
@@ -457,7 +455,14 @@ def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
             assert data["figure"] == figure["id"]
             # A plot may be empty in this profile, for want of results.
             found += any(panel.keys() & DRAWN for panel in data["panels"])
+        for explorer in soup.select("figure.explorer[data-explorer]"):
+            link = soup.select_one(f".explorer-data a[href$='/{explorer['data-explorer']}.json']")
+            assert link, f"{page.name}: no data for {explorer['data-explorer']}"
+            data = json.loads((page.parent / link["href"]).read_text(encoding="utf-8"))
+            assert data.keys() & {"positions", "panels"}
+            moved += 1
     assert found > 10
+    assert moved > 4
     for notebook in (smoke_book / "html/_sources/notebooks").glob("*.ipynb"):
         page = smoke_book / f"html/notebooks/{notebook.stem}.html"
         assert f'href="../_sources/notebooks/{notebook.name}"' in page.read_text(encoding="utf-8")

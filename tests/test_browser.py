@@ -1,5 +1,6 @@
 """The built smoke book in a real browser, opened from the disk, with the network blocked."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -9,8 +10,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from links import broken_links
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sadefect.pages import ROOT
+from sadefect.pdf import CHROMIUM_OPTIONS, chromium
 
 pytestmark = [pytest.mark.book, pytest.mark.timeout(900)]
 
@@ -98,34 +103,40 @@ def violations(page: Page, where: str) -> list[str]:
     ]
 
 
+def look(browser: Browser, path: Path, html: Path) -> Visit:
+    """A page seen light, dark, and dark on a phone."""
+    visit = Visit(path.relative_to(html).as_posix())
+    page = open_page(browser, visit)
+    page.goto(path.as_uri())
+    page.evaluate(SETTLED)
+    page.add_style_tag(content=AT_ONCE)
+    visit.images = page.evaluate(IMAGES)
+    visit.headings = page.evaluate(
+        "[...document.querySelectorAll('main h1, main h2, main h3, main h4, main h5')]"
+        ".filter((heading) => heading.checkVisibility())"
+        ".map((heading) => Number(heading.tagName[1]))"
+    )
+    visit.violations += violations(page, "light")
+    page.evaluate(DARK)
+    visit.violations += violations(page, "dark")
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(500)  # The theme then looks anew at which boxes can be scrolled.
+    visit.wider = page.evaluate(WIDER)
+    visit.violations += violations(page, "dark, phone")
+    page.context.close()
+    return visit
+
+
+def look_at_all(browser: Browser, html: Path) -> list[Visit]:
+    """Each page once, without templates of the theme."""
+    paths = (path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts)
+    return [look(browser, path, html) for path in paths]
+
+
 @pytest.fixture(scope="session")
 def visits(smoke_book: Path, browser: Browser) -> list[Visit]:
-    """Each page of the book, looked at once: light, dark, and on a phone."""
-    html = smoke_book / "html"
-    made = []
-    for path in sorted(html.rglob("*.html")):
-        if "_static" in path.parts:
-            continue  # Templates of the theme, not pages.
-        visit = Visit(path.relative_to(html).as_posix())
-        page = open_page(browser, visit)
-        page.goto(path.as_uri())
-        page.evaluate(SETTLED)
-        page.add_style_tag(content=AT_ONCE)
-        visit.images = page.evaluate(IMAGES)
-        visit.headings = page.evaluate(
-            "[...document.querySelectorAll('main h1, main h2, main h3, main h4, main h5')]"
-            ".filter((heading) => heading.checkVisibility())"
-            ".map((heading) => Number(heading.tagName[1]))"
-        )
-        visit.violations += violations(page, "light")
-        page.evaluate(DARK)
-        page.set_viewport_size(PHONE)
-        page.wait_for_timeout(500)  # The theme then looks anew at which boxes can be scrolled.
-        visit.wider = page.evaluate(WIDER)
-        visit.violations += violations(page, "dark, phone")
-        page.context.close()
-        made.append(visit)
-    return made
+    """All pages of the book."""
+    return look_at_all(browser, smoke_book / "html")
 
 
 def complaints(visits: list[Visit], of) -> str:
@@ -309,12 +320,24 @@ def test_a_figure_opens_enlarged_by_keyboard(roc: Page) -> None:
     dialog.get_by_role("button", name="Close").press("Enter")
     dialog.wait_for(state="detached")
     assert button.evaluate("(button) => button === document.activeElement")
-    button.press("Enter")
-    dialog.wait_for()
-    roc.evaluate("document.activeElement.blur()")  # As after a click beside the figure.
-    roc.keyboard.press("Escape")
-    dialog.wait_for(state="detached")
-    assert button.evaluate("(button) => button === document.activeElement")
+
+
+def test_escape_closes_the_enlarged_view_wherever_the_focus_is(roc: Page) -> None:
+    button, dialog = roc.locator("#fig-roc button.enlarge"), roc.locator("dialog.enlarged")
+    away = {
+        "nowhere else": "0",
+        "to nothing, as after a click": "document.activeElement.blur()",
+        "to a button": "document.querySelector('dialog.enlarged button').focus()",
+        "to what lies behind": "document.querySelector('article a').focus()",
+    }
+    for where, how in away.items():
+        button.press("Enter")
+        dialog.wait_for()
+        violations(roc, "enlarged")  # Leaves the focus where it likes.
+        roc.evaluate(how)
+        roc.keyboard.press("Escape")
+        assert dialog.count() == 0, f"the focus went {where}"
+        assert button.evaluate("(button) => button === document.activeElement")
 
 
 def test_without_scripts_explorers_are_plain_figures(smoke_book: Path, browser: Browser) -> None:
@@ -327,3 +350,26 @@ def test_without_scripts_explorers_are_plain_figures(smoke_book: Path, browser: 
             assert not element.locator("input[type=range]").is_visible()
             assert element.locator("figcaption").inner_text().strip()
     context.close()
+
+
+def main(html: Path) -> None:
+    """What all these tests count, of a book that was built: heaviest pages first."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_OPTIONS)
+        found = look_at_all(browser, html)
+        browser.close()
+    for visit in sorted(found, key=lambda visit: -visit.bytes):
+        print(f"{visit.bytes:>10,} bytes  {visit.name}")
+        for wrong in (*visit.violations, *visit.outgoing, *visit.console, *visit.wider):
+            print(f"{'':>18}{wrong}")
+    broken, checked = broken_links(html)
+    print(*broken, sep="\n", end="\n" if broken else "")
+    print(
+        f"{len(found)} pages: {sum(len(visit.violations) for visit in found)} serious or critical "
+        f"findings of axe (light, dark, phone), {sum(len(visit.outgoing) for visit in found)} "
+        f"outgoing requests, {len(broken)} of {checked:,} links broken"
+    )
+
+
+if __name__ == "__main__":  # After `make book`: python tests/test_browser.py
+    main(Path(*sys.argv[1:] or [ROOT / "book/_build/html"]).resolve())

@@ -85,6 +85,21 @@ def test_the_page_carries_what_it_shows():
     assert "hidden" in re.search(r'<div class="explorer-controls"[^>]*>', explorer.html).group()
 
 
+def test_a_build_gets_the_numbers_behind_it(monkeypatch):
+    explorer = segmentations()
+    assert explorer._repr_mimebundle_() == {}, "outside a build notebooks stay small"
+    monkeypatch.setenv(BUILDING, "1")
+    (data,) = explorer._repr_mimebundle_().values()
+    one = json.loads(json.dumps(data))["methods"]["SSIM"]
+    cut = Levels.of(MASK, RESIDUAL, 0.7)
+    assert one["true_positive_rate"] == pytest.approx(cut.tpr, rel=1e-5)
+    assert np.array_equal(one["thresholds_exceeded"], cut.levels)
+    found = [Step("a", b"", "", {"AUROC": 0.5}), Step("b", b"", "", {"AUROC": 0.75})]
+    found = [step._replace(picture=picture(IMAGE)) for step in found]
+    moved = steps("two", "Size", found, **WORDS)
+    assert moved.data["positions"][1] == {"Size": "b", "AUROC": 0.75}
+
+
 def test_what_cannot_be_explored():
     with pytest.raises(ValueError, match="only one kind"):
         threshold("one", IMAGE, MASK & False, {}, starts={}, unit={}, **WORDS)

@@ -248,15 +248,20 @@
       event.preventDefault();
     });
     const before = document.activeElement;
-    // Wherever the focus is: a browser closes a dialog itself only while the focus is in it.
+    // A browser's own way to close a dialog takes keys that come by its window only, and those of a
+    // headless one do not. On the window, before whatever else listens, and wherever the focus is.
     function escape(event) {
       if (event.key !== "Escape") return;
       event.preventDefault();
+      event.stopPropagation();
       dialog.close();
     }
-    document.addEventListener("keydown", escape, true);
+    window.addEventListener("keydown", escape, true);
+    dialog.addEventListener("click", function (event) {
+      if (event.target === dialog) dialog.close(); // Beside the figure.
+    });
     dialog.addEventListener("close", function () {
-      document.removeEventListener("keydown", escape, true);
+      window.removeEventListener("keydown", escape, true);
       dialog.remove();
       before.focus();
     });
