@@ -55,8 +55,12 @@ seen = {
 
 def figure(dataset):
     """Inputs above, then a row of segmentations for each method."""
+    group = seen[dataset][0]
+    names = [one.kind.replace("_", " ") for one in group]
+    if len(group) < 4:  # Or they run into each other.
+        names = [f"{dataset}, {name}" for name in names]
     inputs = [
-        Panel(one.image, f"{dataset}, {one.kind}", outline=one.mask) for one in seen[dataset][0]
+        Panel(one.image, name, outline=one.mask) for one, name in zip(group, names, strict=True)
     ]
     rows = [
         [
