@@ -442,6 +442,19 @@ def test_links_lead_somewhere(smoke_book: Path) -> None:
     assert not broken
 
 
+def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "other.html").write_text('<p id="here"></p>')
+    (tmp_path / "outside.html").write_text("")
+    good = ["other.html", "other.html#here", "#top", "https://example.org", "data:,"]
+    bad = ["none.html", "other.html#there", "http://example.org", "../outside.html", "#bottom"]
+    anchors = "".join(f'<a href="{target}"></a>' for target in good + bad)
+    (html / "index.html").write_text(f'<h1 id="top"></h1>{anchors}')
+    broken, checked = broken_links(html)
+    assert (broken, checked) == ([f"index.html: {target}" for target in bad], 9)
+
+
 @pytest.mark.book
 @pytest.mark.timeout(900)
 def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
