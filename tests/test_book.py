@@ -407,7 +407,10 @@ def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
         seen = {tag.get("property"): tag.get("content") for tag in soup.find_all("meta")}
         assert seen["og:url"] == f"https://example.github.io/fork/{page}"
         card = seen["og:image"].removeprefix("https://example.github.io/fork/")
-        assert Image.open(index.parent / card).width > 1000
+        picture = Image.open(index.parent / card).convert("RGB")
+        assert picture.width > 1000
+        corner = {colour for _, colour in picture.crop((900, 0, 1146, 300)).getcolors(99_999)}
+        assert any(r > 200 and g < 110 and b < 20 for r, g, b in corner), "the sign's orange dot"
 
 
 def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
