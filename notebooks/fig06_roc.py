@@ -7,7 +7,7 @@
 #
 # - **The paper shows**: one panel for each data set; SSIM far above the per-pixel methods, which
 #   hardly beat guessing on nanofibres.
-# - **What to expect**: SSIM above l2 on the nanofibres. Budgets are far below the paper's where no
+# - **What to expect**: SSIM above ℓ² on the nanofibres. Budgets are far below the paper's where no
 #   GPU was at hand, so the second figure shows how the area under the curve grows with training.
 # - **Minutes**: smoke 1, quick 0.2, paper 600
 
@@ -47,7 +47,7 @@ stored = all_results()
 # with a disc of diameter 4 first, which is the same as opening the thresholded map at every
 # threshold.
 
-# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of pixels, pooled over all test images of a data set. Same network and same budget for both methods."}, "image": {"alt": "One panel for each data set with the ROC curves of the l2 and the SSIM autoencoder and the diagonal of guessing; the areas under the curves are in the legends and in the table below."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of pixels, pooled over all test images of a data set. Same network and same budget for both methods."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ² and the SSIM autoencoder and the diagonal of guessing; the areas under the curves are in the legends and in the table below."}} tags=["hide-input"]
 charts.roc_curves(results)
 
 # %% [markdown]
@@ -77,7 +77,7 @@ explorers.segmentations(
 # layers of AlexNet, trained by us, where ImageNet's weights are not at hand. A data set without all
 # of the methods is left out.
 
-# %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the l2, VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ², VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
 charts.roc_curves(every) if every else None
 # %% [markdown]
 # ## How it grows with training
@@ -85,7 +85,7 @@ charts.roc_curves(every) if every else None
 # A curve that is still rising says "not trained long enough" rather than "not reproduced". Dotted
 # lines are what the paper reports after its full training.
 
-# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training; faint lines are further seeds. Dotted: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for l2 and SSIM and for each seed, with the paper's values as dotted lines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training; faint lines are further seeds. Dotted: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for ℓ² and SSIM and for each seed, with the paper's values as dotted lines."}} tags=["hide-input"]
 charts.learning_curves(
     {
         dataset: [
