@@ -27,10 +27,11 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-from sadefect import charts, explorers, inspection, plots
+from sadefect import charts, inspection, plots
 from sadefect.results import learning_curve, over_seeds
 from sadefect.results import results as all_results
 from sadefect.runs import have_all, headline, pictured
+from sadefect.threshold_explorer import segmentations
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 results = headline(datasets, methods, patches_seen, **settings)
@@ -57,7 +58,7 @@ charts.roc_curves(results)
 
 # %% tags=["hide-input"]
 shown = pictured(datasets[-1:], methods, patches_seen, **settings)[datasets[-1]]
-explorers.segmentations(
+segmentations(
     "roc",
     {charts.method_name(one): inspection.inspect(one, 0, 0.05) for one in shown},
     0.05,
