@@ -242,7 +242,7 @@ def export(
 ):
     """Write the network for another runtime: patches in, reconstructions out.
 
-    It needs more packages: pip install "sadefect[export]".
+    It needs more packages: pip install "sadefect[export,engine]".
     """
     from .detector import Detector
 
@@ -285,7 +285,11 @@ def _load(model, fpr, image_fpr):
         if not 0 <= share <= 1:
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
     load_framework()
-    return Detector.load(model)
+    detector = Detector.load(model)
+    from .engines import describe
+
+    print(f"{describe()} runs the network.", file=sys.stderr)
+    return detector
 
 
 def _check_unchanged(data, folder):

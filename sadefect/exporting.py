@@ -5,14 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
+from . import engines
 from .errors import StoreError
 from .files import whole
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
+# What thresholds rest on: some processors would compute in bfloat16 otherwise.
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def export(detector, path, format="onnx"):
     """Write patches ``(B, P, P, 1)`` to reconstructions; any batch size, float32.
+
+    Settings and thresholds go along, as JSON: in ONNX under the property ``sadefect``, in OpenVINO
+    in the runtime information of that name, with what to compile the network with: OpenVINO rounds
+    to bfloat16 on processors that have it, unless it is told ``INFERENCE_PRECISION_HINT: f32``.
 
     Parameters
     ----------
@@ -30,7 +37,7 @@ def export(detector, path, format="onnx"):
     ValueError
         If the format is not known, or the path does not end as it should.
     StoreError
-        If the extra ``sadefect[export]`` is not installed.
+        If the extra, ``sadefect[export]`` or ``sadefect[engine]``, is not installed.
     """
     path = Path(path)
     if format not in FORMATS:
@@ -38,32 +45,47 @@ def export(detector, path, format="onnx"):
     if path.suffix != FORMATS[format]:
         raise ValueError(f"path must end in {FORMATS[format]} for {format}; received {path}")
     try:
-        import onnx
-
-        if format == "openvino":
-            import openvino
+        write = {"onnx": _onnx, "openvino": _openvino}[format](detector)
     except ImportError as error:
         raise StoreError(
             f"expected the packages that export to {format}; got {error}; install them: "
-            'pip install "sadefect[export]"'
+            'pip install "sadefect[export,engine]"'
         ) from error
-    side = detector.patch_size  # Keras exports only what was called: a loaded detector was not.
-    detector.model_(np.zeros((1, side, side, 1), "float32"))
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
+    if format == "openvino":
+        settings["compile_with"] = PRECISION
     with whole(path) as temporary:
-        first = temporary.with_suffix(".onnx")
-        detector.model_.export(first, format="onnx", verbose=False)
-        if format == "onnx":
-            network = onnx.load(first)
-            onnx.helper.set_model_props(network, {"sadefect": json.dumps(settings)})
-            onnx.save(network, temporary)
-        else:
-            network = openvino.convert_model(first)
-            network.set_rt_info(json.dumps(settings), "sadefect")
-            openvino.save_model(network, temporary, compress_to_fp16=False)
+        write(temporary, json.dumps(settings))
+        if format == "openvino":
             with whole(path.with_suffix(".bin")) as weights:
                 temporary.with_suffix(".bin").replace(weights)
     return path
+
+
+def _onnx(detector):
+    import onnx
+    import tf2onnx  # noqa: F401 - what Keras converts with.
+
+    def write(path, said):
+        side = detector.patch_size  # Keras exports only what was called: a loaded one was not.
+        detector.model_(np.zeros((1, side, side, 1), "float32"))
+        detector.model_.export(path.with_suffix(".onnx"), format="onnx", verbose=False)
+        network = onnx.load(path.with_suffix(".onnx"))
+        onnx.helper.set_model_props(network, {"sadefect": said})
+        onnx.save(network, path)
+
+    return write
+
+
+def _openvino(detector):
+    import openvino
+
+    def write(path, said):
+        network = engines.network(detector.model_)
+        network.set_rt_info(said, "sadefect")
+        openvino.save_model(network, path, compress_to_fp16=False)
+
+    return write
 
 
 def thresholds(detector):

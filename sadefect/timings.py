@@ -110,7 +110,8 @@ def lines(panels, *, height=3.4):
             axes.grid(color="#DDDDDD", linewidth=0.6)
             axes.set_axisbelow(True)
             if len(panel["curves"]) > 1:
-                axes.legend(fontsize=8)
+                above = {"loc": "upper center", "ncols": 2} if "limit" in panel else {}
+                axes.legend(fontsize=8, **above)
         return figure
 
 

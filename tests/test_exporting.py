@@ -31,8 +31,9 @@ def onnx(path):
 def openvino(path):
     runtime = pytest.importorskip("openvino")
     network = runtime.Core().read_model(path)
-    compiled = runtime.compile_model(network, "CPU")
-    return network.get_rt_info("sadefect").value, lambda batch: compiled(batch)[0]
+    said = network.get_rt_info("sadefect").value
+    compiled = runtime.compile_model(network, "CPU", json.loads(said)["compile_with"])
+    return said, lambda batch: compiled(batch)[0]
 
 
 @pytest.mark.slow
@@ -40,7 +41,7 @@ def openvino(path):
     ("format", "suffix", "opened"), [("onnx", "onnx", onnx), ("openvino", "xml", openvino)]
 )
 def test_an_exported_network_gives_the_same(detector, tmp_path, format, suffix, opened):
-    pytest.importorskip("tf2onnx")
+    pytest.importorskip({"onnx": "tf2onnx", "openvino": "openvino"}[format])
     path = detector.export(tmp_path / f"network.{suffix}", format)
     said, run = opened(path)
     assert json.loads(said)["settings"] == detector.get_params()
@@ -62,5 +63,8 @@ def test_what_cannot_be_written_is_refused(path, format, message):
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(StoreError, match=r"sadefect\[export\]"):
+    with pytest.raises(StoreError, match=r"sadefect\[export,engine\]"):
         exporting.export(None, "a.onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(StoreError, match="export to openvino"):
+        exporting.export(None, "a.xml", "openvino")
