@@ -5,7 +5,7 @@
 # beside the numbers that came out. A claim that fails is shown as failing, and one that nothing here
 # can decide says what is missing.
 #
-# - **The paper shows**: that SSIM makes an autoencoder's segmentation usable where l2 fails, and that
+# - **The paper shows**: that SSIM makes an autoencoder's segmentation usable where ℓ² fails, and that
 #   other ways out of comparing pixels do not help.
 # - **What to expect**: a count of verdicts, then one row for each claim.
 # - **Minutes**: smoke 0.3, quick 0.3, paper 0.3

@@ -6,7 +6,7 @@
 # draw an image with a defect, and both drawings are compared with the image in their own way.
 #
 # - **The paper shows**: input, reconstruction, residual map and segmentation; nothing to be seen in
-#   the l2 row, the defect in the SSIM row.
+#   the ℓ² row, the defect in the SSIM row.
 # - **What to expect**: the same rows from our networks, at one budget, thresholds from defect-free
 #   images. Real images are shown in a build with `SADEFECT_DATA` only, because they may not be
 #   published; of them, other builds show recorded maps and masks.
@@ -45,7 +45,7 @@ def rows(dataset):
 #
 # A square around the largest defect of the image.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, l2 above SSIM. The residual map of l2 is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, ℓ² above SSIM. The residual map of ℓ² is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
 plots.show_panels(rows(datasets[0]))
 
 # %% tags=["remove-cell"]
@@ -88,7 +88,7 @@ plots.show_panels(
 #
 # The same with images that may be shown everywhere.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-synthetic-fibres", "caption": "A defect among synthetic fibres: input, reconstruction, residual map and segmentation, for ℓ² (top) and SSIM (bottom). Colours as above."}, "image": {"alt": "Two rows of four panels, l2 above SSIM: the input with the outline of a defect, its reconstruction, the residual map and the segmentation with true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-synthetic-fibres", "caption": "A defect among synthetic fibres: input, reconstruction, residual map and segmentation, for ℓ² (top) and SSIM (bottom). Colours as above."}, "image": {"alt": "Two rows of four panels, ℓ² above SSIM: the input with the outline of a defect, its reconstruction, the residual map and the segmentation with true and false positive pixels in two colours."}}
 plots.show_panels(rows(datasets[-1]))
 
 # %% [markdown]

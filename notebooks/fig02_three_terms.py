@@ -1,8 +1,8 @@
 # %% [markdown]
-# # Figure 2: three differences that l2 cannot tell apart
+# # Figure 2: three differences that ℓ² cannot tell apart
 #
 # Two patches may differ in how bright they are, in how strong their texture is, or in what the texture
-# looks like. To the l2 distance all of this is one number. SSIM is a product of three terms, and each
+# looks like. To the ℓ² distance all of this is one number. SSIM is a product of three terms, and each
 # of them answers to one kind of difference.
 #
 # - **The paper shows**: three pairs of toy patches, each with the same squared difference at

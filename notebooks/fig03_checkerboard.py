@@ -6,8 +6,8 @@
 # edge that the reconstruction puts half a pixel off. What is bright depends on how the difference
 # is measured: pixel by pixel, or by the luminance, contrast and structure of a neighbourhood.
 #
-# - **The paper shows**: a checkerboard with gray strokes and dots, its reconstruction by an l2
-#   autoencoder, the l2 residual, and the residuals of luminance, contrast, structure and SSIM.
+# - **The paper shows**: a checkerboard with gray strokes and dots, its reconstruction by an ℓ²
+#   autoencoder, the ℓ² residual, and the residuals of luminance, contrast, structure and SSIM.
 # - **What to expect**: the same panels from a network that is trained while this page is built, and
 #   how well each residual separates defects from the rest, over many such pictures.
 # - **Minutes**: smoke 0.5, quick 1.5, paper 60
@@ -72,7 +72,7 @@ model, _ = load_model(experiment)
 # Each residual is 0 where input and reconstruction agree. The maps of figure 3 are one minus
 # luminance (eq. 5), contrast (eq. 6), structure (eq. 7) and their product SSIM (eq. 8).
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "(a) a checkerboard with gray strokes and dots; (b) its reconstruction by an autoencoder trained on clean checkerboards with the l2 loss; (c) the squared difference of each pixel; (d) one minus luminance, contrast, structure and SSIM. Brighter is less similar.", "name": "fig-residuals"}, "image": {"alt": "Eight panels. The reconstruction lacks the strokes and dots. The l2 residual shows thin bright lines along the edges of the squares besides the defects; the SSIM residual is bright mainly around the defects."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "(a) a checkerboard with gray strokes and dots; (b) its reconstruction by an autoencoder trained on clean checkerboards with the ℓ² loss; (c) the squared difference of each pixel; (d) one minus luminance, contrast, structure and SSIM. Brighter is less similar.", "name": "fig-residuals"}, "image": {"alt": "Eight panels. The reconstruction lacks the strokes and dots. The ℓ² residual shows thin bright lines along the edges of the squares besides the defects; the SSIM residual is bright mainly around the defects."}}
 NAMES = {
     "l2": "(c) l2",
     "luminance": "(d) luminance",
@@ -83,7 +83,7 @@ NAMES = {
 
 
 def residuals(image, reconstruction, **constants):
-    """The l2 residual, those of the three terms of SSIM, and that of SSIM itself."""
+    """The ℓ² residual, those of the three terms of SSIM, and that of SSIM itself."""
     options = {"window_size": window_size} | constants
     terms = ssim_components(image, reconstruction, data_range=1.0, **options)
     return {
@@ -176,7 +176,7 @@ charts.table(
 # %% [markdown]
 # ## What the paper says, and what came out
 #
-# The paper's caption, in our words: unlike the l2 residual, SSIM gives more weight to the defects
+# The paper's caption, in our words: unlike the ℓ² residual, SSIM gives more weight to the defects
 # that the eye sees than to slight errors along reconstructed edges. It gives no numbers. That
 # contrast reacts most of the three terms is how we recall its text, which was not at hand.
 
@@ -187,9 +187,9 @@ charts.table(
     ("the paper says", "measured as", "came out", "agrees"),
     [
         (
-            "edges mislead l2 more than SSIM",
+            "edges mislead ℓ² more than SSIM",
             "AUROC against edges",
-            f"SSIM {edge_scores['ssim']:.3f}, l2 {edge_scores['l2']:.3f}",
+            f"SSIM {edge_scores['ssim']:.3f}, ℓ² {edge_scores['l2']:.3f}",
             "yes" if edge_scores["ssim"] > edge_scores["l2"] else "no",
         ),
         (

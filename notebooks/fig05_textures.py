@@ -4,7 +4,7 @@
 # What a user of the method would get to see: an image, and the pixels that a threshold calls
 # defective. The threshold is set on defect-free images, for a rate of false alarms.
 #
-# - **The paper shows**: images of both woven fabrics with the segmentations of the l2 and the SSIM
+# - **The paper shows**: images of both woven fabrics with the segmentations of the ℓ² and the SSIM
 #   autoencoder, true defects outlined.
 # - **What to expect**: the same on synthetic weave and twill, which stand in for fabrics that could
 #   not be obtained; one image of each kind of defect, the first of its kind.
@@ -75,13 +75,13 @@ def figure(dataset):
 # %% [markdown]
 # ## First texture
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-1", "caption": "Inputs with true defects outlined in blue, and below them what each method finds: yellow where there is a defect, pink where there is none."}, "image": {"alt": "Three images of the first texture with different defects outlined; below each the segmentation of l2 and of SSIM with true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-1", "caption": "Inputs with true defects outlined in blue, and below them what each method finds: yellow where there is a defect, pink where there is none."}, "image": {"alt": "Three images of the first texture with different defects outlined; below each the segmentation of ℓ² and of SSIM with true and false positive pixels in two colours."}}
 figure(datasets[0])
 
 # %% [markdown]
 # ## Second texture
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-2", "caption": "The second texture, in the same way."}, "image": {"alt": "Three images of the second texture with different defects outlined; below each the segmentation of l2 and of SSIM with true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-2", "caption": "The second texture, in the same way."}, "image": {"alt": "Three images of the second texture with different defects outlined; below each the segmentation of ℓ² and of SSIM with true and false positive pixels in two colours."}}
 figure(datasets[-1])
 
 # %% [markdown]

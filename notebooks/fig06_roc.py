@@ -7,7 +7,7 @@
 #
 # - **The paper shows**: one panel for each data set; SSIM far above the per-pixel methods, which
 #   hardly beat guessing on nanofibres.
-# - **What to expect**: SSIM above l2 on the nanofibres. Budgets are far below the paper's where no
+# - **What to expect**: SSIM above ℓ² on the nanofibres. Budgets are far below the paper's where no
 #   GPU was at hand, so the second figure shows how the area under the curve grows with training.
 # - **Minutes**: smoke 1, quick 0.2, paper 600
 
@@ -27,10 +27,11 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-from sadefect import charts, explorers, inspection, plots
+from sadefect import charts, inspection, plots
 from sadefect.results import learning_curve, over_seeds
 from sadefect.results import results as all_results
 from sadefect.runs import have_all, headline, pictured
+from sadefect.threshold_explorer import segmentations
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 results = headline(datasets, methods, patches_seen, **settings)
@@ -47,7 +48,7 @@ stored = all_results()
 # with a disc of diameter 4 first, which is the same as opening the thresholded map at every
 # threshold.
 
-# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of pixels, pooled over all test images of a data set. Same network and same budget for both methods."}, "image": {"alt": "One panel for each data set with the ROC curves of the l2 and the SSIM autoencoder and the diagonal of guessing; the areas under the curves are in the legends and in the table below."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of pixels, pooled over all test images of a data set. Same network and same budget for both methods."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ² and the SSIM autoencoder and the diagonal of guessing; the areas under the curves are in the legends and in the table below."}} tags=["hide-input"]
 charts.roc_curves(results)
 
 # %% [markdown]
@@ -57,7 +58,7 @@ charts.roc_curves(results)
 
 # %% tags=["hide-input"]
 shown = pictured(datasets[-1:], methods, patches_seen, **settings)[datasets[-1]]
-explorers.segmentations(
+segmentations(
     "roc",
     {charts.method_name(one): inspection.inspect(one, 0, 0.05) for one in shown},
     0.05,
@@ -77,7 +78,7 @@ explorers.segmentations(
 # layers of AlexNet, trained by us, where ImageNet's weights are not at hand. A data set without all
 # of the methods is left out.
 
-# %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the l2, VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ², VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
 charts.roc_curves(every) if every else None
 # %% [markdown]
 # ## How it grows with training
@@ -85,7 +86,7 @@ charts.roc_curves(every) if every else None
 # A curve that is still rising says "not trained long enough" rather than "not reproduced". Dotted
 # lines are what the paper reports after its full training.
 
-# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training; faint lines are further seeds. Dotted: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for l2 and SSIM and for each seed, with the paper's values as dotted lines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-learning", "caption": "Area under the ROC curve against patches seen in training; faint lines are further seeds. Dotted: the paper's values at its budget."}, "image": {"alt": "Learning curves, one panel for each data set: area under the ROC curve against the number of patches seen, for ℓ² and SSIM and for each seed, with the paper's values as dotted lines."}} tags=["hide-input"]
 charts.learning_curves(
     {
         dataset: [

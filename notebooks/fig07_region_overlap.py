@@ -33,7 +33,7 @@ results = headline(
 # A defect is a connected region of the mask. Its overlap is the share of its pixels that are
 # flagged, at the threshold that flags a given share of all defect-free pixels of the data set.
 
-# %% mystnb={"figure": {"name": "fig-overlap", "caption": "Overlap of each defect with the segmentation: median over defects (line) and the range from the 25 % to the 75 % quantile (band), by false positive rate."}, "image": {"alt": "One panel for each data set: median overlap of defects, with a band between the quartiles, against the false positive rate, for l2 and SSIM; a cross marks what the paper says of its median at 5 percent."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-overlap", "caption": "Overlap of each defect with the segmentation: median over defects (line) and the range from the 25 % to the 75 % quantile (band), by false positive rate."}, "image": {"alt": "One panel for each data set: median overlap of defects, with a band between the quartiles, against the false positive rate, for ℓ² and SSIM; a cross marks what the paper says of its median at 5 percent."}} tags=["hide-input"]
 charts.region_overlaps(results)
 # %% [markdown]
 # ## At one false positive rate

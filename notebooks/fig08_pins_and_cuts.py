@@ -5,7 +5,7 @@
 # comparison of pixels has something to go by. A cut has the gray values of the cloth around it and
 # lacks its texture only.
 #
-# - **The paper shows**: that l2 finds such defects in part, if they stand out, and SSIM both kinds.
+# - **The paper shows**: that ℓ² finds such defects in part, if they stand out, and SSIM both kinds.
 # - **What to expect**: the same two kinds on synthetic cloth, which stands in for a fabric that could
 #   not be obtained, with the share of each defect that is found.
 # - **Minutes**: smoke 1, quick 0.3, paper 120
@@ -40,7 +40,7 @@ seen = {
 # A square around the largest defect of each image. Thresholds come from defect-free images that were
 # not trained on.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind, a pin above and a cut below: the input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows for each kind of defect. The first has the input and the residual maps of l2 and SSIM, the second the input with the outline of the defect and both segmentations."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind, a pin above and a cut below: the input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows for each kind of defect. The first has the input and the residual maps of ℓ² and SSIM, the second the input with the outline of the defect and both segmentations."}}
 rows = []
 for kind, pair in seen.items():
     here = pair[0].window(side)

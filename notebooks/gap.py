@@ -111,7 +111,7 @@ charts.compared_scorings(scored)
 # %% [markdown]
 # Smoothing is in no sentence of the paper that we know. It helps because defects are larger than the
 # structures that the network draws a little off: a window of SSIM sees one crossing of fibres, a
-# defect covers several. It helps l2 too, so that it takes nothing from the comparison.
+# defect covers several. It helps ℓ² too, so that it takes nothing from the comparison.
 
 # %% tags=["hide-input"]
 plots.provenance(

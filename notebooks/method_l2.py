@@ -53,14 +53,14 @@ areas = {shift: [auroc([mask], [one]) for one in pair] for shift, pair in maps.i
 
 
 def step(shift):
+    """Both maps, each with its own scale."""
     l2, ssim = maps[shift]
-    pictures = explorers.panels(
+    row = [
         Panel(l2, "residual, ℓ²", "squared difference", (0, float(np.quantile(l2, 0.995))), mask),
         Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995))), mask),
-    )
-    text = f"AUROC of ℓ² {areas[shift][0]:.3f}, of SSIM {areas[shift][1]:.3f}"
-    numbers = dict(zip(("AUROC of l2", "AUROC of SSIM"), areas[shift], strict=True))
-    return explorers.Step(f"{shift:g} pixels off", pictures, text, numbers)
+    ]
+    numbers = dict(zip(("AUROC of ℓ²", "AUROC of SSIM"), areas[shift], strict=True))
+    return explorers.step(f"{shift:g} pixels off", row, numbers)
 
 
 explorers.steps(

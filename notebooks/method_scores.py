@@ -29,14 +29,15 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # %% tags=["hide-input"]
 import numpy as np
 
-from sadefect import aupro, auroc, charts, explorers, inspection, per_region_overlap, plots
+from sadefect import aupro, auroc, charts, inspection, per_region_overlap, plots
 from sadefect.runs import pictured
+from sadefect.threshold_explorer import segmentations
 
 results = pictured(
     datasets[:1], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
 )[datasets[0]]
 seen = {charts.method_name(result): inspection.inspect(result, number, fpr) for result in results}
-explorers.segmentations(
+segmentations(
     "threshold",
     seen,
     fpr,

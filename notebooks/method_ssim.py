@@ -81,12 +81,13 @@ areas = {size: auroc([seen.mask], [one]) for size, one in maps.items()}
 
 
 def step(size):
-    pictures = explorers.panels(
-        Panel(seen.image[here], "input", outline=seen.mask[here]),
-        Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), seen.mask[here]),
-    )
-    text = f"AUROC {areas[size]:.3f} on this image"
-    return explorers.Step(f"K = {size}", pictures, text, {"AUROC": areas[size]})
+    """The input beside the map of one window."""
+    outline = seen.mask[here]
+    row = [
+        Panel(seen.image[here], "input", outline=outline),
+        Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), outline),
+    ]
+    return explorers.step(f"K = {size}", row, {"AUROC on this image": areas[size]})
 
 
 explorers.steps(

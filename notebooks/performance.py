@@ -159,7 +159,7 @@ table("training-workers")
 # On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is the
 # training loss alone, in seconds of one core, from the same weights on the same patches.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time-to-loss", "caption": "SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against seconds of training for the recorded trainings (right)."}, "image": {"alt": "Left, falling lines of SSIM loss over CPU seconds: batches of 8 and 16 fall soonest, batches of 128 hardly. Right, AUROC rising over seconds of training, SSIM far above l2."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time-to-loss", "caption": "SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against seconds of training for the recorded trainings (right)."}, "image": {"alt": "Left, falling lines of SSIM loss over CPU seconds: batches of 8 and 16 fall soonest, batches of 128 hardly. Right, AUROC rising over seconds of training, SSIM far above ℓ²."}}
 curves = measured["schedules-curves"]
 shown = ("128 at 2e-4, the paper's rate", "32 at 1e-3", ours, "16 at 1e-3", "8 at 5e-4")
 recorded = {

@@ -145,6 +145,7 @@ def configuration(root: Path = ROOT) -> dict[str, Any]:
         html |= dict.fromkeys((name for name in html if name.endswith("_button")), False)
         config["launch_buttons"] = {}
         sphinx["extensions"].remove("sphinxext.opengraph")
+        del sphinx["ogp_social_cards"]  # Nobody knows it then, which is a warning.
         return config
     *_, owner, name = url.split("/")
     html["baseurl"] = html["baseurl"] or f"https://{owner}.github.io/{name}/"

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import paper
 
-MARGIN = 0.1  # Of AUROC, by which edges have to mislead l2 more.
+MARGIN = 0.1  # Of AUROC, by which edges have to mislead ℓ² more.
 
 
 def _eq_5_to_8(p, q, c1, c2):
@@ -106,7 +106,7 @@ def edges_mislead_less():
     ours, theirs = auroc(masks, ssim), auroc(masks, l2)
     return (
         bool(ours - theirs >= MARGIN),
-        f"AUROC of defects against edges, {len(masks)} images: SSIM {ours:.3f}, l2 {theirs:.3f}, "
+        f"AUROC of defects against edges, {len(masks)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
         f"difference {ours - theirs:.3f}",
     )
 

@@ -23,7 +23,7 @@ CLEAR = 0.1  # Of AUROC, where they are not.
 SAME = 0.02  # Of AUROC: less is not a difference; the paper has single runs, without a spread.
 FABRICS = ("fabric1", "fabric2")
 STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
-LABELS = {"ssim": "SSIM", "vae": "VAE", "feature_matching": "feature matching"}
+LABELS = {"l2": "ℓ²", "ssim": "SSIM", "vae": "VAE", "feature_matching": "feature matching"}
 SETTINGS = {"latent_dim": "d={}", "window_size": "K={}", "patch_size": "patches of {} pixels"}
 
 
@@ -137,11 +137,11 @@ CLAIMS = (
     # Section 5, the conclusion.
     Claim(
         "ssim_beats_l2",
-        "Replacing l2 by SSIM improves the segmentation of nanofibres significantly.",
+        "Replacing ℓ² by SSIM improves the segmentation of nanofibres significantly.",
         "section 5, figure 6",
         SEED,
         "fig06_roc",
-        f"AUROC of SSIM exceeds that of l2 by at least {LEAP:g} on nanofibres.",
+        f"AUROC of SSIM exceeds that of ℓ² by at least {LEAP:g} on nanofibres.",
         (_fibres("ssim"), _fibres("l2")),
         lambda values: _lead(values) >= LEAP,
     ),
@@ -151,7 +151,7 @@ CLAIMS = (
         "section 5, figure 6",
         SEED,
         "fig05_textures",
-        f"AUROC of SSIM exceeds that of l2 by at least {CLEAR:g} on each of the two fabrics.",
+        f"AUROC of SSIM exceeds that of ℓ² by at least {CLEAR:g} on each of the two fabrics.",
         _fabrics("ssim", "l2"),
         lambda values: min(_lead(values[:2]), _lead(values[2:])) >= CLEAR,
     ),
@@ -161,27 +161,27 @@ CLAIMS = (
         "section 5",
         SEED,
         "fig06_roc",
-        "AUROC of l2 on nanofibres is below 0.75, halfway between guessing and perfect.",
+        "AUROC of ℓ² on nanofibres is below 0.75, halfway between guessing and perfect.",
         (_fibres("l2"),),
         lambda values: values[0] < 0.75,
     ),
     Claim(
         "vae_no_gain",
-        "The probabilistic comparison of a VAE does not improve on l2.",
+        "The probabilistic comparison of a VAE does not improve on ℓ².",
         "section 5",
         SEED,
         "fig06_roc",
-        f"AUROC of VAE exceeds that of l2 by at most {SAME:g} on nanofibres.",
+        f"AUROC of VAE exceeds that of ℓ² by at most {SAME:g} on nanofibres.",
         (_fibres("vae"), _fibres("l2")),
         lambda values: _lead(values) <= SAME,
     ),
     Claim(
         "feature_matching_no_gain",
-        "Sharper reconstructions by feature matching do not improve on l2.",
+        "Sharper reconstructions by feature matching do not improve on ℓ².",
         "section 5",
         SEED,
         "fig06_roc",
-        f"AUROC of feature matching exceeds that of l2 by at most {SAME:g} on nanofibres.",
+        f"AUROC of feature matching exceeds that of ℓ² by at most {SAME:g} on nanofibres.",
         (_fibres("feature_matching"), _fibres("l2")),
         lambda values: _lead(values) <= SAME,
     ),
@@ -203,12 +203,12 @@ CLAIMS = (
         SEED,
         "fig03_checkerboard",
         "A checkerboard with defects is compared with the clean one moved by a pixel: AUROC of "
-        f"defects against edges is higher for SSIM than for l2 by at least {CLEAR:g}.",
+        f"defects against edges is higher for SSIM than for ℓ² by at least {CLEAR:g}.",
         decide=checks.edges_mislead_less,
     ),
     Claim(
         "three_measures",
-        "SSIM takes luminance, contrast and structure into account, which l2 cannot tell apart.",
+        "SSIM takes luminance, contrast and structure into account, which ℓ² cannot tell apart.",
         "section 5, figure 2",
         SEED,
         "fig02_three_terms",
@@ -236,7 +236,7 @@ CLAIMS = (
     ),
     Claim(
         "l2_auroc",
-        "The area under the ROC curve of l2 on nanofibres.",
+        "The area under the ROC curve of ℓ² on nanofibres.",
         "section 4.3",
         QUOTED,
         "fig06_roc",
@@ -248,7 +248,7 @@ CLAIMS = (
         "section 4.3, figure 6",
         RECALLED,
         "fig06_roc",
-        f"AUROC of SSIM exceeds those of l2, VAE and feature matching by at least {CLEAR:g} on "
+        f"AUROC of SSIM exceeds those of ℓ², VAE and feature matching by at least {CLEAR:g} on "
         "nanofibres.",
         tuple(map(_fibres, ("ssim", "l2", "vae", "feature_matching"))),
         lambda values: _lead(values) >= CLEAR,
@@ -259,7 +259,7 @@ CLAIMS = (
         "section 4.3",
         RECALLED,
         "fig06_roc",
-        f"AUROC of feature matching exceeds that of l2 by more than {SAME:g} on nanofibres.",
+        f"AUROC of feature matching exceeds that of ℓ² by more than {SAME:g} on nanofibres.",
         (_fibres("feature_matching"), _fibres("l2")),
         lambda values: _lead(values) > SAME,
     ),
@@ -269,17 +269,17 @@ CLAIMS = (
         "section 4.3",
         RECALLED,
         "fig06_roc",
-        f"AUROC of feature matching exceeds that of l2 by at most {SAME:g} on each fabric.",
+        f"AUROC of feature matching exceeds that of ℓ² by at most {SAME:g} on each fabric.",
         _fabrics("feature_matching", "l2"),
         lambda values: max(_lead(values[:2]), _lead(values[2:])) <= SAME,
     ),
     Claim(
         "l2_misses_regions",
-        "On nanofibres l2 misses the defects that SSIM outlines.",
+        "On nanofibres ℓ² misses the defects that SSIM outlines.",
         "figure 1",
         QUOTED,
         "fig01_nanofibres",
-        f"The median overlap of l2 with the defects is below half that of SSIM, {AT}.",
+        f"The median overlap of ℓ² with the defects is below half that of SSIM, {AT}.",
         (_fibres("ssim"), _fibres("l2")),
         lambda values: values[1] < values[0] / 2,
         OVERLAP,
@@ -332,21 +332,21 @@ CLAIMS = (
     ),
     Claim(
         "pins",
-        "Metal pins on a fabric are found by l2 and by SSIM, though l2 fires on edges as well.",
+        "Metal pins on a fabric are found by ℓ² and by SSIM, though ℓ² fires on edges as well.",
         "section 4.3, figure 8",
         SEED,
         "fig08_pins_and_cuts",
-        "On the fabric's image with pins, both find the pins, and l2 flags more beside them.",
+        "On the fabric's image with pins, both find the pins, and ℓ² flags more beside them.",
         reason="the image is one of the real fabrics, and no result says which defects are pins; "
         "the page shows synthetic cloth, which decides nothing",
     ),
     Claim(
         "cut",
-        "A cut in a fabric, low in contrast, is found by SSIM and missed by l2.",
+        "A cut in a fabric, low in contrast, is found by SSIM and missed by ℓ².",
         "section 4.3, figure 8",
         SEED,
         "fig08_pins_and_cuts",
-        "On the fabric's image with a cut, SSIM finds the cut and l2 does not.",
+        "On the fabric's image with a cut, SSIM finds the cut and ℓ² does not.",
         reason="the image is one of the real fabrics, and no result says which defects are cuts; "
         "the page shows synthetic cloth, which decides nothing",
     ),

@@ -83,7 +83,7 @@ READINGS = (
         {"opening": 0},
     ),
     Reading(
-        "Opening of the l2 residual map before the ROC",
+        "Opening of the ℓ² residual map before the ROC",
         "with a disc of 4 pixels",
         "none",
         {"opening": 0},
@@ -121,7 +121,7 @@ READINGS = (
     ),
     Reading(
         "Variance of the VAE's pixels",
-        "1/2 for all, which makes its likelihood the l2 distance",
+        "1/2 for all, which makes its likelihood the ℓ² distance",
         "drawn by the decoder for each pixel, after An and Cho",
         {"variance": "learned"},
         "vae",

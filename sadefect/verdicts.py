@@ -61,7 +61,7 @@ def judge(results):
     >>> by_key["ssim_beats_l2"].verdict
     'not testable here'
     >>> by_key["ssim_beats_l2"].evidence
-    'Missing: SSIM on nanotwice; l2 on nanotwice.'
+    'Missing: SSIM on nanotwice; ℓ² on nanotwice.'
     """
     current = [result for result in results if not result.outdated]
     return [_judge(claim, current) for claim in CLAIMS]

@@ -407,7 +407,10 @@ def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
         seen = {tag.get("property"): tag.get("content") for tag in soup.find_all("meta")}
         assert seen["og:url"] == f"https://example.github.io/fork/{page}"
         card = seen["og:image"].removeprefix("https://example.github.io/fork/")
-        assert Image.open(index.parent / card).width > 1000
+        picture = Image.open(index.parent / card).convert("RGB")
+        assert picture.width > 1000
+        corner = {colour for _, colour in picture.crop((900, 0, 1146, 300)).getcolors(99_999)}
+        assert any(r > 200 and g < 110 and b < 20 for r, g, b in corner), "the sign's orange dot"
 
 
 def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
@@ -440,6 +443,19 @@ def test_links_lead_somewhere(smoke_book: Path) -> None:
     broken, checked = broken_links(smoke_book / "html")
     assert checked > 1000
     assert not broken
+
+
+def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "other.html").write_text('<p id="here"></p>')
+    (tmp_path / "outside.html").write_text("")
+    good = ["other.html", "other.html#here", "#top", "https://example.org", "data:,"]
+    bad = ["none.html", "other.html#there", "http://example.org", "../outside.html", "#bottom"]
+    anchors = "".join(f'<a href="{target}"></a>' for target in good + bad)
+    (html / "index.html").write_text(f'<h1 id="top"></h1>{anchors}')
+    broken, checked = broken_links(html)
+    assert (broken, checked) == ([f"index.html: {target}" for target in bad], 9)
 
 
 @pytest.mark.book

@@ -167,7 +167,7 @@ def test_schedules_are_not_mixed_and_seeds_are_averaged():
     second = made_up_for(claim, (0.7, 0.6), seed=1)
     verdict = verdict_of(claim, first + second)
     assert verdict.verdict == REPRODUCED and "means over 2 seeds" in verdict.evidence
-    assert "SSIM 0.800, l2 0.600, difference +0.200" in verdict.evidence
+    assert "SSIM 0.800, ℓ² 0.600, difference +0.200" in verdict.evidence
     assert "seeds" not in verdict_of(claim, first + second[:1]).evidence
 
 
@@ -190,7 +190,7 @@ def test_stand_ins_are_mentioned():
     ]
     verdict = verdict_of(claim, weave)
     assert verdict.verdict == NOT_TESTABLE and verdict.used == tuple(weave)
-    assert "deciding nothing, synthetic/weave: AUROC: SSIM 0.800, l2 0.700" in verdict.evidence
+    assert "deciding nothing, synthetic/weave: AUROC: SSIM 0.800, ℓ² 0.700" in verdict.evidence
     claim = BY_KEY["feature_matching_no_gain"]
     standin = [
         made_up(Experiment(dataset="nanotwice", method=method), AUROC, 0.6)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from sadefect import explorers
-from sadefect.explorers import Levels, Step, comparison, picture, steps, threshold
+from sadefect.explorers import Step, comparison, picture, steps
 from sadefect.metrics import roc_curve
 from sadefect.pages import ROOT, pages
 from sadefect.provenance import BUILDING
+from sadefect.threshold_explorer import Levels, threshold
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 GENERATOR = np.random.default_rng(0)
