@@ -62,7 +62,13 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.until("ready")
+        self.ready = False
+
+    def wait(self):
+        """Until it can begin; workers that were made before get ready meanwhile."""
+        if not self.ready:
+            self.until("ready")
+            self.ready = True
 
     def until(self, word):
         for line in self.process.stdout:  # Some libraries talk.
@@ -85,6 +91,8 @@ class Worker:
 
 def workers_taking_turns(workers, rounds=10):
     """As `taking_turns`, of workers; they are closed afterwards."""
+    for worker in workers.values():
+        worker.wait()
     times = taking_turns(workers, rounds, warm_up=1)
     for worker in workers.values():
         worker.close()

@@ -65,7 +65,7 @@ def backends():
             for name, (step, backend) in BACKENDS.items()
             if name in names
         }
-        times = workers_taking_turns(workers, rounds=6)
+        times = workers_taking_turns(workers, rounds=5)
         for name, found in times.items():
             speed = float(size * repeats(size) / np.median(found))
             rows.append((name, size, speed, ratio(times, names[0], name), speed / limit))
@@ -83,6 +83,9 @@ def side_by_side():
     settings = {"repeats": repeats(16)}
     together = Worker("keras_training", "ssim", 16, **settings)
     apart = [Worker("keras_training", "ssim", 16, threads=1, **settings) for _ in range(CORES)]
+
+    for worker in (together, *apart):
+        worker.wait()
 
     def all_at_once():
         for worker in apart:
