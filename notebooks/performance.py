@@ -8,7 +8,7 @@
 # - **The paper shows**: milliseconds per patch and seconds per image on a GPU, which the page on
 #   [run time](runtime) sets beside ours.
 # - **What to expect**: an image in about a second on two cores; SSIM as a loss for little more than the
-#   squared error; training no slower than in plain PyTorch. Two aims out of reach, and why.
+#   squared error; training no slower than in plain PyTorch. Aims that were missed, and why.
 # - **Minutes**: smoke 0.2, quick 0.2, paper 0.2. The measurements were recorded; `make bench` repeats
 #   them in about a quarter of an hour on an idle machine.
 
