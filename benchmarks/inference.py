@@ -6,19 +6,18 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
 
-from sadefect import anomaly_map, build_autoencoder, engines, load_dataset, windows
+from sadefect import Experiment, anomaly_map, engines, load_dataset, windows
 from sadefect.anomaly_maps import ssim_residual
-from sadefect.results import RECORDED
-from sadefect.training import load_weights
+from sadefect.runs import load_model
 
 from ._measure import gflop, peak, ratio, report, taking_turns
 
-TRAINED = "trainings/nanotwice_ssim_d500_40c85af9a4ff/checkpoints/000113000.npz"
+TRAINED = Experiment(dataset="nanotwice", seed=1, patches_seen=113_000)  # Weights are recorded.
 IMAGES = 5  # On which the engines' maps are compared.
 
 data = load_dataset("synthetic/fibres")
 image = data.test[0].image
-model = load_weights(build_autoencoder(latent_dim=500), RECORDED / TRAINED)
+model, _ = load_model(TRAINED)
 views, corners = windows(image)
 patches = views[corners[:, 0], corners[:, 1]][..., None]
 

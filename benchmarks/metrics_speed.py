@@ -79,7 +79,7 @@ report(
     "metrics_speed",
     ("what", "seconds", "over ours", "MB above the images", "AUROC", "AUPRO"),
     [
-        (name, *(costs[name][:1]), costs[name][0] / own, costs[name][1],
+        (name, costs[name][0], costs[name][0] / own, costs[name][1],
          *("-" if value is None else f"{value:.6f}" for value in results[name]))
         for name in calls
     ],

@@ -20,6 +20,8 @@ from .models import GaussianLatent
 BATCH = 32  # Patches per forward pass; more do not fit into a CPU's cache.
 TOLERANCE = 1e-4  # Of the trial patch's largest value, or of 1, whichever is larger.
 CHOICES = ("auto", "openvino", "keras")
+# Not bfloat16, in which OpenVINO computes otherwise on processors that have it.
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 log = logging.getLogger(__name__)
 _compiled = WeakKeyDictionary()
 
@@ -131,8 +133,7 @@ def _by_openvino(model):
     compiled = openvino.Core().compile_model(
         network(model),
         "CPU",
-        # Not bfloat16, which some processors would be given otherwise.
-        {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"} | _threads(),
+        PRECISION | {"PERFORMANCE_HINT": "LATENCY"} | _threads(),
     )
     request = compiled.create_infer_request()
 

@@ -10,8 +10,6 @@ from .errors import StoreError
 from .files import whole
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
-# What thresholds rest on: some processors would compute in bfloat16 otherwise.
-PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def export(detector, path, format="onnx"):
@@ -53,7 +51,7 @@ def export(detector, path, format="onnx"):
         ) from error
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
     if format == "openvino":
-        settings["compile_with"] = PRECISION
+        settings["compile_with"] = engines.PRECISION
     with whole(path) as temporary:
         write(temporary, json.dumps(settings))
         if format == "openvino":
@@ -69,8 +67,8 @@ def _onnx(detector):
     def write(path, said):
         side = detector.patch_size  # Keras exports only what was called: a loaded one was not.
         detector.model_(np.zeros((1, side, side, 1), "float32"))
-        detector.model_.export(path.with_suffix(".onnx"), format="onnx", verbose=False)
-        network = onnx.load(path.with_suffix(".onnx"))
+        detector.model_.export(path, format="onnx", verbose=False)
+        network = onnx.load(path)
         onnx.helper.set_model_props(network, {"sadefect": said})
         onnx.save(network, path)
 
