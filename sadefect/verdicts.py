@@ -121,10 +121,9 @@ def _comparable(results, needs, measure):
         found = {}
         for result in results:
             one = result.experiment
-            key = (one.patches_seen, one.schedule, one.seed)
-            varied = dict(zip(("patches_seen", "schedule", "seed"), key, strict=True))
-            if replace(need, **varied) == one and MEASURES[measure](result) is not None:
-                found[key] = result
+            alike = one.equals(need, but=["patches_seen", "schedule", "seed"])
+            if alike and MEASURES[measure](result) is not None:
+                found[one.patches_seen, one.schedule, one.seed] = result
         runs.append(found)
     if missing := [need for need, found in zip(needs, runs, strict=True) if not found]:
         return [], f"Missing: {_missing(missing, needs)}."
