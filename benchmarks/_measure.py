@@ -6,12 +6,16 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 RECORD = "SADEFECT_RECORD_BENCHMARKS"  # Set by ``python -m benchmarks --record``.
+# What is compared with, besides what `sadefect.provenance.versions` names.
+PEERS = ("anomalib", "jax", "piq", "pytorch-msssim", "scikit-learn", "torch", "torchmetrics")
 
 
 def seconds(call):
@@ -163,13 +167,21 @@ def report(name, columns, rows, note=""):
             "provenance": {
                 "command": f"python -m benchmarks {name.partition('-')[0]}",
                 "commit": commit(),
-                "versions": versions(),
+                "versions": versions() | _peers(),
                 "machine": {"processor": processor(), "cores": os.cpu_count()},
                 "system": platform.platform(terse=True),
                 "date": time.strftime("%Y-%m-%d"),
             },
         },
     )
+
+
+def _peers():
+    found = {}
+    for name in PEERS:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def installed(*names):
