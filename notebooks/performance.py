@@ -159,7 +159,7 @@ table("training-workers")
 # On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is the
 # training loss alone, in seconds of one core, from the same weights on the same patches.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time-to-loss", "caption": "SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against seconds of training for the recorded trainings (right)."}, "image": {"alt": "Left, falling lines of SSIM loss over CPU seconds: batches of 8 and 16 fall soonest, batches of 128 hardly. Right, AUROC rising over seconds of training, SSIM far above ℓ²."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time-to-loss", "caption": "SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against seconds of training for the recorded trainings (right)."}, "image": {"alt": "Left, lines of SSIM loss over CPU seconds: batches of 8 and 16 at 5e-4 fall soon, the others hardly. Right, AUROC rising over seconds of training, SSIM far above ℓ²."}}
 curves = measured["schedules-curves"]
 shown = ("128 at 2e-4, the paper's rate", "32 at 1e-3", ours, "16 at 1e-3", "8 at 5e-4")
 recorded = {
@@ -245,6 +245,10 @@ Markdown(
 
 # %% tags=["hide-input"]
 table("inference-equality")
+
+# %% [markdown]
+# Time grows as the number of patches does. So does the memory of one map with its pixels; a
+# [detector](your_own_images) cuts large images into tiles and needs no more for the largest.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Seconds for a map against the number of its patches (left), and memory above that of a small image against megapixels (right)."}, "image": {"alt": "Two rising straight lines on logarithmic axes: seconds over patches, and megabytes over megapixels."}}
 growth = measured["scaling"]
