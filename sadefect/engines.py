@@ -53,7 +53,12 @@ def chosen():
     if asked == "keras" or not installed:
         return "keras"
     # OpenVINO computes on the CPU here; Keras with a GPU is faster.
-    return "keras" if asked == "auto" and keras.distribution.list_devices("gpu") else "openvino"
+    return "openvino" if asked == "openvino" or _keras_is_on_cpu() else "keras"
+
+
+def _keras_is_on_cpu():
+    """Asked of an array, since not every backend can list its devices."""
+    return "cpu" in str(keras.ops.zeros(1).device).lower()
 
 
 def describe():

@@ -18,6 +18,7 @@ from sadefect.calibration import ImageThreshold
 from sadefect.checks import check_folder
 from sadefect.cli import main
 from sadefect.datasets import given
+from sadefect.engines import describe
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
@@ -382,7 +383,8 @@ def test_the_shell_says_nothing_that_is_not_for_its_user(model, images, tmp_path
     ended = subprocess.run(
         [sys.executable, "-m", "sadefect", *map(str, arguments)], capture_output=True, text=True
     )
-    assert (ended.returncode, ended.stderr) == (0, "") and len(json.loads(ended.stdout)) == 1
+    assert ended.returncode == 0 and len(json.loads(ended.stdout)) == 1
+    assert ended.stderr == f"{describe()} runs the network.\n"
 
 
 # check
