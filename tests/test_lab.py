@@ -9,20 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sadefect.pages import ROOT
 
-PAGE = "fig02_three_terms"
+PLAIN, LIVE = "fig02_three_terms", "your_own_images"
+# Of the second page: as little as its sliders need.
+SMALL = {"good: int = 40": "good: int = 6", "8_000": "320", "[2, 20, 100]": "[2]"}
 SECONDS = 240  # Until the figure is there: a server, a kernel and a framework have to start.
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """Address of a JupyterLab set up as `make lab` does it, with one script in its folder."""
+    """Address of a JupyterLab set up as `make lab` does it, with two scripts in its folder."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    shutil.copy(ROOT / "notebooks" / f"{PAGE}.py", folder)
+    for name in (PLAIN, LIVE):
+        shutil.copy(ROOT / "notebooks" / f"{name}.py", folder)
+    script = folder / f"{LIVE}.py"
+    text = script.read_text()
+    for found, small in SMALL.items():
+        assert text.count(found) == 1, f"{found!r} stands {text.count(found)} times in {script}"
+        text = text.replace(found, small)
+    script.write_text(text)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)  # jupytext's settings.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -52,14 +61,13 @@ def lab(tmp_path: Path) -> Iterator[str]:
             server.wait(60)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(2 * SECONDS)
-def test_a_script_runs_from_top_to_bottom_in_jupyterlab(lab: str, browser: Browser) -> None:
+def run_all(lab: str, browser: Browser, name: str) -> Page:
+    """The page of a script after "Run All Cells", when its last cell is done."""
     page = browser.new_page(viewport={"width": 1280, "height": 1200})
     page.set_default_timeout(SECONDS * 1000)
     for _ in range(SECONDS):
         try:
-            page.goto(f"{lab}/lab/tree/notebooks/{PAGE}.py")
+            page.goto(f"{lab}/lab/tree/notebooks/{name}.py")
             break
         except Exception as error:  # The server is not up yet.
             if "ERR_CONNECTION_REFUSED" not in str(error):
@@ -70,10 +78,33 @@ def test_a_script_runs_from_top_to_bottom_in_jupyterlab(lab: str, browser: Brows
     expect(page.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    # The last cell says where the numbers come from.
+    expect(page.get_by_text("Where this comes from").last).to_be_visible(timeout=SECONDS * 1000)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * SECONDS)
+def test_a_script_runs_from_top_to_bottom_in_jupyterlab(lab: str, browser: Browser) -> None:
+    page = run_all(lab, browser, PLAIN)
     figure = page.locator(".jp-OutputArea-output img").first
     figure.wait_for()
     assert figure.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 300
-    # The last cell says where the numbers come from.
-    expect(page.get_by_text("Where this comes from").last).to_be_visible(timeout=SECONDS * 1000)
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * SECONDS)
+def test_sliders_in_jupyterlab_draw_the_figure_again(lab: str, browser: Browser) -> None:
+    page = run_all(lab, browser, LIVE)
+    page.set_default_timeout(30_000)  # Of a kernel that is there.
+    drawn = page.locator(".widget-interact .widget-output img")
+    sliders = page.locator(".widget-interact .noUi-handle").all()
+    assert len(sliders) == 2
+    for slider in sliders:
+        before = drawn.get_attribute("src")
+        slider.press("ArrowRight")
+        expect(drawn).not_to_have_attribute("src", before)
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     page.close()
