@@ -74,7 +74,7 @@ class Detector:
         As in `Experiment`.
     patches : int
         How many are seen in training, 65 a second on two cores; the paper's number is 2,000,000.
-    schedule : {"cpu", "paper"}
+    schedule : {"cpu", "small", "paper"}
         As in `Experiment`.
     seed : int
         Of weights and patches.

@@ -71,7 +71,7 @@ class Experiment:
         What extractor feature matching uses, as in `load_extractor`.
     feature_weight : float
         lambda of eq. 3.
-    schedule : {"cpu", "paper"}
+    schedule : {"cpu", "small", "paper"}
         A name of `sadefect.training.SCHEDULES`.
     decay : {"decoupled", "l2"}
         How the weight decay enters Adam.
@@ -145,7 +145,7 @@ class Experiment:
             "residual": ("ssim", "l2", "vae") if self.method == "vae" else ("ssim", "l2"),
             "variance": ("fixed", "learned"),
             "features": ("standin", "imagenet"),
-            "schedule": ("cpu", "paper"),
+            "schedule": ("cpu", "small", "paper"),
             "decay": ("decoupled", "l2"),
             "train": ("split", "all"),
         }

@@ -134,7 +134,8 @@ def _comparable(results, needs, measure):
             for need, found in zip(needs, runs, strict=True)
         )
         return [], f"Missing: a number of patches that all have results for; largest are {reached}."
-    best = max(key[:2] for key in shared)  # Of two schedules at one budget: "paper" before "cpu".
+    # The largest budget, and the paper's schedule before others.
+    best = max((key[:2] for key in shared), key=lambda one: (one[0], one[1] == "paper", one[1]))
     seeds = sorted(key for key in shared if key[:2] == best)
     return [[found[key] for key in seeds] for found in runs], ""
 
