@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, special
 
+from .defaults import FPR, HELD_OUT, IMAGE_FPR
 from .metrics import PixelMetrics
 from .segmentation import check_share
 
-FPR = 0.01  # Share of good pixels that may be flagged.
-IMAGE_FPR = 0.05  # Share of good images that may be judged defective.
 # Shares of pixels for which the regions of held-out images are known; 1 is the whole image.
 RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 CONFIDENCE = 0.95
@@ -64,8 +63,8 @@ class ImageThreshold(NamedTuple):
         if not self.enough and self.fpr:
             needed = images_needed(self.fpr)
             text += (
-                f". For {self.fpr:.4g} it takes {needed} held-out images, a tenth of {10 * needed} "
-                "good ones"
+                f". For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
+                f"{HELD_OUT * needed} good ones"
             )
         return text
 

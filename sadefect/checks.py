@@ -10,9 +10,10 @@ from scipy import stats
 from .calibration import images_needed
 from .datasets.folder import mask_beside
 from .datasets.images import as_gray, is_image, read_mask, read_pixels
+from .defaults import HELD_OUT, held_out
 from .errors import DataError
 
-FEW = 20  # Training images under which thresholds rest on a single one.
+FEW = 2 * HELD_OUT  # Training images under which thresholds rest on a single one.
 DRIFT, CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 FLAT = 0.02  # Standard deviation of gray values under which an image has no texture to speak of.
@@ -160,13 +161,13 @@ def _counts(good, train, test, laid_out):
     elif len(train) < FEW:
         text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
         needed = images_needed()
-        fix = f"add good images; {10 * needed}, of which {needed} are held out, make that one in "
-        fix += f"{needed + 1}"
+        fix = f"add good images; {HELD_OUT * needed}, of which {needed} are held out, make that "
+        fix += f"one in {needed + 1}"
         remarks.append(Remark("warning", f"{text}good images may be judged defective", fix))
     else:
-        held_out = len(train) // 10
-        text = f"{held_out} of them will be held out for thresholds: with these, about one good "
-        remarks.append(Remark("note", f"{text}image in {held_out + 1} is judged defective"))
+        count = held_out(len(train))
+        text = f"{count} of them will be held out for thresholds: with these, about one good "
+        remarks.append(Remark("note", f"{text}image in {count + 1} is judged defective"))
     if laid_out and test and not any(one.path.parent.name == "good" for one in test):
         fix = "add good images that are not trained on, to learn how often they are flagged"
         remarks.append(Remark("warning", "no good images in test/good", fix))

@@ -12,6 +12,7 @@ from . import detector_verbs
 from .detector_verbs import Json, load_framework
 from .errors import DataError, StoreError, TrainingDiverged, out_of_memory
 from .paper import BUDGET
+from .printing import table
 
 app = typer.Typer(
     help="SSIM autoencoders for unsupervised defect segmentation, reproduced.\n\n"
@@ -47,17 +48,6 @@ def options(
 
 COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_seen", "auroc",
            "aupro", "variant", "source")  # fmt: skip
-
-
-def table(title, columns, rows):
-    """Print a table as wide as it needs to be."""
-    from rich.console import Console
-    from rich.table import Table
-
-    printed = Table(*columns, title=title)
-    for row in rows:
-        printed.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(printed)
 
 
 @app.command("results", rich_help_panel=PAPER)

@@ -12,11 +12,13 @@ from typing import Annotated
 
 import typer
 
+from .defaults import FPR, IMAGE_FPR, PATCHES
+from .printing import table
+
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
 Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
 Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
 ImageFpr = Annotated[float, typer.Option(help="Share of good images that may be judged defective.")]
-PATCHES = 100_000  # Of a training that is worth looking at.
 STOPPED = 130  # As shells say it of Ctrl-C.
 BRIGHTEST = 1.2  # Times the largest held-out value: all heat maps of a detector are on one scale.
 
@@ -118,8 +120,8 @@ def segment(
     model: Model,
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    fpr: Fpr = 0.01,
-    image_fpr: ImageFpr = 0.05,
+    fpr: Fpr = FPR,
+    image_fpr: ImageFpr = IMAGE_FPR,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 3 if any image is defective.")
     ] = False,
@@ -174,8 +176,8 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for pictures and a report.")
     ] = None,
-    fpr: Fpr = 0.01,
-    image_fpr: ImageFpr = 0.05,
+    fpr: Fpr = FPR,
+    image_fpr: ImageFpr = IMAGE_FPR,
     as_json: Json = False,
 ):
     """AUROC, AUPRO and verdicts on test images with masks.
@@ -228,8 +230,6 @@ def evaluate(
     ]
     for kind, one in metrics["verdicts"].items():
         rows.append((f"{kind}: judged defective", f"{one['defect']} of {one['images']}"))
-    from .cli import table
-
     table(f"{model.name} on {folder}", ("measured", "came out"), rows)
     if output:
         print(f"see {output / 'report.html'}")

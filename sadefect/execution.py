@@ -31,7 +31,7 @@ PACKAGE = Path(__file__).resolve().parent
 # Changing these re-runs no page: no page reads them.
 NOT_READ_BY_PAGES = (
     "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
-    "outputs.py", "pages.py", "pdf.py", "report.py", "status.py", "webpage.py",
+    "outputs.py", "pages.py", "pdf.py", "printing.py", "report.py", "status.py", "webpage.py",
 )  # fmt: skip
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..defaults import held_out
 from .images import is_image
 
 
@@ -107,7 +108,7 @@ class Dataset:
         -------
         trained_on, held_out : lists of Sample
         """
-        held_out = max(1, len(self.train) // 10)
+        count = held_out(len(self.train))
         if train not in ("split", "all"):
             raise ValueError(f'train must be "split" or "all"; received {train!r}')
         if train == "split" and len(self.train) < 2:
@@ -115,8 +116,8 @@ class Dataset:
                 f"expected at least 2 defect-free images in {self.name}, one to hold out; got "
                 f'{len(self.train)}; add images, or use train="all"'
             )
-        trained_on = self.train if train == "all" else self.train[:-held_out]
-        return list(trained_on), list(self.train[-held_out:])
+        trained_on = self.train if train == "all" else self.train[:-count]
+        return list(trained_on), list(self.train[-count:])
 
 
 def data_root(root=None) -> Path:
