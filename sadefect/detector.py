@@ -1,7 +1,7 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
 import os
-from dataclasses import KW_ONLY, asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,19 +9,21 @@ import numpy as np
 from scipy import ndimage
 
 from . import detector_files
-from .calibration import EIGHT, FPR, IMAGE_FPR, Calibration, sizes
+from .calibration import EIGHT, Calibration, sizes
 from .datasets import Dataset, load_dataset
 from .datasets.given import check_masks, name_of, named_images, read
 from .datasets.images import as_gray
 from .datasets.stack import Stack
+from .defaults import FPR, IMAGE_FPR, PATCHES, held_out
 from .errors import DataError, StoreError, out_of_memory
-from .experiments import NUMERICS, Experiment, settings_digest
+from .experiments import Experiment, settings_digest
 from .metrics import FPRS
 from .patches import STRIDE
 from .segmentation import DIAMETER, regions, segment
 from .tally import Tally
 from .tiles import TILE, tiles
 
+KNOWN = "synthetic/weave"  # A data set whose fingerprint needs no files.
 NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
 
 
@@ -110,7 +112,7 @@ class Detector:
     stride: int = STRIDE
     average: str = "reconstructions"
     opening: int = DIAMETER
-    patches: int = 100_000
+    patches: int = PATCHES
     schedule: str = "cpu"
     seed: int = 0
 
@@ -194,28 +196,32 @@ class Detector:
                 f"expected at least 2 defect-free images, one to hold out for thresholds; got "
                 f"{len(stack)}; add images, or cut the one into two"
             )
-        held_out = max(1, len(stack) // 10)
+        count = held_out(len(stack))
         images = [stack[number] for number in range(len(stack))]
-        settings = {"data": stack.fingerprint, "numerics": NUMERICS["training"]} | self.get_params()
-        for name in ("stride", "average", "opening", "patches"):
-            del settings[name]  # Without effect on the trajectory.
+        settings = self._training_settings(stack.fingerprint)
         folder = place / settings_digest(settings)
         checkpoint = train_in(
-            folder, experiment, lambda: images[:-held_out], lambda: settings, "training"
+            folder, experiment, lambda: images[:-count], lambda: settings, "training"
         )
         self.model_ = load_weights(build_model(experiment), checkpoint)
         curve, seconds = history(folder / "state.npz", self.patches)
         self.history_ = np.stack(list(curve.values()), axis=-1)
-        self._calibrate(images[-held_out:])
+        self._calibrate(images[-count:])
         self.provenance_ = {
             "data": stack.fingerprint,
-            "images": {"trained on": len(stack) - held_out, "held out": held_out},
+            "images": {"trained on": len(stack) - count, "held out": count},
             "seconds": seconds,
             "commit": commit(),
             "versions": versions(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
         }
         return self
+
+    def _training_settings(self, data):
+        """What the trajectory depends on: an `Experiment`'s, with these images for its data set."""
+        experiment, own = self.experiment, {"data": data, "shrink": self.shrink}
+        known = replace(experiment, dataset=KNOWN).training_settings
+        return known | {"dataset": experiment.dataset} | own
 
     def _calibrate(self, images):
         """Keep what the maps of shrunk defect-free images say that were not trained on."""

@@ -208,6 +208,25 @@ def test_a_larger_budget_continues(store, monkeypatch, tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"latent_dim": 100}, True),
+        ({}, {"stride": 10, "opening": 0, "average": "maps", "patches": 5}, True),
+        ({"method": "l2"}, {"method": "l2", "window_size": 7}, True),
+        ({}, {"window_size": 7}, False),
+        ({}, {"shrink": 2}, False),
+        ({}, {"schedule": "small"}, False),
+        ({}, {"seed": 1}, False),
+    ],
+)
+def test_a_training_is_known_by_what_settings_come_to(one, other, same):
+    first, second = (Detector(**each)._training_settings("data") for each in (one, other))
+    assert (first == second) is same
+    assert first["data"] == "data" and Detector()._training_settings("others") != first
+    assert json.loads(json.dumps(first)) == first
+
+
 def test_evaluation(detector, tmp_path):
     seen = []
     metrics, curves = detector.evaluate(
