@@ -44,6 +44,7 @@ class Output:
     def __init__(self, folder, key):
         self.folder, self.partial = Path(folder), Path(folder) / ".partial"
         text = json.dumps(key, sort_keys=True)
+        self.log = self.partial / "rows.jsonl"  # The key, then a line for each image.
         self.counts = self.partial / "counts.npz"  # For `Detector.evaluate`.
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.done, self.names, self.rows = {}, set(), []
@@ -80,27 +81,28 @@ class Output:
             (self.folder / ".lock").unlink(missing_ok=True)
 
     def _take_up(self):
-        log = self.partial / "rows.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        same = lines[:1] == [self.key]
-        for line in lines if same else []:
+        linked = self.partial.is_symlink() or self.log.is_symlink()
+        text = self.log.read_text("utf-8", "replace") if self.log.is_file() and not linked else ""
+        lines = text.splitlines()
+        if lines[:1] != [self.key]:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self.partial.mkdir()
+            self._note(self.key)
+            return
+        for line in lines[1:]:
             try:
                 entry = json.loads(line)
                 self.done[entry["identity"]] = entry["row"]
             except (ValueError, KeyError, TypeError):
-                continue  # The key, or a line that was cut short.
-        counts = self.counts.read_bytes() if same and self.counts.is_file() else None
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self.partial.mkdir()
-        self._note(self.key)
-        if counts:
-            self.counts.write_bytes(counts)
+                continue  # A line that was cut short.
+        if not text.endswith("\n"):
+            self._note("")
+        for path in self.partial.iterdir():
+            if path.is_dir():  # Of a picture that was not finished.
+                shutil.rmtree(path, ignore_errors=True)
 
     def _note(self, line):
-        with (
-            explained(self.folder),
-            open(self.partial / "rows.jsonl", "a", encoding="utf-8") as log,
-        ):
+        with explained(self.folder), open(self.log, "a", encoding="utf-8") as log:
             log.write(line + "\n")
 
     def stem(self, name):
@@ -136,7 +138,7 @@ class Output:
             for path, picture in zip(paths, pictures(found, truth, top), strict=True):
                 with whole(path, within=self.partial) as temporary:
                     picture.save(temporary, "png")
-        self._note(json.dumps({"identity": identity, "row": row}))
+            self._note(json.dumps({"identity": identity, "row": row}))
         self.rows.append(row | {"stem": stem})
         return row
 

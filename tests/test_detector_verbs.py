@@ -182,6 +182,41 @@ def test_segment_says_one_thing_of_an_image_that_changes(shell, model, images, t
     assert not [name for name in after if "b_" in name and "onload" not in name]
 
 
+def test_what_is_done_stays_done_however_often_a_run_is_stopped(
+    shell, model, images, tmp_path, monkeypatch
+):
+    """Even before it came as far as the run before it; of a line cut short the image is redone."""
+    look, add, looked = Detector.look, outputs.Output.add, []
+    log = tmp_path / "parts/.partial/rows.jsonl"
+
+    def looks(self, image, *rest, **shares):
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        looked.append(image.name)
+        return look(self, image, *rest, **shares)
+
+    def stops(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Detector, "look", looks)
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 130
+    noted = log.read_text()
+    assert len(noted.splitlines()) == 3
+    monkeypatch.setattr(outputs.Output, "add", stops)
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 130
+    assert log.read_text() == noted
+    log.write_text(noted[:-10])
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 130
+    monkeypatch.setattr(outputs.Output, "add", add)
+    second = looked.pop()
+    looked.clear()
+    assert shell("segment", model, images, "-o", tmp_path / "parts")[0] == 0
+    assert looked[0] == second and len(looked) == 2
+    monkeypatch.undo()
+    shell("segment", model, images, "-o", tmp_path / "straight")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "straight")
+
+
 def test_segment_looks_again_at_an_image_that_changed_since_it_was_stopped(
     shell, model, images, tmp_path, monkeypatch
 ):
