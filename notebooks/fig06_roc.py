@@ -19,6 +19,7 @@ datasets: list = [
 ]  # One panel each; names of load_dataset.
 methods: list = ["l2", "ssim"]  # One curve each, at the largest budget that these have.
 others: list = ["vae", "feature_matching"]  # Joined to them, at the largest budget that all have.
+features: str = "standin"  # Of feature matching: ours, or "imagenet" where that was recorded.
 seeds: list = [0, 1, 2]  # Of the learning curves; the other curves are of seed 0.
 patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all methods.
 patch_size: int = 128  # Side of a patch in pixels.
@@ -33,7 +34,7 @@ from sadefect.results import results as all_results
 from sadefect.runs import have_all, headline, pictured
 from sadefect.threshold_explorer import segmentations
 
-settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
+settings = {"patch_size": patch_size, "latent_dim": latent_dim or None, "features": features}
 results = headline(datasets, methods, patches_seen, **settings)
 both = [*methods, *others]
 complete = [name for name in datasets if patches_seen or have_all(name, both, **settings)]
@@ -74,9 +75,11 @@ segmentations(
 #
 # The variational autoencoder is scored by its reconstruction probability, feature matching by its
 # squared difference. Their trainings are shorter where time was, and all curves of a panel are of
-# that shorter budget; the table below says which. Feature matching uses a stand-in for the first
-# layers of AlexNet, trained by us, where ImageNet's weights are not at hand. A data set without all
-# of the methods is left out.
+# that shorter budget; the table below says which. A data set without all of the methods is left out.
+#
+# Feature matching uses a stand-in for the first layers of AlexNet, trained by us. With ImageNet's own
+# under `SADEFECT_WEIGHTS`, `sadefect record --group imagenet --minutes 60` trains it again, and this page shows it with
+# `features = "imagenet"`.
 
 # %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ², VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
 charts.roc_curves(every) if every else None

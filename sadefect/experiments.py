@@ -68,7 +68,7 @@ class Experiment:
     variance, kl_weight
         Of a VAE, as in `build_vae`.
     features : {"standin", "imagenet"}
-        What extractor feature matching uses, as in `load_extractor`.
+        What extractor feature matching uses, as in `load_extractor`; other methods forget it.
     feature_weight : float
         lambda of eq. 3.
     schedule : {"cpu", "small", "paper"}
@@ -137,6 +137,8 @@ class Experiment:
             object.__setattr__(self, "latent_dim", 500 if fibres else 100)
         if self.residual is None:
             object.__setattr__(self, "residual", RESIDUAL_OF.get(self.method, self.method))
+        if self.method != "feature_matching":
+            object.__setattr__(self, "features", Experiment.features)
         for name in LOSS_FIELDS:
             if getattr(self, f"residual_{name}") is None:
                 object.__setattr__(self, f"residual_{name}", getattr(self, name))

@@ -230,7 +230,7 @@ def provenance(*sources):
             experiment, made = source.experiment, source.provenance
             verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
             if source.outdated:
-                verb += " by an earlier version of the numerics"
+                verb += " from other data or by an earlier version of the numerics"
             seconds = made["seconds"]["training"]
             cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
         settings = experiment.training_settings

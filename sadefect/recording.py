@@ -52,6 +52,10 @@ GROUPS = {
     "seeds": _of("nanotwice", seeds=SEEDS),
     "grid-seeds": _of("mvtec_ad/grid", seeds=SEEDS),
     "readings": _readings(),
+    "imagenet": [  # With the extractor's weights under SADEFECT_WEIGHTS.
+        Experiment(dataset=dataset, method="feature_matching", features="imagenet")
+        for dataset in ("nanotwice", "mvtec_ad/grid")
+    ],
 }
 
 
@@ -158,10 +162,13 @@ def record(results, destination=RECORDED):
         state = training_folder(experiment) / "state.npz"
         if state.exists():
             folder = destination / "trainings" / experiment.training_key
+            curve = folder / "history.npz"
             kept = load_arrays(state)
-            curve = {name: kept[name] for name in ("history", "seconds", "patches_seen")}
-            save_arrays(folder / "history.npz", **curve)
-            shutil.copy(training_folder(experiment) / "settings.json", folder)
+            known = int(load_arrays(curve)["patches_seen"]) if curve.exists() else 0
+            if int(kept["patches_seen"]) > known:  # A longer one tells more.
+                names = ("history", "seconds", "patches_seen")
+                save_arrays(curve, **{name: kept[name] for name in names})
+                shutil.copy(training_folder(experiment) / "settings.json", folder)
     return written
 
 

@@ -6,10 +6,12 @@ runs that are too long to repeat. Both have the same layout; a folder appears wh
 
 import os
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import StoreError
+from .datasets import dataset_fingerprint
+from .errors import DatasetNotFound, StoreError
 from .experiments import NUMERICS, Experiment
 from .files import load_arrays, load_json
 
@@ -35,6 +37,10 @@ def places(kind, key, *, fresh=False):
         yield "recorded", RECORDED / kind / key
 
 
+class OtherVersion(StoreError):
+    """A stored result that is whole, and that another version of sadefect wrote."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What came out of an experiment.
@@ -51,6 +57,8 @@ class Result:
     provenance : dict
         Commit, versions, machine, seconds, data.
     source : {"local", "recorded"}
+    key : str
+        The evaluation key under which it is stored.
     """
 
     experiment: Experiment
@@ -58,11 +66,16 @@ class Result:
     curves: dict
     provenance: dict
     source: str
+    key: str
 
     @property
     def outdated(self):
-        """Whether today's code would compute something else."""
-        return self.provenance["numerics"] != NUMERICS
+        """Whether today's code, or the data that are here, would give something else."""
+        try:
+            data = dataset_fingerprint(self.experiment.dataset)
+        except DatasetNotFound:  # Nothing is here to tell.
+            data = self.provenance["data"]
+        return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
 
     def row(self):
         """The result as one row of `sadefect results --json`."""
@@ -84,8 +97,7 @@ class Result:
             "schedule": self.experiment.schedule,
             "seconds": self.provenance["seconds"]["training"],
             "source": self.source,
-            "key": self.experiment.evaluation_key,
-            "training_key": self.experiment.training_key,
+            "key": self.key,
             "numerics_version": self.provenance["numerics"],
         }
 
@@ -96,8 +108,8 @@ def find(experiment, *, fresh=False):
         if folder.exists():
             try:
                 return _read(folder, source)
-            except (StoreError, OSError, KeyError, TypeError) as error:
-                if source == "recorded":
+            except (StoreError, FileNotFoundError) as error:
+                if source == "recorded" or isinstance(error, OtherVersion):
                     raise
                 print(f"Computing again what {folder.name} held: {error}")
                 shutil.rmtree(folder, ignore_errors=True)
@@ -106,34 +118,47 @@ def find(experiment, *, fresh=False):
 
 def _read(folder, source):
     stored = load_json(folder / "result.json")
-    return Result(
-        Experiment(**stored["experiment"]),
-        stored["metrics"],
-        load_arrays(folder / "curves.npz"),
-        stored["provenance"],
-        source,
-    )
+    curves = load_arrays(folder / "curves.npz")
+    try:
+        experiment = Experiment(**stored["experiment"])
+        return Result(
+            experiment, stored["metrics"], curves, stored["provenance"], source, folder.name
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise OtherVersion(
+            f"expected a result of this version of sadefect in {folder}; got another's ({error}); "
+            "remove it, or set SADEFECT_CACHE to another folder"
+        ) from error
 
 
-def results():
-    """All results of the store and of ``recorded/``, the store's first; no experiment twice."""
+def results(sources=("local", "recorded")):
+    """All results of the store and of ``recorded/``, the store's first; no experiment twice.
+
+    What cannot be read in the store is left out with a warning, and `find` computes it again.
+    """
     found = {}
     for source, folder in places("evaluations", ""):
-        for path in sorted(folder.glob("*/result.json")):
+        for path in sorted(folder.glob("*/result.json")) if source in sources else ():
             if path.parent.name not in found:
-                found[path.parent.name] = _read(path.parent, source)
+                try:
+                    found[path.parent.name] = _read(path.parent, source)
+                except (StoreError, FileNotFoundError) as error:
+                    if source == "recorded":
+                        raise
+                    warnings.warn(f"left out: {error}", stacklevel=2)
     return list(found.values())
 
 
 def learning_curve(experiment, found=None):
     """Results of the same trajectory and scoring at all budgets scored, smallest first.
 
-    ``found`` are the results to look among, where they were read already.
+    Those of other data, or of an earlier version of the numerics, are left out. ``found`` are the
+    results to look among, where they were read already.
     """
     same = [
         result
         for result in (results() if found is None else found)
-        if result.experiment.equals(experiment, but=["patches_seen"])
+        if result.experiment.equals(experiment, but=["patches_seen"]) and not result.outdated
     ]
     return sorted(same, key=lambda result: result.experiment.patches_seen)
 
@@ -169,7 +194,7 @@ def over_seeds(experiments, found=None):
         runs.append({})
         for result in found:
             one = result.experiment
-            if one.equals(experiment, but=["patches_seen", "seed"]):
+            if one.equals(experiment, but=["patches_seen", "seed"]) and not result.outdated:
                 runs[-1][one.patches_seen, one.seed] = result
     shared = set.intersection(*map(set, runs)) if runs else set()
     budgets = [budget for budget, _ in shared]

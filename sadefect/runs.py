@@ -193,7 +193,7 @@ def load_model(experiment):
             return load_weights(build_model(experiment), path), source
     raise StoreError(
         f"no weights of {experiment.training_key} after {experiment.patches_seen:,} patches; "
-        "train them with sadefect.experiments.train, or build the book with RETRAIN=1"
+        "train them with sadefect.runs.train(experiment), or build the book with RETRAIN=1"
     )
 
 
@@ -257,13 +257,8 @@ def summarise(pixels, thresholds):
         "auroc": pixels.auroc(),
         "aupro": pixels.aupro(limit=0.3),
         "overlap": {
-            f"{fpr:g}": {
-                **dict(zip(("q25", "median", "q75"), quantiles.tolist(), strict=True)),
-                "share_above_0.91": float(np.mean(regions > 0.91)),
-            }
-            for fpr, quantiles, regions in zip(
-                FPRS, overlap.quantiles, overlap.overlaps, strict=True
-            )
+            f"{fpr:g}": dict(zip(("q25", "median", "q75"), quantiles.tolist(), strict=True))
+            for fpr, quantiles in zip(FPRS, overlap.quantiles, strict=True)
         },
         "regions": int(overlap.overlaps.shape[1]),
         "thresholds": {f"{threshold.fpr:g}": threshold.value for threshold in thresholds},
@@ -394,12 +389,13 @@ def pictured(datasets, methods, patches_seen=0, **settings):
             continue
         if patches_seen or all(_has_weights(one.experiment) for one in group):
             continue
-        drawable = [one for one in every if _has_weights(one.experiment)]
         runs = [
             {
                 (one.experiment.patches_seen, -one.experiment.seed): one
-                for one in drawable
+                for one in every
                 if one.experiment.equals(best.experiment, but=["patches_seen", "seed"])
+                and not one.outdated
+                and _has_weights(one.experiment)
             }
             for best in group
         ]

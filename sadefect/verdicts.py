@@ -38,8 +38,7 @@ class Verdict:
 
 def recorded():
     """What was recorded for everybody, whatever this user's store holds."""
-    folder = stored.RECORDED / "evaluations"
-    return [stored._read(p.parent, "recorded") for p in sorted(folder.glob("*/result.json"))]
+    return stored.results(["recorded"])
 
 
 def judge(results):
@@ -48,7 +47,8 @@ def judge(results):
     Parameters
     ----------
     results : list of Result
-        As of `sadefect.results.results`; those of an earlier version of the numerics are left out.
+        As of `sadefect.results.results`; those of other data, or of an earlier version of the
+        numerics, are left out.
 
     Returns
     -------

@@ -8,6 +8,8 @@ import pytest
 
 from sadefect import claims, paper, verdicts
 from sadefect.claims import AUROC, CLAIMS, OVERLAP, SECONDS
+from sadefect.datasets import dataset_fingerprint
+from sadefect.errors import DatasetNotFound
 from sadefect.experiments import NUMERICS, Experiment
 from sadefect.pages import ROOT
 from sadefect.recording import record
@@ -58,11 +60,22 @@ MADE_UP = {
 }
 
 
+NOWHERE = "of data that are nowhere"
+
+
+def known_data(name):
+    try:
+        return dataset_fingerprint(name)
+    except DatasetNotFound:  # The paper's fabrics are nowhere to be had.
+        return NOWHERE
+
+
 def made_up(experiment, measure, value, **changes):
     """A result of which one number is given."""
     images = 40
+    experiment = replace(experiment, **{"patches_seen": BUDGET} | changes)
     return Result(
-        replace(experiment, **{"patches_seen": BUDGET} | changes),
+        experiment,
         {
             "auroc": value if measure == AUROC else 0.5,
             "overlap": {"0.05": {"median": value if measure == OVERLAP else 0.5}},
@@ -73,8 +86,10 @@ def made_up(experiment, measure, value, **changes):
             "seconds": {"evaluation": (images + 1) * (value if measure == SECONDS else 1.0)},
             "machine": {"processor": "some-processor"},
             "numerics": NUMERICS,
+            "data": known_data(experiment.dataset),
         },
         "local",
+        "made up",
     )
 
 
@@ -131,6 +146,11 @@ def test_nothing_else_counts(claim):
             for one in every
         ],
         "an earlier version of the numerics": old,
+        "other data": [
+            replace(one, provenance=one.provenance | {"data": "theirs"})
+            for one in every
+            if one.provenance["data"] != NOWHERE  # Where nothing can tell.
+        ],
     }
     for name, results in others.items():
         verdicts = {one.claim.key: one for one in judge_on_results(results)}

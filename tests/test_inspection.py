@@ -1,5 +1,6 @@
 """Looking at one image: computed where everything is here, else from what was recorded."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,8 +27,18 @@ def test_what_is_shown_is_what_is_scored(result):
     seen = inspection.inspect(result, 1, fpr=0.05)
     sample = load_dataset(TINY.dataset).test[1]
     assert np.array_equal(seen.image, sample.image) and np.array_equal(seen.mask, sample.mask)
-    assert np.array_equal(seen.found, seen.residual > result.metrics["thresholds"]["0.05"])
+    assert np.array_equal(seen.found, seen.residual >= result.metrics["thresholds"]["0.05"])
     assert 0 < seen.found.mean() < 0.5 and seen.kind == "film"
+
+
+def test_a_pixel_at_the_threshold_is_found(result, tmp_path):
+    value = float(inspection.inspect(result, 1).residual[20, 20])
+    thresholds = dict.fromkeys(result.metrics["thresholds"], value)
+    at = replace(result, metrics=result.metrics | {"thresholds": thresholds})
+    seen = inspection.inspect(at, 1)
+    assert seen.found[20, 20] and np.array_equal(seen.found, seen.residual >= value)
+    with np.load(inspection.record_map(at, 1, tmp_path), allow_pickle=False) as stored:
+        assert np.array_equal(stored["passed"], len(thresholds) * seen.found)
 
 
 def test_a_recorded_map_stands_in(result, tmp_path, monkeypatch):
@@ -57,7 +68,8 @@ def test_images_that_may_not_be_published_are_not_recorded(result, tmp_path, mon
 def test_neither_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path))
     inspection._model.cache_clear()
-    nothing = Result(TINY, {"thresholds": {}}, {}, {"numerics": NUMERICS}, "recorded")
+    made = {"numerics": NUMERICS, "data": "none"}
+    nothing = Result(TINY, {"thresholds": {}}, {}, made, "recorded", "none")
     with pytest.raises(StoreError, match="got neither"):
         inspection.inspect(nothing, 0)
 

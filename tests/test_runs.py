@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sadefect import Experiment, learning_curve, run, runs
-from sadefect.errors import DatasetNotFound
+from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_json, save_json
 from sadefect.recording import GROUPS, reached, record, record_weights, score
@@ -137,8 +137,23 @@ def test_a_damaged_result_is_built_again(name, capsys):
     metrics = run(TINY).metrics
     path = store() / "evaluations" / TINY.evaluation_key / name
     path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="left out"):
+        assert results(["local"]) == []
     assert run(TINY).metrics == metrics
     assert "Computing again" in capsys.readouterr().out
+
+
+def test_a_result_of_another_version_is_kept():
+    run(TINY)
+    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    stored = load_json(path)
+    stored["experiment"]["sharpness"] = 2
+    save_json(path, stored)
+    with pytest.warns(UserWarning, match="another's"):
+        assert results(["local"]) == []
+    with pytest.raises(StoreError, match="sharpness"):
+        run(TINY)
+    assert path.exists()
 
 
 def test_a_damaged_state_starts_again(capsys):
@@ -199,13 +214,14 @@ def test_unusable_settings_are_refused(change):
         Experiment(**{"dataset": "nanotwice", **change})
 
 
-def test_results_of_other_numerics_are_marked(monkeypatch):
+def test_results_of_other_numerics_or_data_are_marked():
     result = run(TINY)
     path = store() / "evaluations" / TINY.evaluation_key / "result.json"
     stored = load_json(path)
-    stored["provenance"]["numerics"] = {"training": 0, "scoring": 0}
-    save_json(path, stored)
-    assert not result.outdated and find(TINY).outdated
+    for changed in ({"numerics": {"training": 0, "scoring": 0}}, {"data": "theirs"}):
+        save_json(path, stored | {"provenance": stored["provenance"] | changed})
+        assert not result.outdated and find(TINY).outdated
+        assert learning_curve(TINY) == [] and largest_budget([TINY]) == 0
 
 
 def test_recorded_weights_are_short_and_close():
@@ -218,9 +234,26 @@ def test_recorded_weights_are_short_and_close():
 
 def test_groups_compare_what_shares_a_budget():
     for name, group in GROUPS.items():
-        assert len({one.training_key for one in group}) == len(group) > 1, name
+        assert len(set(group)) == len(group) > 1, name
+        if name != "imagenet":  # Whose weights are not here.
+            assert len({one.training_key for one in group}) == len(group), name
         assert len({one.patches_seen for one in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
+
+
+def test_the_extractor_is_of_feature_matching_alone():
+    l2 = Experiment(dataset="nanotwice", method="l2", features="imagenet")
+    assert l2 == replace(l2, features="standin")
+    matching = replace(l2, method="feature_matching", features="imagenet", residual="l2")
+    assert matching in GROUPS["imagenet"]
+
+
+def test_a_shorter_training_replaces_no_recorded_curve(tmp_path):
+    record([run(replace(TINY, patches_seen=128))], tmp_path)
+    shutil.rmtree(store())
+    record([run(TINY)], tmp_path)
+    history = np.load(tmp_path / "trainings" / TINY.training_key / "history.npz")
+    assert history["patches_seen"] == 128
 
 
 def test_seeds_are_compared_at_the_largest_budget_that_they_share():
