@@ -11,7 +11,8 @@ INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-# RETRAIN=1 and REEVALUATE=1 take no stored result for an answer.
+# RETRAIN=1 and REEVALUATE=1 take no recorded result for an answer; those of the user's store are taken,
+# so that a stopped run goes on. From nothing: with SADEFECT_CACHE set to an empty folder as well.
 ifeq ($(RETRAIN),1)
 export SADEFECT_RETRAIN := 1
 endif

@@ -7,7 +7,7 @@
 #
 # - **The paper shows**: nothing of this; it is what one stumbles over when rebuilding it.
 # - **What to expect**: one row for each question, with the area under the ROC curve of both readings.
-# - **Minutes**: smoke 2, quick 0.2, paper 3000
+# - **Minutes**: smoke 2, quick 0.2, paper 5000
 
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Where the readings are compared.

@@ -10,7 +10,7 @@
 # - **What to expect**: the same rows from our networks, at one budget, thresholds from defect-free
 #   images. Real images are shown in a build with `SADEFECT_DATA` only, because they may not be
 #   published; of them, other builds show recorded maps and masks.
-# - **Minutes**: smoke 1, quick 0.5, paper 600
+# - **Minutes**: smoke 1, quick 0.5, paper 2000
 
 # %% tags=["parameters"]
 datasets: list = ["nanotwice", "synthetic/fibres"]  # The real set and its stand-in.
@@ -45,7 +45,7 @@ def rows(dataset):
 #
 # A square around the largest defect of the image.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, ℓ² above SSIM. The residual map of ℓ² is dark within the outlined defect and bright along fibres around it; that of SSIM is bright within the defect. The segmentations paint true and false positive pixels in two colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, ℓ² above SSIM: the residual map with the outline of the defect, and the segmentation with true and false positive pixels in two colours; how many of each there are is in the table at the end."}}
 plots.show_panels(rows(datasets[0]))
 
 # %% tags=["remove-cell"]

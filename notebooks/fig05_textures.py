@@ -8,7 +8,7 @@
 #   autoencoder, true defects outlined.
 # - **What to expect**: the same on synthetic weave and twill, which stand in for fabrics that could
 #   not be obtained; one image of each kind of defect, the first of its kind.
-# - **Minutes**: smoke 1, quick 0.5, paper 240
+# - **Minutes**: smoke 1, quick 0.5, paper 3000
 
 # %% tags=["parameters"]
 datasets: list = ["synthetic/weave", "synthetic/twill"]  # One figure each.

@@ -8,7 +8,7 @@
 # - **The paper shows**: that ℓ² finds such defects in part, if they stand out, and SSIM both kinds.
 # - **What to expect**: the same two kinds on synthetic cloth, which stands in for a fabric that could
 #   not be obtained, with the share of each defect that is found.
-# - **Minutes**: smoke 1, quick 0.3, paper 120
+# - **Minutes**: smoke 1, quick 0.3, paper 1000
 
 # %% tags=["parameters"]
 dataset: str = "synthetic/weave"  # With the kinds below among its test images.

@@ -6,7 +6,7 @@
 #
 # - **The paper shows**: ROC curves of pixels in figure 6, overlap with each defect in figure 7.
 # - **What to expect**: a threshold to move on one image, and the same numbers for it as a method gets.
-# - **Minutes**: smoke 0.5, quick 0.3, paper 0.5
+# - **Minutes**: smoke 0.5, quick 0.3, paper 1000
 
 # %% tags=["parameters"]
 datasets: list = ["synthetic/weave"]  # The first one's image is shown.

@@ -7,7 +7,7 @@
 #
 # - **The paper shows**: equations 4 to 8, and windows of 11 pixels unless table 2 says otherwise.
 # - **What to expect**: the equations, and a slider through window sizes on one residual map.
-# - **Minutes**: smoke 0.5, quick 0.3, paper 0.5
+# - **Minutes**: smoke 0.5, quick 0.3, paper 500
 
 # %% tags=["parameters"]
 datasets: list = ["synthetic/fibres"]  # The first one's image is shown.

@@ -8,7 +8,7 @@
 #   windows of SSIM and three patch sizes, single runs.
 # - **What to expect**: the same cells from shorter trainings of one equal length, so that orders and
 #   differences can be compared, and absolute values cannot.
-# - **Minutes**: smoke 1, quick 0.2, paper 3000
+# - **Minutes**: smoke 1, quick 0.2, paper 5500
 
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # The paper's.

@@ -33,7 +33,7 @@ NOT_READ_BY_PAGES = (
     "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
     "outputs.py", "pages.py", "pdf.py", "printing.py", "report.py", "status.py", "webpage.py",
 )  # fmt: skip
-FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to compute from nothing.
+FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to take nothing recorded.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
 # For outputs of a cell that has ended. papermill fails after 4, which a picture can take on a busy
 # machine.
@@ -74,7 +74,7 @@ def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[st
         "backend": digest(os.environ.get("KERAS_BACKEND")),
         "data": digest([_listing(data_root()), _listing(os.environ.get("SADEFECT_WEIGHTS"))]),
         "libraries": libraries(),
-        "asked to compute from nothing": ",".join(filter(_asked, FRESH)),
+        "asked to take nothing recorded": ",".join(filter(_asked, FRESH)),
     }
 
 
@@ -155,7 +155,7 @@ class _Job:
             return ["not executed yet"]
         if last["failed"]:
             return ["failed the last time"]
-        # What was computed from nothing will do where nobody asked for that.
+        # What was computed anew will do where nobody asked for that.
         return [key for key, now in self.inputs.items() if now and last["inputs"].get(key) != now]
 
 
@@ -215,7 +215,7 @@ def execute(
                 jobs.append(_Job(page, values, inputs(page, values, root), profile, limit, folder))
         stale = {job: changes for job in jobs if (changes := job.changes())}
         if not stale and any(map(_asked, FRESH)):
-            stale = {job: ["asked to compute from nothing"] for job in jobs}
+            stale = {job: ["asked to take nothing recorded"] for job in jobs}
         say(f"Notebooks in the {profile} profile: {len(jobs)}, unchanged: {len(jobs) - len(stale)}")
         if stale:
             _run(stale, workers, say)

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from links import broken_links
 from PIL import Image
 
-from sadefect import book, execution, webpage
+from sadefect import book, execution, paper, webpage
 from sadefect.book import build, render
 from sadefect.execution import execute, inputs
 from sadefect.figure_data import MEDIA_TYPE
@@ -105,6 +105,20 @@ def test_each_profile_fits_the_pages(name: str) -> None:
     profile = read_profile(name)
     for page in pages():
         assert set(profile.of(page)) <= set(page.parameters())
+
+
+def test_the_paper_profile_asks_for_the_papers_budget_on_every_page() -> None:
+    profile, budgets = read_profile("paper"), {}
+    for page in pages():
+        values = {name: default for name, (_, default) in page.parameters().items()}
+        values |= profile.of(page)
+        if "patches_seen" in values:
+            budgets[page.name] = values["patches_seen"]
+        assert values.get("compute", True) is True, page.name
+        assert values.get("patch_size", paper.PATCH_SIZE.value) == paper.PATCH_SIZE.value, page.name
+    own = {"fig03_checkerboard"}  # It trains on pictures of ours.
+    assert own < set(budgets) and {"gap", "ambiguities", "tab02_sensitivity"} < set(budgets)
+    assert {budgets[name] for name in set(budgets) - own} == {paper.BUDGET}
 
 
 # Twins, headers and profiles of any book
@@ -285,7 +299,7 @@ def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.Monkey
     (project / "book/index.md").write_text("# Other prose\n")
     assert execute(root=project) == []
 
-    # Asked to compute from nothing, all run; and what they computed will do for a plain build.
+    # Asked to take nothing recorded, all run; and what they computed will do for a plain build.
     monkeypatch.setenv("SADEFECT_REEVALUATE", "1")
     assert execute(root=project, only=["second"]) == ["second"]
     assert execute(root=project) == ["first"], "goes on where it was cut short"
