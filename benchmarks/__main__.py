@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ._measure import RECORD
+from ._measure import RECORD, missing_peers
 
 known = sorted(
     path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")
@@ -13,6 +13,11 @@ known = sorted(
 chosen = [name for name in sys.argv[1:] if name != "--record"]
 if unknown := set(chosen) - set(known):
     sys.exit(f"expected --record or benchmarks among {known}; got {sorted(unknown)}")
+if "--record" in sys.argv and (missing := missing_peers()):
+    sys.exit(
+        f"expected all that the page compares with; missing are {', '.join(missing)}: "
+        'pip install -e ".[torch,bench]" anomalib'
+    )
 environment = os.environ | ({RECORD: "1"} if "--record" in sys.argv else {})
 for name in chosen or known:
     print(f"# {name}", flush=True)

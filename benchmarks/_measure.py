@@ -184,6 +184,11 @@ def _peers():
     return found
 
 
+def missing_peers():
+    """Those of `PEERS` that are not installed, without which a record would lose rows."""
+    return sorted(set(PEERS) - set(_peers()))
+
+
 def installed(*names):
     """Whether all of these can be imported; says so if not."""
     from importlib.util import find_spec
