@@ -101,11 +101,11 @@ def forward(model):
             run = _by_openvino(model)
         except Unsupported as error:
             warnings.warn(f"Keras runs this network, slower than OpenVINO: {error}", stacklevel=2)
-            run = _by_keras(model)
+            run = None  # A function of Keras here would hold the model for good.
         else:
             log.info("%s runs the network", describe())
         _compiled[model] = digest, run
-    return _compiled[model][1]
+    return _compiled[model][1] or _by_keras(model)
 
 
 def _digest(model):

@@ -17,7 +17,8 @@ TABLE_1 = (
 )
 DOWNSCALING = 16  # Product of the strides.
 SLOPE = 0.2  # Of the leaky rectifiers.
-# Logarithms of a learned variance: from below a step of 8 bits to beyond the whole range.
+# Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
+# beyond the whole range, 1.6.
 LOG_VARIANCE = (-11.0, 1.0)
 
 

@@ -179,7 +179,10 @@ def _as_batch(x, y, options):
                     f"data_range={options.data_range:g}; pass your images' range, 255 for 8 bit"
                 )
     x, y = (ops.cast(ops.convert_to_tensor(image), "float32") for image in (x, y))
-    if tuple(x.shape[1:]) != tuple(y.shape[1:]) or len(x.shape) != len(y.shape):
+    shapes = [tuple(x.shape), tuple(y.shape)]
+    if any(shape[:1] == (None,) for shape in shapes):  # A graph may not know how many images.
+        shapes = [shape[1:] for shape in shapes]
+    if shapes[0] != shapes[1]:
         raise ValueError(f"x and y must have one shape; received {x.shape} and {y.shape}")
     rank = len(x.shape)
     if rank == 4 and x.shape[-1] == 1:

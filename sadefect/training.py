@@ -29,7 +29,9 @@ class Schedule:
     batch_size: int
     learning_rate: float
     weight_decay: float = 1e-5
-    decay: str = "decoupled"  # or "l2", what PyTorch's Adam calls weight_decay
+    # Or "l2", a penalty in the loss as PyTorch's Adam has with weight_decay, but of kernels only:
+    # PyTorch's takes biases too.
+    decay: str = "decoupled"
 
 
 SCHEDULES = {
@@ -105,6 +107,9 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
         Gets ``state.npz`` (the last resumable state) and ``checkpoints/`` (weights at milestones).
     label : str
         For the progress bar.
+    keep : callable
+        Takes the budget, gives the numbers of patches after which weights are kept, in ascending
+        order and the budget last.
 
     Returns
     -------
@@ -183,7 +188,8 @@ def _check(model, batch, loss, seen, schedule):
             f"expected a finite loss; got {loss} after {seen:,} patches; lower the learning rate "
             f"(now {schedule.learning_rate:g}) and look for NaN in the images"
         )
-    spread = float(np.std(np.asarray(model.predict_on_batch(batch))))
+    # Of a VAE with a learned variance the second channel is its logarithm, far from the first.
+    spread = float(np.std(np.asarray(model.predict_on_batch(batch))[..., 0]))
     if seen >= 10_000 and spread < FLAT * float(np.std(batch)):
         raise TrainingDiverged(
             f"expected a reconstruction; after {seen:,} patches every patch gives the same gray "

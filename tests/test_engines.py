@@ -1,5 +1,8 @@
 """OpenVINO gives what Keras gives, follows the weights, and steps aside where it cannot help."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -107,6 +110,19 @@ def test_what_openvino_is_not_given_runs_in_keras_and_says_so(openvino, layer, s
     np.testing.assert_allclose(
         run(patches(8, channels=2)), by_keras(model, patches(8, channels=2)), atol=1e-6
     )
+
+
+@pytest.mark.filterwarnings("ignore:Keras runs this network")
+@pytest.mark.parametrize("activation", ["relu", "gelu"])  # OpenVINO is not given the other one.
+def test_a_network_is_let_go(openvino, activation):
+    inputs = keras.Input((8, 8, 2))
+    model = keras.Model(inputs, layers.Conv2D(2, 3, activation=activation)(inputs))
+    engines.forward(model)(patches(8, channels=2))
+    seen = weakref.ref(model)
+    del model, inputs
+    keras.backend.clear_session()
+    gc.collect()
+    assert seen() is None
 
 
 def test_a_network_that_branches_is_caught_by_its_trial_patch(openvino):

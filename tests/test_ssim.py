@@ -177,12 +177,22 @@ def test_unusable_options_are_refused(options, message):
         (np.full((32, 32), np.nan), np.zeros((32, 32)), "NaN"),
         (np.zeros((32, 32, 3)), np.zeros((32, 32, 3)), "gray"),
         (np.zeros((32, 32)), np.zeros((32, 31)), "one shape"),
+        (np.zeros((32, 32)), np.zeros((40, 32)), "one shape"),
+        (np.zeros((1, 32, 32, 1)), np.zeros((6, 32, 32, 1)), "one shape"),
+        (np.zeros((32, 32, 1)), np.zeros((1, 32, 32, 1)), "one shape"),
         (np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 3)), "gray"),
     ],
 )
 def test_unusable_images_are_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         ssim_map(x, y, data_range=1.0)
+
+
+def test_the_number_of_images_may_be_unknown():
+    one, other = keras.Input((32, 32, 1)), keras.Input((32, 32, 1), batch_size=2)
+    assert ssim_map(one, other, data_range=1.0).shape[1:] == (32, 32, 1)
+    with pytest.raises(ValueError, match="one shape"):
+        ssim_map(one, keras.Input((40, 32, 1)), data_range=1.0)
 
 
 def test_the_loss_checks_its_options_when_it_is_built():

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from sadefect import RandomPatches, SSIMLoss, TrainingDiverged, build_autoencoder
+from sadefect import RandomPatches, SSIMLoss, TrainingDiverged, build_autoencoder, build_vae
 from sadefect.files import load_arrays
+from sadefect.models import GaussianLoss
 from sadefect.training import Schedule, checkpoint_path, load_weights, milestones, train
 
 SCHEDULE = Schedule(batch_size=4, learning_rate=1e-3)
@@ -71,15 +72,19 @@ def test_nan_stops_at_once(tmp_path):
         run(tmp_path, 4000, schedule=schedule, loss=keras.losses.MeanSquaredError())
 
 
-def test_a_constant_output_stops(tmp_path):
+@pytest.mark.parametrize("variance", [None, "learned"])
+def test_a_constant_output_stops(tmp_path, variance):
     noise = np.random.default_rng(0).random((64, 64), dtype="float32")
     schedule = Schedule(batch_size=32, learning_rate=1e-12)
     keras.utils.set_random_seed(0)
-    model = build_autoencoder(32, 1)
-    model.get_layer("decoder").get_layer("deconv9").kernel.assign(np.zeros((2, 2, 32, 1)))
+    model, loss = build_autoencoder(32, 1), keras.losses.MeanSquaredError()
+    if variance:
+        model, loss = build_vae(32, 1, variance=variance), GaussianLoss()
+    kernel = model.get_layer("decoder").get_layer("deconv9").kernel
+    kernel.assign(np.zeros(kernel.shape))
     patches = RandomPatches([noise], 32, count=50)
     with pytest.raises(TrainingDiverged, match="same gray"):
-        train(model, keras.losses.MeanSquaredError(), patches, schedule, 12_000, tmp_path)
+        train(model, loss, patches, schedule, 12_000, tmp_path)
 
 
 SCRIPT = """
