@@ -19,7 +19,7 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from sadefect import charts, disc, explorers, inspection, plots, regions
+from sadefect import charts, disc, explorers, inspection, plots, regions, segment
 from sadefect.anomaly_maps import ssim_residual
 from sadefect.plots import Panel
 from sadefect.runs import pictured
@@ -51,26 +51,26 @@ explorers.comparison(
 # %% [markdown]
 # ## Residual, opening, threshold
 #
-# A pixel is called defective where its residual exceeds a threshold. The threshold comes from
+# A pixel is called defective where its residual reaches a threshold. The threshold comes from
 # defect-free images that were not trained on, for a false positive rate that one is ready to accept.
 # Specks are removed by a morphological opening with the paper's disc, which is a small square without
 # its corners. What is left are connected regions.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-regions", "caption": "The residual map as it is computed, the same map opened, and the pixels above the threshold: yellow where there is a defect, pink where there is none. The true defect is outlined in blue."}, "image": {"alt": "Three panels: a residual map bright along the defect with specks elsewhere; the same with fewer specks; and the image with found pixels painted, most of them within the outline of the defect."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-regions", "caption": "The residual map as it is computed, the same map opened, and the pixels at or above the threshold: yellow where there is a defect, pink where there is none. The true defect is outlined in blue."}, "image": {"alt": "Three panels: a residual map bright along the defect with specks elsewhere; the same with fewer specks; and the image with found pixels painted, most of them within the outline of the defect."}}
 top = float(raw.max())
 plots.show_panels(
     [
         [
             Panel(raw, "residual", "1 − SSIM", (0, top), outline=seen.mask),
             Panel(seen.residual, "opened", "1 − SSIM", (0, top), outline=seen.mask),
-            Panel(seen.image, "above the threshold", outline=seen.mask, found=seen.found),
+            Panel(seen.image, "at or above the threshold", outline=seen.mask, found=seen.found),
         ]
     ]
 )
 
 # %% tags=["hide-input"]
 disc_shape = disc(result.experiment.opening)
-steps = {"threshold alone": raw > threshold, "opened, then the threshold": seen.found}
+steps = {"threshold alone": segment(raw, threshold, 0), "opened, then the threshold": seen.found}
 charts.table(
     ("step", "regions", "smallest, pixels", "defective pixels found", "other pixels flagged"),
     [

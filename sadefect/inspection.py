@@ -11,6 +11,7 @@ from .files import load_arrays, save_arrays
 from .plots import Panel
 from .results import RECORDED
 from .runs import load_model, scored
+from .segmentation import regions, segment
 
 UNITS = {"ssim": "1 − SSIM", "l2": "squared difference", "vae": "− log probability"}
 LEVELS = 255  # Of a recorded map.
@@ -29,7 +30,7 @@ class Inspection:
     image, reconstruction : float32 array (H, W) or None
         None where the data set is not here and may not be published.
     mask, found : bool array (H, W)
-        True defects, and what lies above the threshold.
+        True defects, and what lies at or above the threshold.
     residual : float32 array (H, W)
         Opened, as it is scored.
     """
@@ -45,8 +46,6 @@ class Inspection:
 
     def window(self, side):
         """A square about the largest defect, as two slices; all of the image for 0."""
-        from .segmentation import regions
-
         height, width = self.mask.shape
         if not side or not self.mask.any():
             return slice(0, height), slice(0, width)
@@ -97,10 +96,10 @@ def inspect(result, number, fpr=0.01, root=None):
         residual, reconstruction = scored(experiment, _model(experiment), sample.image)
     except (DatasetNotFound, StoreError) as error:
         return _recorded(result, number, fpr, error)
-    threshold = result.metrics["thresholds"][f"{fpr:g}"]
+    found = segment(residual, result.metrics["thresholds"][f"{fpr:g}"], 0)
     return Inspection(
         result, sample.name, sample.kind, sample.image, reconstruction, sample.mask,
-        residual > threshold, residual,
+        found, residual,
     )  # fmt: skip
 
 
@@ -122,7 +121,9 @@ def record_map(result, number, destination=RECORDED, root=None):
         "residual": np.round(seen.residual.clip(0) / top * LEVELS).astype("uint8"),
         "top": np.float32(top),
         "mask": seen.mask,
-        "passed": sum((seen.residual > one).astype("uint8") for one in _thresholds(result)),
+        "passed": np.sum(
+            [segment(seen.residual, one, 0) for one in _thresholds(result)], axis=0, dtype="uint8"
+        ),
         "name": np.array(seen.name),
         "kind": np.array(seen.kind),
     }

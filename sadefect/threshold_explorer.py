@@ -23,9 +23,9 @@ PAINT = 0.85  # Opacity of found pixels.
 class Levels(NamedTuple):
     """A residual map cut at rising thresholds.
 
-    ``levels`` is uint8 ``(H, W)``, how many thresholds a pixel exceeds, so that it exceeds
+    ``levels`` is uint8 ``(H, W)``, how many thresholds a pixel reaches, so that it is at or above
     ``thresholds[i]`` where ``levels > i``; ``fpr`` and ``tpr`` are the shares of defect-free and of
-    defective pixels that do.
+    defective pixels that are.
     """
 
     levels: np.ndarray
@@ -46,10 +46,10 @@ class Levels(NamedTuple):
         (0.0, 1.0)
         """
         free = np.quantile(residual[~mask], 1 - SHARES, method="higher")
-        # Below the smallest value everything is flagged, and at the largest nothing is.
-        ends = [np.nextafter(residual.min(), np.float32(-1)), residual.max()]
-        thresholds = np.unique(np.float32([*free, *ends, also]))
-        levels = np.searchsorted(thresholds, residual, side="left").astype("uint8")
+        # From the smallest value on everything is flagged, and just above the largest nothing is.
+        above = np.nextafter(np.float32([*free, residual.max()]), np.float32(np.inf))
+        thresholds = np.unique(np.float32([*above, residual.min(), also]))
+        levels = np.searchsorted(thresholds, residual, side="right").astype("uint8")
         flagged = [levels > at for at in range(len(thresholds))]
         return cls(
             levels,
@@ -59,13 +59,13 @@ class Levels(NamedTuple):
         )
 
     def data(self, unit):
-        """As plain JSON: thresholds with their rates, and how many of them each pixel exceeds."""
+        """As plain JSON: thresholds with their rates, and how many of them each pixel reaches."""
         return {
             "unit": unit,
             "thresholds": numbers(self.thresholds),
             "false_positive_rate": numbers(self.fpr),
             "true_positive_rate": numbers(self.tpr),
-            "thresholds_exceeded": self.levels.tolist(),
+            "thresholds_reached": self.levels.tolist(),
         }
 
 
@@ -116,7 +116,7 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
         for method, one in cut.items()
     }
     values = {
-        method: [f"{unit[method][0]} above {one.thresholds[i]:.3g}" for i in at[method]]
+        method: [f"{unit[method][0]} at least {one.thresholds[i]:.3g}" for i in at[method]]
         for method, one in cut.items()
     }
     start = {

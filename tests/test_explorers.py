@@ -15,6 +15,7 @@ from sadefect.explorers import Step, comparison, picture, steps
 from sadefect.metrics import roc_curve
 from sadefect.pages import ROOT, pages
 from sadefect.provenance import BUILDING
+from sadefect.segmentation import segment
 from sadefect.threshold_explorer import Levels, threshold
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -48,14 +49,20 @@ def test_levels_have_the_rates_of_the_roc_curve():
     cut = Levels.of(MASK, RESIDUAL, 0.7)
     curve = roc_curve([MASK], [RESIDUAL])
     for i, wanted in enumerate(cut.thresholds):
-        # The curve flags from a threshold on, the segmentation above it; bins are 0.01 % wide.
-        near = np.flatnonzero(curve.thresholds > wanted)[-1]
+        near = np.flatnonzero(curve.thresholds >= wanted)[-1]  # Bins are 0.01 % wide.
         assert cut.fpr[i] == pytest.approx(curve.fpr[near], abs=2 / MASK.size)
         assert cut.tpr[i] == pytest.approx(curve.tpr[near], abs=2 / MASK.sum())
     assert (cut.fpr[0], cut.tpr[0]) == (1, 1)
     assert (cut.fpr[-1], cut.tpr[-1]) == (0, 0)
     assert (np.diff(cut.thresholds) > 0).all()
-    assert np.array_equal(cut.levels > 40, cut.thresholds[40] < RESIDUAL)
+    assert np.array_equal(cut.levels > 40, cut.thresholds[40] <= RESIDUAL)
+
+
+def test_a_pixel_at_a_threshold_is_flagged():
+    value = RESIDUAL[7, 22]
+    cut = Levels.of(MASK, RESIDUAL, float(value))
+    found = cut.levels > np.flatnonzero(cut.thresholds == value)[0]
+    assert found[7, 22] and np.array_equal(found, segment(RESIDUAL, value, 0))
 
 
 def test_a_threshold_beyond_the_map_and_a_constant_map():
@@ -94,7 +101,7 @@ def test_a_build_gets_the_numbers_behind_it(monkeypatch):
     one = json.loads(json.dumps(data))["methods"]["SSIM"]
     cut = Levels.of(MASK, RESIDUAL, 0.7)
     assert one["true_positive_rate"] == pytest.approx(cut.tpr, rel=1e-5)
-    assert np.array_equal(one["thresholds_exceeded"], cut.levels)
+    assert np.array_equal(one["thresholds_reached"], cut.levels)
     found = [Step("a", b"", "", {"AUROC": 0.5}), Step("b", b"", "", {"AUROC": 0.75})]
     found = [step._replace(picture=picture(IMAGE)) for step in found]
     moved = steps("two", "Size", found, **WORDS)
@@ -183,7 +190,7 @@ def test_the_browser_paints_what_the_numbers_say(tmp_path, position):
         capture_output=True, text=True, encoding="utf-8", timeout=120, check=True,
     ).stdout  # fmt: skip
     at = data["methods"]["SSIM"]["start"] if position is None else position
-    flagged = cut.thresholds[at] < RESIDUAL
+    flagged = cut.thresholds[at] <= RESIDUAL
     painted = re.search(r'data-painted="(\d+) (\d+)"', seen)
     assert painted, "nothing was painted"
     assert [int(one) for one in painted.groups()] == [
