@@ -13,7 +13,7 @@
 # %% tags=["parameters"]
 side: int = 31  # Side of a patch in pixels, odd; the patch is one window.
 grain: float = 1.3  # Size of the spots in pixels.
-faint: float = 0.07  # Strength of the texture in the pair that differs in luminance.
+faint: float = 0.05  # Strength of the texture in the pair that differs in luminance.
 seed: int = 0  # Of the spots.
 
 # %% [markdown]
@@ -28,6 +28,7 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect import charts, paper, plots, ssim, ssim_components
+from sadefect.claim_checks import answers_alone
 from sadefect.plots import Panel, show_panels
 
 noise = np.random.default_rng(seed).normal(size=(side, side))
@@ -109,10 +110,7 @@ charts.table(
             f"a term answers to {name} alone",
             "its value, and the lower one of the other two",
             f"{terms[name][number]:.3f}; {min(v for n, v in enumerate(terms[name]) if n != number):.3f}",
-            "yes"
-            if terms[name][number] < 0.2
-            and min(v for n, v in enumerate(terms[name]) if n != number) > 0.9
-            else "no",
+            "yes" if answers_alone(terms[name], number) else "no",
         )
         for number, name in enumerate(kinds)
     ],

@@ -7,7 +7,8 @@ import numpy as np
 
 from . import paper
 
-MARGIN = 0.1  # Of AUROC, by which edges have to mislead ℓ² more.
+CLEAR = 0.1  # Of AUROC: a clear lead, where the paper gives no numbers.
+TERM, OTHERS = 0.1, 0.9  # The term meant is below the one, the other two are above the other.
 
 
 def _eq_5_to_8(p, q, c1, c2):
@@ -67,6 +68,12 @@ def ssim_is_a_product():
     return bool(off < 1e-4), f"{len(p)} pairs of patches: at most {off:.0e} apart"
 
 
+def answers_alone(terms, number):
+    """Whether one of a pair's three terms is low, and the other two are near 1."""
+    others = [term for at, term in enumerate(terms) if at != number]
+    return bool(terms[number] < TERM and min(others) > OTHERS)
+
+
 def each_term_sees_one_thing():
     from .ssim import ssim_components
 
@@ -77,36 +84,58 @@ def each_term_sees_one_thing():
     p, q = (np.stack(each) for each in zip(*pairs, strict=True))
     squared = (p - q) ** 2
     terms = _whole_patch(ssim_components, p, q)  # Rows l, c, s.
-    holds = np.ptp(squared) < 1e-6 and terms.diagonal().max() < 0.1
+    apart = [answers_alone(column, number) for number, column in enumerate(terms.T)]
     own = ", ".join(f"{name} {one:.3f}" for name, one in zip("lcs", terms.diagonal(), strict=True))
     others = terms[~np.eye(3, dtype=bool)].min()
     return (
-        bool(holds and others > 0.9),
+        bool(np.ptp(squared) < 1e-6 and all(apart)),
         f"squared difference {squared.min():.2f} to {squared.max():.2f} in every pixel; the term "
         f"meant: {own}; the other two: at least {others:.3f}",
     )
 
 
-def edges_mislead_less():
-    from scipy import ndimage
+def against_edges(maps, border=0):
+    """AUROC of defects against edges of the checkerboard, all other pixels left out.
 
-    from .anomaly_maps import ssim_residual
+    Parameters
+    ----------
+    maps : list of arrays (H, W)
+        Residual maps of the test images, in their order.
+    border : int
+        Columns left out on both sides.
+    """
     from .datasets import checkerboard, load_dataset
     from .metrics import auroc
 
-    masks, l2, ssim = [], [], []
-    for number, sample in enumerate(load_dataset(checkerboard.NAME).test):
-        board = checkerboard.beneath(number)
-        moved = np.roll(board, 1, axis=1)
-        kept = sample.mask | ndimage.binary_dilation(abs(board - 0.5) < 0.39, iterations=3)
-        kept[:, :8] = kept[:, -8:] = False  # What was rolled in from the other side, and around.
+    masks, values = [], []
+    samples = load_dataset(checkerboard.NAME).test
+    for number, (sample, residual) in enumerate(zip(samples, maps, strict=True)):
+        kept = sample.mask | checkerboard.edges(number)
+        kept[:, :border] = kept[:, kept.shape[1] - border :] = False
         masks.append(sample.mask[kept][None])
-        l2.append(((sample.image - moved) ** 2)[kept][None])
-        ssim.append(np.asarray(ssim_residual(sample.image, moved))[kept][None])
-    ours, theirs = auroc(masks, ssim), auroc(masks, l2)
+        values.append(np.asarray(residual)[kept][None])
+    return auroc(masks, values)
+
+
+def leads_clearly(ours, theirs):
+    """Whether one AUROC exceeds another by `CLEAR`."""
+    return round(float(ours - theirs), 6) >= CLEAR  # So that rounding decides nothing.
+
+
+def edges_mislead_less():
+    from .anomaly_maps import ssim_residual
+    from .datasets import checkerboard, load_dataset
+
+    l2, ssim = [], []
+    for number, sample in enumerate(load_dataset(checkerboard.NAME).test):
+        moved = np.roll(checkerboard.beneath(number), 1, axis=1)
+        l2.append((sample.image - moved) ** 2)
+        ssim.append(ssim_residual(sample.image, moved))
+    # Without what was rolled in from the other side, and around.
+    ours, theirs = (against_edges(maps, border=8) for maps in (ssim, l2))
     return (
-        bool(ours - theirs >= MARGIN),
-        f"AUROC of defects against edges, {len(masks)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
+        leads_clearly(ours, theirs),
+        f"AUROC of defects against edges, {len(ssim)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
         f"difference {ours - theirs:.3f}",
     )
 

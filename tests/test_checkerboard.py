@@ -58,6 +58,14 @@ def test_mask_is_where_the_picture_differs(number):
     assert smallest < mask.sum() < 0.15 * mask.size
 
 
+def test_edges_are_where_squares_meet():
+    board, edges = checkerboard.beneath(0), checkerboard.edges(0)
+    across = np.abs(np.diff(board, axis=1)) > 0.3
+    assert edges[:, 1:][across].all() and edges[:, :-1][across].all()
+    # Elsewhere squares are black or white.
+    assert (np.abs(board[~edges] - GRAY) > (WHITE - BLACK) / 2 - 0.02).all()
+
+
 def test_data_set():
     data = checkerboard.load(checkerboard.NAME)
     again = checkerboard.load(checkerboard.NAME)

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from scipy import ndimage
 
 from .base import Dataset, Sample
 
@@ -16,6 +17,7 @@ BLACK, WHITE, GRAY = 0.1, 0.9, 0.5
 STROKE = (3.0, 5.0)  # Width in pixels.
 DOT = (3.0, 6.0)  # Radius in pixels.
 DEFECTS = 3  # Strokes, and as many dots, in an image.
+EDGE = 3  # Pixels from where two squares meet that count as its surroundings.
 
 
 def checkerboard(size=SIZE, *, square, angle=0.0, shift=(0.0, 0.0)):
@@ -131,6 +133,18 @@ def defective(seed, size=SIZE):
 def beneath(number):
     """The clean checkerboard on which test image `number` is drawn, float32 ``(128, 128)``."""
     return clean(_test_seed(number))
+
+
+def edges(number):
+    """Where squares meet on the board of test image `number`, three pixels farther too, bool.
+
+    Examples
+    --------
+    >>> bool(0.1 < edges(0).mean() < 0.9)
+    True
+    """
+    near = (WHITE - BLACK) / 2 - 0.01  # From gray; farther away it is the inside of a square.
+    return ndimage.binary_dilation(abs(beneath(number) - GRAY) < near, iterations=EDGE)
 
 
 def load(name, root=None):
