@@ -224,6 +224,11 @@ def test_results_of_other_numerics_or_data_are_marked():
         assert learning_curve(TINY) == [] and largest_budget([TINY]) == 0
 
 
+def test_missing_weights_say_how_to_get_them():
+    with pytest.raises(StoreError, match=r"sadefect\.runs\.train\(experiment\)"):
+        runs.load_model(replace(TINY, patches_seen=9_999))
+
+
 def test_recorded_weights_are_short_and_close():
     path = runs.train(TINY)
     exact, short = np.load(path), np.load(record_weights(TINY, path.parent / "recorded"))
