@@ -9,7 +9,7 @@
 #   hardly beat guessing on nanofibres.
 # - **What to expect**: SSIM above ℓ² on the nanofibres. Budgets are far below the paper's where no
 #   GPU was at hand, so the second figure shows how the area under the curve grows with training.
-# - **Minutes**: smoke 1, quick 0.2, paper 600
+# - **Minutes**: smoke 1, quick 0.2, paper 6000
 
 # %% tags=["parameters"]
 datasets: list = [
