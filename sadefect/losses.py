@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from .ssim import SSIMLoss, _as_batch, _statistics
+from .ssim import SSIMLoss, as_batch, statistics
 
 # Of the scales in Wang 2003, finest first; the five-scale original needs 176 pixels for a window of
 # 11. As many as fit are taken, and made to add up to 1.
@@ -28,13 +28,13 @@ class MultiScaleSSIMLoss(SSIMLoss):
     """
 
     def call(self, y_true, y_pred):
-        x, y, _ = _as_batch(y_true, y_pred, self.options)
+        x, y, _ = as_batch(y_true, y_pred, self.options)
         c1, c2 = self.options.constants
         sides = [min(x.shape[1:3]) // 2**number for number in range(len(SCALE_WEIGHTS))]
         scales = max(1, sum(side >= self.options.window_size for side in sides))
         product = 1.0
         for number, weight in enumerate(SCALE_WEIGHTS[:scales]):
-            mean_x, mean_y, variance_x, variance_y, covariance = _statistics(x, y, self.options)
+            mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, self.options)
             similar = (2 * covariance + c2) / (variance_x + variance_y + c2)
             if number == scales - 1:
                 similar *= (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)

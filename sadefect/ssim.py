@@ -158,7 +158,7 @@ def _filter(x, options):
     return ops.transpose(_filter_rows(ops.transpose(x, (0, 2, 1)), options, width), (0, 2, 1))
 
 
-def _as_batch(x, y, options):
+def as_batch(x, y, options):
     """Both images as float32 ``(B, H, W)``, and the shape that a map has for the caller."""
     for name, image in (("x", x), ("y", y)):
         dtype = (
@@ -207,7 +207,7 @@ def _restore(x, rank):
     return x[0] if rank == 2 else x[..., None]
 
 
-def _statistics(x, y, options):
+def statistics(x, y, options):
     """Means, variances and covariance of each window."""
     # Moments around mid-gray keep four more bits than moments around black: the variance is a
     # difference of two numbers that are then small.
@@ -227,7 +227,7 @@ def _statistics(x, y, options):
 def _ssim_map(x, y, options):
     """Eq. 8 for float32 images of shape ``(B, H, W)``."""
     c1, c2 = options.constants
-    mean_x, mean_y, variance_x, variance_y, covariance = _statistics(x, y, options)
+    mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, options)
     numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     denominator = (mean_x * mean_x + mean_y * mean_y + c1) * (variance_x + variance_y + c2)
     # Rounding may carry a value past its bounds by a few units of the last digit.
@@ -279,7 +279,7 @@ def ssim_map(x, y, *, data_range, **options):
     1.0
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = _as_batch(x, y, options)
+    x, y, rank = as_batch(x, y, options)
     return _restore(_ssim_map(x, y, options), rank)
 
 
@@ -312,9 +312,9 @@ def ssim_components(x, y, *, data_range, **options):
     (True, True, True)
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = _as_batch(x, y, options)
+    x, y, rank = as_batch(x, y, options)
     c1, c2 = options.constants
-    mean_x, mean_y, variance_x, variance_y, covariance = _statistics(x, y, options)
+    mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, options)
     spread = ops.sqrt(variance_x * variance_y)
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
     contrast = (2 * spread + c2) / (variance_x + variance_y + c2)
@@ -349,7 +349,7 @@ def ssim(x, y, *, data_range, **options):
     True
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = _as_batch(x, y, options)
+    x, y, rank = as_batch(x, y, options)
     mean = ops.mean(_ssim_map(x, y, options), axis=(1, 2))
     return mean[0] if rank == 2 else mean
 
@@ -384,7 +384,7 @@ class SSIMLoss(keras.losses.Loss):
         self.options = SSIMOptions(data_range=data_range, **options)
 
     def call(self, y_true, y_pred):
-        x, y, _ = _as_batch(y_true, y_pred, self.options)
+        x, y, _ = as_batch(y_true, y_pred, self.options)
         return 1.0 - ops.mean(_ssim_map(x, y, self.options), axis=(1, 2))
 
     def get_config(self):
