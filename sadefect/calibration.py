@@ -145,7 +145,7 @@ class Calibration:
         return self.pixels.threshold(fpr)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
-        """The area that a region of pixels above ``threshold(fpr)`` has to have.
+        """The area that a region of pixels at or above ``threshold(fpr)`` has to have.
 
         At most a share ``image_fpr`` of new good images is expected to be judged defective, the
         threshold's own uncertainty included: of N held-out images so many reach it that, with one
