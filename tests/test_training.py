@@ -80,6 +80,8 @@ def test_a_constant_output_stops(tmp_path, variance):
     model, loss = build_autoencoder(32, 1), keras.losses.MeanSquaredError()
     if variance:
         model, loss = build_vae(32, 1, variance=variance), GaussianLoss()
+        # Its second channel, the logarithm of the variance, is another constant.
+        model.get_layer("decoder").get_layer("deconv1").bias.assign([0.5, -3.0])
     kernel = model.get_layer("decoder").get_layer("deconv9").kernel
     kernel.assign(np.zeros(kernel.shape))
     patches = RandomPatches([noise], 32, count=50)
