@@ -144,7 +144,7 @@ charts.table(
 # %% [markdown]
 # ## Where it differs, and why
 #
-# - Our networks saw fewer patches than the paper's, as the table says, and draw less sharply.
+# - A network that saw fewer patches than the paper's draws less sharply; the table says how many.
 # - The paper does not name its image; ours is the first of the test set, whatever it looks like.
 # - The paper does not say which threshold its picture has. Ours come from defect-free images alone,
 #   and other images have more false alarms than these promise.

@@ -10,7 +10,7 @@
 #   autoencoder, the ℓ² residual, and the residuals of luminance, contrast, structure and SSIM.
 # - **What to expect**: the same panels from a network that is trained while this page is built, and
 #   how well each residual separates defects from the rest, over many such pictures.
-# - **Minutes**: smoke 0.5, quick 1.5, paper 60
+# - **Minutes**: smoke 0.5, quick 1.5, paper 100
 
 # %% tags=["parameters"]
 patches_seen: int = 15_000  # Training budget; this page trains its own network.

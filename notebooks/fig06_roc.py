@@ -120,9 +120,9 @@ charts.spreads([group for groups in repeated for group in groups])
 # %% [markdown]
 # ## Where it differs, and why
 #
-# Our networks saw fewer patches than the paper's; the table says how many. The paper's fabrics could
-# not be obtained, and its values for other methods are not known to us. What else may keep us from its
-# number is on [a page of its own](gap.ipynb).
+# Networks that saw fewer patches than the paper's are behind it; the table says how many ours saw. The
+# paper's fabrics could not be obtained, and its values for other methods are not known to us. What else
+# may keep us from its number is on [a page of its own](gap.ipynb).
 
 # %% tags=["hide-input"]
 plots.provenance(

@@ -8,7 +8,7 @@
 # - **The paper shows**: quantiles over the defects of NanoTWICE at several false positive rates,
 #   for the SSIM autoencoder.
 # - **What to expect**: the same quantiles from our run, and where its median stands at one rate of false alarms.
-# - **Minutes**: smoke 1, quick 0.2, paper 600
+# - **Minutes**: smoke 1, quick 0.2, paper 2000
 
 # %% tags=["parameters"]
 datasets: list = ["nanotwice", "synthetic/fibres"]  # One panel each; names of load_dataset.
@@ -90,8 +90,8 @@ Markdown(
 # ## Where it differs, and why
 #
 # Masks define what a defect is. Ours are connected regions, corners included, however small; the paper
-# does not say how it counts, nor whether it leaves out specks. Our networks saw fewer patches, see
-# [figure 6](fig06_roc.ipynb), and small defects suffer first from blurred reconstructions.
+# does not say how it counts, nor whether it leaves out specks. Networks that saw few patches, see
+# [figure 6](fig06_roc.ipynb), draw blurred, from which small defects suffer first.
 
 # %% tags=["hide-input"]
 plots.provenance(*(result for pair in results.values() for result in pair))

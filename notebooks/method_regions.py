@@ -6,7 +6,7 @@
 #
 # - **The paper shows**: section 4.2: a threshold, and an opening with a disc.
 # - **What to expect**: one image on its way from input to regions, with the numbers of each step.
-# - **Minutes**: smoke 0.5, quick 0.3, paper 0.5
+# - **Minutes**: smoke 0.5, quick 0.3, paper 500
 
 # %% tags=["parameters"]
 datasets: list = ["synthetic/weave"]  # The first one's image is shown.

@@ -27,7 +27,7 @@ from sadefect.timings import benchmark, lines, origins
 
 names = (
     "ssim_loss", "ssim_loss-window", "training-losses", "training-backends", "training-workers",
-    "schedules", "schedules-curves", "inference", "inference-equality", "scaling",
+    "schedules", "schedules-curves", "inference", "inference-equality", "exporting", "scaling",
     "scaling-window", "metrics_speed", "start_up",
 )  # fmt: skip
 measured = {name: benchmark(name) for name in names}
@@ -265,6 +265,12 @@ Markdown(
 
 # %% tags=["hide-input"]
 table("inference-equality")
+
+# %% [markdown]
+# A network that a detector [exports](your_own_images) for another runtime, beside Keras:
+
+# %% tags=["hide-input"]
+table("exporting")
 
 # %% [markdown]
 # Time grows as the number of patches does. So does the memory of one map with its pixels; a

@@ -316,7 +316,7 @@ class Detector:
         return self._of_image(image, name_of(image), 1)
 
     def score(self, image, fpr=FPR):
-        """The area of the largest region of pixels above ``threshold(fpr)``, in pixels."""
+        """The area of the largest region of pixels at or above ``threshold(fpr)``, in pixels."""
         return self.look(image, fpr).score
 
     def threshold(self, fpr=FPR):
