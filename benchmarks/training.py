@@ -19,7 +19,7 @@ from ._measure import (
 
 CORES = os.cpu_count()
 LOSSES = ("mse", "ssim", "tf.image.ssim", "keras.ops.image.ssim")
-PATCHES = 64  # Of one turn, at least.
+PATCHES = 192  # Of one turn, at least; fewer are noisy with small batches.
 SIZES = (8, 16, 32, 128)
 BACKENDS = {
     "Keras on TensorFlow": ("keras_training", "tensorflow"),
