@@ -25,6 +25,8 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # ```
 
 # %% tags=["hide-input"]
+from IPython.display import Markdown
+
 from sadefect import charts, plots
 from sadefect.readings import measured
 from sadefect.results import find
@@ -63,6 +65,26 @@ charts.table(
         )
         for reading, ours, other in scored
     ],
+)
+
+# %% tags=["hide-input"]
+STUCK = 0.95  # Of the loss at the start: no structure is drawn yet.
+
+
+def stuck(result):
+    """Whether a training has hardly begun to draw, so that its AUROC says nothing of its reading."""
+    loss = result.curves["history_loss"]
+    return result.experiment.method == "ssim" and len(loss) > 1 and loss[-1] > STUCK * loss[0]
+
+
+begun = [(reading, other) for reading, _, other in scored if reading.trains and stuck(other)]
+Markdown(
+    " ".join(
+        f"{reading.question}: the other reading's training still stood on the plateau that all begin "
+        f"with, at a loss of {other.curves['history_loss'][-1]:.3f}. Its AUROC is that of a network that "
+        "draws nothing yet, and says how hard the start is, not what it would reach."
+        for reading, other in begun
+    )
 )
 
 # %% [markdown]

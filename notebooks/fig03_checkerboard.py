@@ -74,7 +74,7 @@ model, _ = load_model(experiment)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "(a) a checkerboard with gray strokes and dots; (b) its reconstruction by an autoencoder trained on clean checkerboards with the ℓ² loss; (c) the squared difference of each pixel; (d) one minus luminance, contrast, structure and SSIM. Brighter is less similar.", "name": "fig-residuals"}, "image": {"alt": "Eight panels. The reconstruction lacks the strokes and dots. The ℓ² residual shows thin bright lines along the edges of the squares besides the defects; the SSIM residual is bright mainly around the defects."}}
 NAMES = {
-    "l2": "(c) l2",
+    "l2": "(c) ℓ²",
     "luminance": "(d) luminance",
     "contrast": "(d) contrast",
     "structure": "(d) structure",

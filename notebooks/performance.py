@@ -8,9 +8,9 @@
 # - **The paper shows**: milliseconds per patch and seconds per image on a GPU, which the page on
 #   [run time](runtime) sets beside ours.
 # - **What to expect**: an image in about a second on two cores; SSIM as a loss for little more than the
-#   squared error; training no slower than in plain PyTorch. Aims that were missed, and why.
+#   squared error; training beside plain PyTorch's. Aims that were missed, and why.
 # - **Minutes**: smoke 0.2, quick 0.2, paper 0.2. The measurements were recorded; `make bench` repeats
-#   them in about a quarter of an hour on an idle machine.
+#   them in about half an hour on an idle machine.
 
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
@@ -124,7 +124,7 @@ Markdown(
 #
 # Keras on TensorFlow is the default. `KERAS_BACKEND=torch` or `jax` selects another backend.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-throughput", "caption": "Patches per second in training against the size of a batch. The dashed line is the processor's peak of float32 matrix products over the operations of a step."}, "image": {"alt": "Lines of patches per second for batches of 8 to 128 patches: Keras on TensorFlow above plain PyTorch and far above the other backends of Keras, all below a dashed line of the processor's peak."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-throughput", "caption": "Patches per second in training against the size of a batch. The dashed line is the processor's peak of float32 matrix products over the operations of a step."}, "image": {"alt": "Lines of patches per second for batches of 8 to 128 patches: Keras on TensorFlow and plain PyTorch near each other, the other backends of Keras below them, all below a dashed line of the processor's peak."}}
 limit = (
     backends.value("patches/s", "Keras on TensorFlow")
     / backends.value("of the peak", "Keras on TensorFlow")
