@@ -1,6 +1,7 @@
 """A detector's network for other runtimes; windows, averages and residuals stay here."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,9 @@ def _onnx(detector):
     def write(path, said):
         side = detector.patch_size  # Keras exports only what was called: a loaded one was not.
         detector.model_(np.zeros((1, side, side, 1), "float32"))
-        detector.model_.export(path, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Keras's own, of numpy's old names.
+            detector.model_.export(path, format="onnx", verbose=False)
         network = onnx.load(path)
         onnx.helper.set_model_props(network, {"sadefect": said})
         onnx.save(network, path)
