@@ -16,7 +16,7 @@ if unknown := set(chosen) - set(known):
 if "--record" in sys.argv and (missing := missing_peers()):
     sys.exit(
         f"expected all that the page compares with; missing are {', '.join(missing)}: "
-        'pip install -e ".[torch,bench]" anomalib'
+        'pip install -e ".[torch,bench,export]" anomalib'
     )
 environment = os.environ | ({RECORD: "1"} if "--record" in sys.argv else {})
 for name in chosen or known:

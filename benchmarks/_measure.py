@@ -15,7 +15,10 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 RECORD = "SADEFECT_RECORD_BENCHMARKS"  # Set by ``python -m benchmarks --record``.
 # What is compared with, besides what `sadefect.provenance.versions` names.
-PEERS = ("anomalib", "jax", "piq", "pytorch-msssim", "scikit-learn", "torch", "torchmetrics")
+PEERS = (
+    "anomalib", "jax", "onnxruntime", "piq", "pytorch-msssim", "scikit-learn", "tf2onnx", "torch",
+    "torchmetrics",
+)  # fmt: skip
 
 
 def seconds(call):

@@ -78,8 +78,8 @@ segmentations(
 # that shorter budget; the table below says which. A data set without all of the methods is left out.
 #
 # Feature matching uses a stand-in for the first layers of AlexNet, trained by us. With ImageNet's own
-# under `SADEFECT_WEIGHTS`, `sadefect record --group imagenet --minutes 60` trains it again, and this page shows it with
-# `features = "imagenet"`.
+# under `SADEFECT_WEIGHTS`, `sadefect record --group imagenet --minutes 60` trains it again, and this
+# page shows it with `features = "imagenet"`.
 
 # %% mystnb={"figure": {"name": "fig-roc-all", "caption": "ROC curves of all four methods of the paper, at one shared budget."}, "image": {"alt": "One panel for each data set with the ROC curves of the ℓ², VAE, feature matching and SSIM autoencoders and the diagonal of guessing."}} tags=["hide-input"]
 charts.roc_curves(every) if every else None

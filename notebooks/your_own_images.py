@@ -146,8 +146,8 @@ charts.table(
 #
 # The window decides what counts as one place: a small one shows thin defects sharply and is restless,
 # a large one is calm and rounds them off. It can be changed without training again for a look, here at
-# the example of a defect and at a good image; train with the one that you keep. If neither suits, change the scale, as the paper does with its
-# fabrics: it halves them, and keeps patches of 128 pixels.
+# the example of a defect and at a good image; train with the one that you keep. If neither suits, change
+# the scale, as the paper does with its fabrics: it halves them, and keeps patches of 128 pixels.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Anomaly maps with different windows of SSIM, of one reconstruction each: the example of a defect, and a good image that was held out.", "name": "fig-own-window"}, "image": {"alt": "Two rows of anomaly maps, one for each window: of an image with a defect, and of a good one."}}
 reconstruction = detector.reconstruct(example)

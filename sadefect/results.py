@@ -77,6 +77,10 @@ class Result:
             data = self.provenance["data"]
         return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
 
+    def stands_for(self, experiment, but):
+        """Whether it is of an experiment, the named settings aside, and not outdated."""
+        return self.experiment.equals(experiment, but) and not self.outdated
+
     def row(self):
         """The result as one row of `sadefect results --json`."""
         names = (
@@ -103,7 +107,13 @@ class Result:
 
 
 def find(experiment, *, fresh=False):
-    """An experiment's stored result, or None; a damaged one is removed with a warning."""
+    """An experiment's stored result, or None; a damaged one is removed with a warning.
+
+    Raises
+    ------
+    OtherVersion
+        If another version of sadefect wrote it.
+    """
     for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
         if folder.exists():
             try:
@@ -134,7 +144,7 @@ def _read(folder, source):
 def results(sources=("local", "recorded")):
     """All results of the store and of ``recorded/``, the store's first; no experiment twice.
 
-    What cannot be read in the store is left out with a warning, and `find` computes it again.
+    What cannot be read in the store is left out with a warning.
     """
     found = {}
     for source, folder in places("evaluations", ""):
@@ -158,7 +168,7 @@ def learning_curve(experiment, found=None):
     same = [
         result
         for result in (results() if found is None else found)
-        if result.experiment.equals(experiment, but=["patches_seen"]) and not result.outdated
+        if result.stands_for(experiment, but=["patches_seen"])
     ]
     return sorted(same, key=lambda result: result.experiment.patches_seen)
 
@@ -193,8 +203,8 @@ def over_seeds(experiments, found=None):
     for experiment in experiments:
         runs.append({})
         for result in found:
-            one = result.experiment
-            if one.equals(experiment, but=["patches_seen", "seed"]) and not result.outdated:
+            if result.stands_for(experiment, but=["patches_seen", "seed"]):
+                one = result.experiment
                 runs[-1][one.patches_seen, one.seed] = result
     shared = set.intersection(*map(set, runs)) if runs else set()
     budgets = [budget for budget, _ in shared]

@@ -393,8 +393,7 @@ def pictured(datasets, methods, patches_seen=0, **settings):
             {
                 (one.experiment.patches_seen, -one.experiment.seed): one
                 for one in every
-                if one.experiment.equals(best.experiment, but=["patches_seen", "seed"])
-                and not one.outdated
+                if one.stands_for(best.experiment, but=["patches_seen", "seed"])
                 and _has_weights(one.experiment)
             }
             for best in group
