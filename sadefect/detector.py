@@ -201,11 +201,15 @@ class Detector:
         settings = self._training_settings(stack.fingerprint)
         folder = place / settings_digest(settings)
         checkpoint = train_in(
-            folder, experiment, lambda: images[:-count], lambda: settings, "training"
+            folder,
+            experiment,
+            lambda: (images[:-count], images[-count:]),
+            lambda: settings,
+            "training",
         )
         self.model_ = load_weights(build_model(experiment), checkpoint)
         curve, seconds = history(folder / "state.npz", self.patches)
-        self.history_ = np.stack(list(curve.values()), axis=-1)
+        self.history_ = np.stack([curve["history_patches"], curve["history_loss"]], axis=-1)
         self._calibrate(images[-count:])
         self.provenance_ = {
             "data": stack.fingerprint,

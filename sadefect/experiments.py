@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 
 from .datasets import dataset_fingerprint
+from .patches import CROPS, SYMMETRIES
 
 # Raised when the same settings would give other numbers; tests/test_numerics.py watches.
 NUMERICS = {"training": 1, "scoring": 1}
@@ -32,6 +33,7 @@ OWN_FIELDS = {
     "feature_matching": ("features", "feature_weight"),
 }
 OWN_SCORING = {"ssim": tuple(f"residual_{name}" for name in LOSS_FIELDS), "vae": ("samples",)}
+LATER_FIELDS = ("crops", "symmetries", "precision", "decay_from", "averaging")
 SCORING_FIELDS = (
     "patches_seen",
     "residual",
@@ -79,6 +81,18 @@ class Experiment:
         How many different patches are drawn.
     train : {"split", "all"}
         Whether the held-out defect-free images are trained on as well.
+    crops : {"fixed", "fresh"}
+        Whether patches are of a fixed set of ``n_patches``, as printed, or at new positions.
+    symmetries : {"none", "half_turns", "mirrors", "turns", "all"}
+        Of the square, in which patches are shown; as in `RandomPatches`.
+    precision : {"float32", "mixed_bfloat16"}
+        Of the layers in training, the last one aside; scores are always computed in float32.
+    decay_from : int
+        A number of patches seen from which the learning rate falls to a hundredth, up to the
+        budget; 0 for a constant rate, which is the paper's. It branches off the trajectory with a
+        constant rate, which must keep its state there: `sadefect.training.keeps_state`.
+    averaging : float
+        Momentum of an average of the weights, which is scored in their place; 0 for none.
     seed : int
         Of weights, positions and orders.
     residual : {"ssim", "l2", "vae"}, optional
@@ -119,6 +133,11 @@ class Experiment:
     decay: str = "decoupled"
     n_patches: int = 10_000
     train: str = "split"
+    crops: str = "fixed"
+    symmetries: str = "none"
+    precision: str = "float32"
+    decay_from: int = 0
+    averaging: float = 0.0
     seed: int = 0
     residual: str | None = None
     residual_window_size: int | None = None
@@ -150,6 +169,9 @@ class Experiment:
             "schedule": ("cpu", "small", "paper"),
             "decay": ("decoupled", "l2"),
             "train": ("split", "all"),
+            "crops": CROPS,
+            "symmetries": tuple(SYMMETRIES),
+            "precision": ("float32", "mixed_bfloat16"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -158,6 +180,13 @@ class Experiment:
                 )
         if self.patches_seen < 1:
             raise ValueError(f"patches_seen must be positive; received {self.patches_seen!r}")
+        if not 0 <= self.decay_from < self.patches_seen:
+            raise ValueError(
+                f"decay_from must be patches, fewer than patches_seen={self.patches_seen}; "
+                f"received {self.decay_from!r}"
+            )
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging must lie in [0, 1); received {self.averaging!r}")
         if not self.smoothing >= 0:
             raise ValueError(f"smoothing must be pixels, at least 0; received {self.smoothing!r}")
 
@@ -174,6 +203,13 @@ class Experiment:
         settings = self._settings(names, OWN_FIELDS, self.method)
         del settings["schedule"], settings["decay"]
         settings |= asdict(self.optimisation())
+        for name in LATER_FIELDS:  # Results from before they could be set keep their names.
+            if settings[name] == getattr(Experiment, name):
+                del settings[name]
+        if self.crops == "fresh":
+            del settings["n_patches"]
+        if self.decay_from:
+            settings["decay_over"] = self.patches_seen - self.decay_from
         if self.method == "feature_matching":
             from .features import load_extractor
 
@@ -233,6 +269,13 @@ class Experiment:
         True
         """
         return replace(self, **{name: getattr(other, name) for name in but}) == other
+
+    @property
+    def trunk(self):
+        """The experiment whose trajectory a decay of the rate branches off; None without one."""
+        if not self.decay_from:
+            return None
+        return replace(self, decay_from=0, patches_seen=self.decay_from)
 
     def optimisation(self):
         """How the loss is minimised, a `sadefect.training.Schedule`."""

@@ -1,8 +1,11 @@
 """The network of table 1: an encoder, its mirror, and the two together, variational or not."""
 
+from contextlib import contextmanager
+
 import keras
 from keras import layers, ops
 
+PRECISIONS = ("float32", "mixed_bfloat16")
 PATCH_SIZES = (32, 64, 128)
 # Table 1: filters, kernel and stride of conv1 to conv8; conv9 reduces what is left to 1x1xd.
 TABLE_1 = (
@@ -20,6 +23,42 @@ SLOPE = 0.2  # Of the leaky rectifiers.
 # Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
 # beyond the whole range, 1.6.
 LOG_VARIANCE = (-11.0, 1.0)
+
+
+@contextmanager
+def precision(name):
+    """Layers that are built in this block compute with a precision; weights stay float32.
+
+    Parameters
+    ----------
+    name : {"float32", "mixed_bfloat16"}
+        Under "mixed_bfloat16" all layers but the last compute in bfloat16, which processors with
+        matrix units for it do several times faster; others are slower.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> with precision("mixed_bfloat16"):
+    ...     build_autoencoder(32, 4).get_layer("decoder").get_layer("deconv2").compute_dtype
+    'bfloat16'
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}; received {name!r}")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _is_mixed():
+    policy = keras.config.dtype_policy()
+    return policy.compute_dtype != policy.variable_dtype
 
 
 def _check(patch_size, latent_dim):
@@ -152,8 +191,12 @@ def build_decoder(
             padding="same",
             name=f"deconv{number}",
             kernel_regularizer=kernel_regularizer,
+            # Eight bits of fraction are too few to compare a reconstruction with an image.
+            dtype="float32" if number == 1 and _is_mixed() else None,
         )(x)
-    outputs = layers.Activation(output_activation, name="reconstruction")(x)
+    outputs = layers.Activation(
+        output_activation, name="reconstruction", dtype="float32" if _is_mixed() else None
+    )(x)
     return keras.Model(inputs, outputs, name="decoder")
 
 
@@ -305,5 +348,6 @@ def build_vae(
     )
     inputs = keras.Input((patch_size, patch_size, 1), name="patch")
     # Per pixel, as the losses are.
-    latent = GaussianLatent(kl_weight, 1 / patch_size**2, seed, name="latent_sample")
+    dtype = "float32" if _is_mixed() else None
+    latent = GaussianLatent(kl_weight, 1 / patch_size**2, seed, name="latent_sample", dtype=dtype)
     return keras.Model(inputs, decoder(latent(encoder(inputs))), name="variational_autoencoder")

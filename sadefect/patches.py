@@ -5,15 +5,25 @@ import numpy as np
 from .errors import DataError
 
 STRIDE = 30  # Pixels between windows in both directions, section 4.2.
+CROPS = ("fixed", "fresh")
+# Symmetries of the square: quarter turns counterclockwise, then whether left and right are swapped.
+SYMMETRIES = {
+    "none": ((0, False),),
+    "half_turns": ((0, False), (2, False)),
+    "mirrors": ((0, False), (2, False), (0, True), (2, True)),
+    "turns": ((0, False), (1, False), (2, False), (3, False)),
+    "all": tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True)),
+}
+BLOCK = 1_024  # Fresh positions and symmetries are drawn in blocks of so many.
 
 
 class RandomPatches:
-    """A fixed set of random crops, and the order in which a training sees them.
+    """Random crops, and the order in which a training sees them.
 
-    The crops are drawn once; each epoch visits all of them in its own random order. Only
-    positions are stored, pixels are read from the images when a batch is asked for. Everything is
-    a function of the seed and of how many patches were seen before, which is what makes a training
-    resume exactly.
+    Fixed crops are drawn once; each epoch visits all of them in its own random order. Fresh crops
+    are never drawn twice on purpose. Only positions are stored, pixels are read from the images
+    when a batch is asked for. Position and symmetry are functions of the seed and of how many
+    patches were seen before, which is what makes a training resume exactly.
 
     Parameters
     ----------
@@ -22,14 +32,21 @@ class RandomPatches:
     patch_size : int
         Side of a patch in pixels.
     count : int
-        Size of the set; the paper draws 10,000.
+        Size of the fixed set; the paper draws 10,000. Fresh crops ignore it.
     seed : int
-        Of positions and orders.
+        Of positions, orders and symmetries.
+    crops : {"fixed", "fresh"}
+        Whether each patch seen is one of a fixed set, as in the paper, or at a new position.
+    symmetries : {"none", "half_turns", "mirrors", "turns", "all"}
+        Of the square, which a patch is shown in: 1, 2, 4, 4 or 8 of them, drawn anew each time.
+        "mirrors" are left-right, up-down and both.
 
     Raises
     ------
     DataError
         If there is no image, or one is smaller than a patch.
+    ValueError
+        If crops or symmetries are none of those.
 
     References
     ----------
@@ -43,7 +60,16 @@ class RandomPatches:
     (4, 32, 32, 1)
     """
 
-    def __init__(self, images, patch_size=128, count=10_000, seed=0):
+    def __init__(
+        self, images, patch_size=128, count=10_000, seed=0, *, crops="fixed", symmetries="none"
+    ):
+        for name, value, allowed in (
+            ("crops", crops, CROPS),
+            ("symmetries", symmetries, tuple(SYMMETRIES)),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}; received {value!r}")
+        self.crops, self.symmetries = crops, SYMMETRIES[symmetries]
         if not len(images):
             raise DataError(
                 "expected at least one defect-free image to draw patches from; got none"
@@ -55,11 +81,8 @@ class RandomPatches:
             np.array([image.shape[axis] - patch_size + 1 for image in images]) for axis in (0, 1)
         )
         # One number per position in any image makes every position equally likely.
-        ends = np.cumsum(heights * widths)
-        flat = np.random.default_rng([seed, 0]).integers(ends[-1], size=count)
-        self.image = np.searchsorted(ends, flat, side="right")
-        within = flat - (ends - heights * widths)[self.image]
-        self.top, self.left = np.divmod(within, widths[self.image])
+        self._widths, self._ends = widths, np.cumsum(heights * widths)
+        self._fixed = np.random.default_rng([seed, 0]).integers(self._ends[-1], size=count)
 
     def order(self, start, size):
         """Which of the ``count`` patches are the ``start``-th to ``start + size``-th seen."""
@@ -71,15 +94,44 @@ class RandomPatches:
             chosen[epochs == epoch] = permutation[places[epochs == epoch]]
         return chosen
 
+    def _drawn(self, stream, start, size, limit):
+        """Random numbers below a limit for the patches seen from ``start`` on."""
+        first, last = start // BLOCK, (start + size - 1) // BLOCK
+        blocks = [
+            np.random.default_rng([self.seed, stream, block]).integers(limit, size=BLOCK)
+            for block in range(first, last + 1)
+        ]
+        return np.concatenate(blocks)[start - first * BLOCK :][:size]
+
+    def corners(self, start, size):
+        """Image, top and left of the patches seen from ``start`` on; three int arrays ``(size,)``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> patches = RandomPatches([np.zeros((40, 50), "float32")], 32, crops="fresh")
+        >>> [len(part) for part in patches.corners(start=7, size=3)]
+        [3, 3, 3]
+        """
+        if self.crops == "fresh":
+            flat = self._drawn(2, start, size, self._ends[-1])
+        else:
+            flat = self._fixed[self.order(start, size)]
+        image = np.searchsorted(self._ends, flat, side="right")
+        before = np.concatenate([[0], self._ends[:-1]])
+        return image, *np.divmod(flat - before[image], self._widths[image])
+
     def batch(self, start, size):
         """Patches seen from ``start`` on, float32 ``(size, patch_size, patch_size, 1)``."""
         side = self.patch_size
         batch = np.empty((size, side, side, 1), "float32")
-        for row, index in enumerate(self.order(start, size)):
-            top, left = self.top[index], self.left[index]
-            batch[row, :, :, 0] = self.images[self.image[index]][
-                top : top + side, left : left + side
-            ]
+        chosen = np.zeros(size, int)
+        if len(self.symmetries) > 1:
+            chosen = self._drawn(3, start, size, len(self.symmetries))
+        for row, (image, top, left) in enumerate(zip(*self.corners(start, size), strict=True)):
+            turns, mirrored = self.symmetries[chosen[row]]
+            crop = np.rot90(self.images[image][top : top + side, left : left + side], turns)
+            batch[row, :, :, 0] = crop[:, ::-1] if mirrored else crop
         return batch
 
 

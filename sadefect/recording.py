@@ -166,8 +166,8 @@ def record(results, destination=RECORDED):
             kept = load_arrays(state)
             known = int(load_arrays(curve)["patches_seen"]) if curve.exists() else 0
             if int(kept["patches_seen"]) > known:  # A longer one tells more.
-                names = ("history", "seconds", "patches_seen")
-                save_arrays(curve, **{name: kept[name] for name in names})
+                names = ("history", "seconds", "patches_seen", "milestones")
+                save_arrays(curve, **{name: kept[name] for name in names if name in kept})
                 shutil.copy(training_folder(experiment) / "settings.json", folder)
     return written
 

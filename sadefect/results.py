@@ -81,6 +81,19 @@ class Result:
         """Whether it is of an experiment, the named settings aside, and not outdated."""
         return self.experiment.equals(experiment, but) and not self.outdated
 
+    @property
+    def losses(self):
+        """Loss on training crops and on held-out crops; (None, None) where it was not recorded."""
+        marks = self.curves.get("milestones", ())
+        return tuple(float(value) for value in marks[-1][1:]) if len(marks) else (None, None)
+
+    @property
+    def turned_at(self):
+        """Patches seen at the least held-out loss, if it is higher now; else None."""
+        from .training import turned
+
+        return turned(self.curves.get("milestones", ()))
+
     def row(self):
         """The result as one row of `sadefect results --json`."""
         names = (
@@ -99,6 +112,9 @@ class Result:
             "overlap_at_5_percent": overlap.get("median"),
             "variant": self.experiment.variant,
             "schedule": self.experiment.schedule,
+            "training_loss": self.losses[0],
+            "held_out_loss": self.losses[1],
+            "held_out_turned_at": self.turned_at,
             "seconds": self.provenance["seconds"]["training"],
             "source": self.source,
             "key": self.key,

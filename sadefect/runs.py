@@ -83,19 +83,47 @@ def train(experiment, root=None):
     TrainingDiverged
         If going on would be a waste.
     """
+
+    def images():
+        split = load_dataset(experiment.dataset, root).split(experiment.train)
+        trained_on, held_out = ([sample.image for sample in part] for part in split)
+        return trained_on, held_out if experiment.train == "split" else []
+
+    folder, trunk = training_folder(experiment), experiment.trunk
+    if trunk is not None and not (folder / "state.npz").exists():
+        branch_off(folder, trunk, images)
     return train_in(
-        training_folder(experiment),
+        folder,
         experiment,
-        lambda: [
-            sample.image
-            for sample in load_dataset(experiment.dataset, root).split(experiment.train)[0]
-        ],
+        images,
         lambda: experiment.training_settings,
         experiment.training_key,
     )
 
 
-def train_in(folder, experiment, read_images, settings, label):
+def branch_off(folder, trunk, read_images):
+    """Begin a training in a folder with the state that another has after its budget.
+
+    The state is taken from the store, or trained where it was not kept.
+    """
+    from . import training
+
+    source = training_folder(trunk)
+    state = training.state_path(source, trunk.patches_seen)
+    if not state.exists():
+        train_in(
+            source,
+            trunk,
+            read_images,
+            lambda: trunk.training_settings,
+            trunk.training_key,
+            result=state,
+        )
+    with _alone(folder), whole(folder / "state.npz") as temporary:
+        shutil.copy(state, temporary)
+
+
+def train_in(folder, experiment, read_images, settings, label, result=None):
     """Train an experiment's model in a folder up to its budget, or resume it there.
 
     Parameters
@@ -104,26 +132,36 @@ def train_in(folder, experiment, read_images, settings, label):
         Holds one trajectory, which a larger budget continues.
     experiment : Experiment
     read_images, settings : callables
-        Give the images to train on, and what the trajectory depends on; called if there is
-        something to train.
+        Give the images to train on and those held out, and what the trajectory depends on; called
+        if there is something to train.
     label : str
         For the progress bar.
+    result : Path, optional
+        The file that is wanted; by default the checkpoint.
 
     Returns
     -------
     Path
-        The checkpoint.
+        The file.
     """
     from . import training
+    from .models import precision
 
     checkpoint = training.checkpoint_path(folder, experiment.patches_seen)
-    if checkpoint.exists():
-        return checkpoint
+    result = result or checkpoint
+    if result.exists():
+        return result
     with _alone(folder):
-        if checkpoint.exists():  # Another process has trained it while this one waited.
-            return checkpoint
+        if result.exists():  # Another process has trained it while this one waited.
+            return result
+        images, held_out = read_images()
         patches = RandomPatches(
-            read_images(), experiment.patch_size, experiment.n_patches, experiment.seed
+            images,
+            experiment.patch_size,
+            experiment.n_patches,
+            experiment.seed,
+            crops=experiment.crops,
+            symmetries=experiment.symmetries,
         )
         target = folder
         state = folder / "state.npz"
@@ -137,19 +175,29 @@ def train_in(folder, experiment, read_images, settings, label):
             # A trajectory cannot go back: an earlier point without a checkpoint is trained again.
             target = folder / f"to-{experiment.patches_seen}" if beyond else folder
         save_json(folder / "settings.json", settings())
+        decay_from, budget = experiment.decay_from, experiment.patches_seen
+        with precision(experiment.precision):
+            model = build_model(experiment)
         training.train(
-            build_model(experiment),
+            model,
             build_loss(experiment),
             patches,
             experiment.optimisation(),
-            experiment.patches_seen,
+            budget,
             target,
             label=label,
+            decay=(decay_from, budget - decay_from) if decay_from else None,
+            averaging=experiment.averaging,
+            held_out=held_out,
+            # Weights within a decay are of use to nobody.
+            **({"keep": lambda budget: [budget]} if decay_from else {}),
         )
         if target != folder:
-            os.replace(training.checkpoint_path(target, experiment.patches_seen), checkpoint)
+            for path_of in (training.checkpoint_path, training.state_path):
+                path_of(folder, budget).parent.mkdir(exist_ok=True)
+                os.replace(path_of(target, budget), path_of(folder, budget))
             shutil.rmtree(target)
-    return checkpoint
+    return result
 
 
 @contextmanager
@@ -466,12 +514,17 @@ def _history(experiment):
 def history(path, patches_seen):
     """The loss curve of a training up to some budget, and the seconds it took, None if unknown."""
     if not path.exists():
-        return {"history_patches": np.zeros(0), "history_loss": np.zeros(0)}, None
+        empty = np.zeros(0)
+        return {
+            "history_patches": empty, "history_loss": empty, "milestones": np.zeros((0, 3)),
+        }, None  # fmt: skip
     stored = load_arrays(path)
     patches, loss = stored["history"].T
     upto = patches <= patches_seen + HISTORY
     share = min(1.0, patches_seen / max(1, int(stored["patches_seen"])))
     curve = {"history_patches": patches[upto], "history_loss": loss[upto]}
+    marks = stored.get("milestones", np.zeros((0, 3)))
+    curve["milestones"] = marks[marks[:, 0] <= patches_seen + HISTORY]
     return curve, float(stored["seconds"]) * share
 
 

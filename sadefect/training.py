@@ -4,8 +4,12 @@ A training is one trajectory. Its coordinate is how many patches were seen; ever
 function of the settings and that coordinate: a larger budget continues where a smaller one ended.
 """
 
+import math
 import os
+import shutil
+import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +17,17 @@ import keras
 import numpy as np
 
 from .errors import TrainingDiverged
-from .files import load_arrays, save_arrays
+from .files import load_arrays, save_arrays, whole
+from .patches import RandomPatches
 from .progress import progress
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 60  # Between two resumable states on disk.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
+LAST_RATE = 0.01  # Of the constant rate, where a decay ends.
+CROPS = 512  # Of each kind, whose loss is computed at milestones.
+TURNED = 1.01  # A held-out loss this many times its least one has turned.
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,99 @@ def milestones(budget):
     return [*marks, budget]
 
 
+def keeps_state(mark, budget):
+    """Whether the whole state is kept at a milestone, for a decay of the rate to branch off.
+
+    Examples
+    --------
+    >>> [mark for mark in milestones(700_000) if keeps_state(mark, 700_000)]
+    [80000, 160000, 320000, 640000, 700000]
+    """
+    return mark == budget or (mark % 80_000 == 0 and math.log2(mark / 80_000) % 1 == 0)
+
+
+def state_path(folder, patches_seen):
+    """Where a training keeps the whole state it had after so many patches."""
+    return Path(folder) / "states" / f"{patches_seen:09d}.npz"
+
+
+def decayed_rate(rate, seen, decay):
+    """The learning rate at a coordinate: constant, then half a cosine down to `LAST_RATE` of it.
+
+    Parameters
+    ----------
+    rate : float
+        The constant rate.
+    seen : int
+        Patches seen.
+    decay : (int, int) or None
+        Patches seen at which the decay begins, and how many it lasts.
+
+    Examples
+    --------
+    >>> [round(decayed_rate(1.0, seen, (100, 50)), 3) for seen in (0, 100, 125, 150)]
+    [1.0, 1.0, 0.505, 0.01]
+    """
+    if decay is None:
+        return rate
+    begin, length = decay
+    progressed = min(1.0, max(0.0, (seen - begin) / length))
+    return rate * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progressed)))
+
+
+def crops_loss(model, loss, images, count=CROPS, seed=0):
+    """Mean loss of a network on random crops of images, as they are.
+
+    Parameters
+    ----------
+    model : keras.Model
+    loss : keras.losses.Loss
+    images : list of arrays (H, W)
+    count : int
+        How many crops; the same ones each time for a seed.
+    seed : int
+
+    Returns
+    -------
+    float
+    """
+    patches = RandomPatches(images, model.input_shape[1], count, seed)
+    total, size = 0.0, 128
+    for start in range(0, count, size):
+        batch = patches.batch(start, min(size, count - start))
+        outputs = model(batch, training=False)
+        total += float(loss(keras.ops.convert_to_tensor(batch), outputs)) * len(batch)
+    return total / count
+
+
+def turned(curve):
+    """Where the loss on held-out crops was least, if it has risen since; else None.
+
+    Parameters
+    ----------
+    curve : array (N, 3)
+        Patches seen, loss on training crops, loss on held-out crops.
+
+    Returns
+    -------
+    int or None
+        The patches seen at the least held-out loss, if the last one is more than 1 % above it.
+
+    Examples
+    --------
+    >>> turned([[10, 0.5, 0.5], [20, 0.3, 0.4], [30, 0.2, 0.45]])
+    20
+    """
+    curve = np.asarray(curve, "float64").reshape(-1, 3)
+    held_out = curve[:, 2]
+    if not len(curve) or not np.isfinite(held_out).any():
+        return None
+    least = int(np.nanargmin(held_out))
+    # Of a loss that can be negative, such as a likelihood, by as much of its size.
+    risen = held_out[-1] - held_out[least] > (TURNED - 1) * abs(held_out[least])
+    return int(curve[least, 0]) if risen else None
+
+
 def checkpoint_path(folder, patches_seen):
     """Where a training keeps its weights after so many patches."""
     return Path(folder) / "checkpoints" / f"{patches_seen:09d}.npz"
@@ -90,7 +191,20 @@ def _arrays(prefix, variables):
     }
 
 
-def train(model, loss, patches, schedule, budget, folder, *, label="training", keep=milestones):
+def train(
+    model,
+    loss,
+    patches,
+    schedule,
+    budget,
+    folder,
+    *,
+    label="training",
+    keep=milestones,
+    decay=None,
+    averaging=0.0,
+    held_out=(),
+):
     """Train until ``budget`` patches were seen, from wherever ``folder`` left off.
 
     Parameters
@@ -110,11 +224,21 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
     keep : callable
         Takes the budget, gives the numbers of patches after which weights are kept, in ascending
         order and the budget last.
+    decay : (int, int), optional
+        As in `decayed_rate`.
+    averaging : float
+        Checkpoints hold an exponential average of the weights with this momentum; 0 for the
+        weights themselves.
+    held_out : list of arrays (H, W)
+        Defect-free images that are not trained on; the loss of their crops is recorded at
+        milestones, beside that of crops of the training images.
 
     Returns
     -------
     dict
-        ``patches_seen`` and ``loss`` (means over `HISTORY` patches), and ``seconds`` spent so far.
+        ``patches_seen`` and ``loss`` (means over `HISTORY` patches); ``seconds`` spent so far;
+        ``milestones``, an array ``(N, 3)`` of patches seen, loss on training crops and on held-out
+        crops, the same crops each time, not augmented.
 
     Raises
     ------
@@ -125,29 +249,40 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
     optimizer = keras.optimizers.Adam(
         schedule.learning_rate,
         weight_decay=schedule.weight_decay if schedule.decay == "decoupled" else None,
+        use_ema=averaging > 0,
+        ema_momentum=averaging or 0.99,
     )
     model.compile(optimizer=optimizer, loss=loss)
     optimizer.build(model.trainable_variables)
-    state_path = folder / "state.npz"
-    seen, seconds, history, losses = 0, 0.0, [], []
-    if state_path.exists():
-        state = load_arrays(state_path)
-        load_weights(model, state_path)
+    latest = folder / "state.npz"
+    seen, seconds, history, losses, curve = 0, 0.0, [], [], []
+    if latest.exists():
+        state = load_arrays(latest)
+        load_weights(model, latest)
         for number, variable in enumerate(optimizer.variables):
             variable.assign(state[f"optimizer_{number:03d}"])
         seen, seconds = int(state["patches_seen"]), float(state["seconds"])
         history, losses = state["history"].tolist(), state["losses"].tolist()
+        curve = state["milestones"].tolist() if "milestones" in state else []
 
     def save_state():
         save_arrays(
-            state_path,
+            latest,
             **_arrays("model", model.variables),
             **_arrays("optimizer", optimizer.variables),
             patches_seen=np.int64(seen),
             seconds=np.float64(seconds),
             history=np.array(history, "float64").reshape(-1, 2),
             losses=np.array(losses, "float64"),
+            milestones=np.array(curve, "float64").reshape(-1, 3),
         )
+
+    def save_checkpoint(mark):
+        with _averaged(optimizer, model):
+            if len(held_out):
+                trained_on = crops_loss(model, loss, patches.images)
+                curve.append([seen, trained_on, crops_loss(model, loss, held_out)])
+            save_arrays(checkpoint_path(folder, mark), **_arrays("model", model.variables))
 
     size = schedule.batch_size
     pending = [mark for mark in keep(budget) if mark > seen or mark == budget]
@@ -156,12 +291,23 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
         report(seen, loss=history[-1][1] if history else None)
         while pending:
             while pending and seen >= pending[0]:
-                path = checkpoint_path(folder, pending.pop(0))
-                if not path.exists():
-                    save_arrays(path, **_arrays("model", model.variables))
+                mark = pending.pop(0)
+                if not checkpoint_path(folder, mark).exists():
+                    save_checkpoint(mark)
                     save_state()
+                    if keeps_state(mark, budget):
+                        _link(latest, state_path(folder, mark))
+                    if (least := turned(curve)) and least != seen:
+                        print(
+                            f"{label}: the loss on held-out crops was least after {least:,} "
+                            f"patches, and is higher now; more training overfits",
+                            file=sys.stderr,
+                        )
+                    last = time.monotonic()
             if not pending:
                 break
+            if decay:
+                optimizer.learning_rate.assign(decayed_rate(schedule.learning_rate, seen, decay))
             batch = patches.batch(seen, size)
             losses.append(float(model.train_on_batch(batch, batch)))
             seen += size
@@ -177,8 +323,37 @@ def train(model, loss, patches, schedule, budget, folder, *, label="training", k
             if now - saved > STATE_SECONDS and seen < pending[0]:
                 save_state()
                 saved = last = time.monotonic()
-    curve = np.array(history, "float64").reshape(-1, 2)
-    return {"patches_seen": curve[:, 0], "loss": curve[:, 1], "seconds": seconds}
+    history = np.array(history, "float64").reshape(-1, 2)
+    return {
+        "patches_seen": history[:, 0],
+        "loss": history[:, 1],
+        "seconds": seconds,
+        "milestones": np.array(curve, "float64").reshape(-1, 3),
+    }
+
+
+@contextmanager
+def _averaged(optimizer, model):
+    """The model has its averaged weights meanwhile, where the optimizer keeps some."""
+    if not optimizer.use_ema:
+        yield
+        return
+    own = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, own, strict=True):
+            variable.assign(value)
+
+
+def _link(source, target):
+    """A second name for a file, or a copy where the file system has no links."""
+    with whole(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copy(source, temporary)
 
 
 def _check(model, batch, loss, seen, schedule):

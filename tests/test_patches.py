@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadefect import DataError, OverlapAverage, RandomPatches, window_starts, windows
+from sadefect.patches import SYMMETRIES
 
 
 def numbered(height, width):
@@ -86,3 +87,44 @@ def test_no_images_and_gaps_between_windows_are_refused():
         RandomPatches([], 32)
     with pytest.raises(ValueError, match="stride"):
         window_starts(100, 32, 33)
+
+
+@pytest.mark.parametrize("crops", ["fixed", "fresh"])
+@pytest.mark.parametrize("symmetries", SYMMETRIES)
+def test_augmented_patches_are_functions_of_their_coordinate(crops, symmetries):
+    images = [np.random.default_rng(0).random((50, 70), dtype="float32")]
+    patches = RandomPatches(images, 32, count=40, seed=3, crops=crops, symmetries=symmetries)
+    whole = patches.batch(1_000, 60)
+    np.testing.assert_array_equal(whole[:25], patches.batch(1_000, 25))
+    np.testing.assert_array_equal(whole[25:], patches.batch(1_025, 35))
+    assert not np.array_equal(whole, patches.batch(1_060, 60))
+
+
+@pytest.mark.parametrize(("symmetries", "count"), [(s, len(g)) for s, g in SYMMETRIES.items()])
+def test_patches_appear_in_each_symmetry_and_no_other(symmetries, count):
+    image = np.random.default_rng(0).random((32, 32), dtype="float32")
+    patches = RandomPatches([image], 32, crops="fresh", symmetries=symmetries)
+    seen = {patch.tobytes() for patch in patches.batch(0, 200)}
+    # What each name promises, said without the table that it is made from.
+    allowed = {
+        "none": [image],
+        "half_turns": [image, image[::-1, ::-1]],
+        "mirrors": [image, image[::-1, ::-1], image[::-1], image[:, ::-1]],
+        "turns": [image, image[::-1, ::-1], image.T[::-1], image.T[:, ::-1]],
+    }
+    allowed["all"] = [*allowed["turns"], image[::-1], image[:, ::-1], image.T, image.T[::-1, ::-1]]
+    assert seen == {np.ascontiguousarray(one).tobytes() for one in allowed[symmetries]}
+    assert len(seen) == count
+
+
+def test_fresh_crops_cover_all_images_in_proportion():
+    images = [np.zeros((40, 50), "float32"), np.ones((60, 90), "float32")]
+    batch = RandomPatches(images, 32, crops="fresh").batch(0, 4_000)
+    share = 29 * 59 / (29 * 59 + 9 * 19)
+    assert batch.mean() == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("option", [{"crops": "new"}, {"symmetries": "mirror"}])
+def test_an_unknown_augmentation_is_refused(option):
+    with pytest.raises(ValueError, match="must be one of"):
+        RandomPatches([np.zeros((40, 40), "float32")], 32, **option)

@@ -12,7 +12,7 @@ import pytest
 from sadefect import Experiment, learning_curve, run, runs
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.experiments import METHODS, RESIDUAL_OF
-from sadefect.files import load_json, save_json
+from sadefect.files import load_arrays, load_json, save_json
 from sadefect.recording import GROUPS, reached, record, record_weights, score
 from sadefect.results import (
     RECORDED,
@@ -309,3 +309,34 @@ def test_every_method_is_trained_and_scored(method):
     assert (result.provenance["settings"].get("extractor") is None) == (
         method != "feature_matching"
     )
+
+
+def test_a_decayed_branch_leaves_its_trunk_as_it_is(tmp_path):
+    trunk = replace(TINY, crops="fresh", symmetries="all")
+    branch = replace(trunk, patches_seen=80, decay_from=64)
+    assert branch.trunk == trunk
+    assert branch.training_key != trunk.training_key
+    assert branch.training_key != replace(branch, patches_seen=96).training_key
+    result = run(branch)  # Trains its trunk as well.
+    assert result.losses[1] > 0
+    state = training_folder(trunk) / "states" / f"{64:09d}.npz"
+    assert load_arrays(state)["patches_seen"] == 64
+    before = state.read_bytes()
+    runs.train(replace(trunk, patches_seen=96))
+    assert state.read_bytes() == before
+    # A trunk whose state was not kept is trained to it again.
+    state.unlink()
+    weights = load_arrays(checkpoint_path(training_folder(branch), 80))
+    shutil.rmtree(training_folder(branch))
+    runs.train(branch)
+    again = load_arrays(checkpoint_path(training_folder(branch), 80))
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"decay_from": 100, "patches_seen": 100}, {"precision": "float16"}, {"averaging": 1}]
+)
+def test_settings_of_training_are_checked(wrong):
+    with pytest.raises(ValueError, match="must"):
+        Experiment(dataset="synthetic/weave", **wrong)

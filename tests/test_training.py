@@ -1,6 +1,7 @@
 """A training is one trajectory, however often it is interrupted."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,15 @@ import pytest
 
 from sadefect import RandomPatches, SSIMLoss, TrainingDiverged, build_autoencoder, build_vae
 from sadefect.files import load_arrays
-from sadefect.models import GaussianLoss
-from sadefect.training import Schedule, checkpoint_path, load_weights, milestones, train
+from sadefect.models import GaussianLoss, precision
+from sadefect.training import (
+    Schedule,
+    checkpoint_path,
+    load_weights,
+    milestones,
+    state_path,
+    train,
+)
 
 SCHEDULE = Schedule(batch_size=4, learning_rate=1e-3)
 
@@ -24,12 +32,21 @@ def texture(seed=0):
     return np.clip(0.5 + 0.4 * np.sin(rows) * np.sin(columns) + noise, 0, 1).astype("float32")
 
 
-def run(folder, budget, *, schedule=SCHEDULE, images=None, loss=None, keep=lambda budget: [budget]):
+def run(
+    folder,
+    budget,
+    *,
+    schedule=SCHEDULE,
+    images=None,
+    loss=None,
+    keep=lambda budget: [budget],
+    **options,
+):
     keras.utils.set_random_seed(0)
     model = build_autoencoder(32, 4)
     patches = RandomPatches(images or [texture()], 32, count=50)
     loss = loss or SSIMLoss(data_range=1.0, window_size=7)
-    return model, train(model, loss, patches, schedule, budget, folder, keep=keep)
+    return model, train(model, loss, patches, schedule, budget, folder, keep=keep, **options)
 
 
 def test_the_loss_falls(tmp_path):
@@ -115,3 +132,62 @@ def test_kill_9_loses_nothing(tmp_path):
     straight, _ = run(tmp_path / "straight", 2000)
     for one, other in zip(killed.get_weights(), straight.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_decay_branches_off_a_trajectory(tmp_path):
+    run(tmp_path / "trunk", 80)
+    branch, straight = tmp_path / "branch", tmp_path / "straight"
+    branch.mkdir()
+    shutil.copy(state_path(tmp_path / "trunk", 80), branch / "state.npz")
+    branched, _ = run(branch, 120, decay=(80, 40))
+    whole, _ = run(straight, 120, decay=(80, 40))
+    for one, other in zip(branched.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    constant, _ = run(tmp_path / "trunk", 120)
+    assert not np.array_equal(constant.get_weights()[0], whole.get_weights()[0])
+    assert float(whole.optimizer.learning_rate) < 0.1 * SCHEDULE.learning_rate
+
+
+def test_averaged_weights_are_saved_and_the_trajectory_stays(tmp_path):
+    plain, _ = run(tmp_path / "plain", 80)
+    averaged, _ = run(tmp_path / "averaged", 80, averaging=0.9)
+    for one, other in zip(plain.get_weights(), averaged.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    saved = load_weights(build_autoencoder(32, 4), checkpoint_path(tmp_path / "averaged", 80))
+    assert not np.array_equal(saved.get_weights()[0], plain.get_weights()[0])
+
+
+def test_held_out_losses_are_recorded_at_milestones(tmp_path):
+    _, watched = run(
+        tmp_path, 80, keep=lambda budget: [40, budget], held_out=[texture(seed=1)], averaging=0.9
+    )
+    assert watched["milestones"][:, 0].tolist() == [40, 80]
+    assert (watched["milestones"][:, 1:] > 0).all()
+    unwatched, _ = run(tmp_path / "unwatched", 80, averaging=0.9)
+    again, curve = run(tmp_path, 80, held_out=[texture(seed=1)], averaging=0.9)
+    np.testing.assert_array_equal(curve["milestones"], watched["milestones"])
+    for one, other in zip(unwatched.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_says_when_the_held_out_loss_turns(tmp_path, monkeypatch, capsys):
+    losses = iter([0.5, 0.5, 0.4, 0.6])
+    monkeypatch.setattr("sadefect.training.crops_loss", lambda *_: next(losses))
+    run(tmp_path, 80, keep=lambda budget: [40, budget], held_out=[texture()])
+    assert "least after 40 patches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("build", [build_autoencoder, build_vae])
+def test_mixed_precision_keeps_the_output_in_float32(build):
+    batch = np.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
+    with precision("mixed_bfloat16"):
+        mixed = build(32, 4)
+    plain = build(32, 4)
+    plain.set_weights(mixed.get_weights())
+    output = mixed(batch)
+    assert keras.backend.standardize_dtype(output.dtype) == "float32"
+    assert plain.get_layer("encoder").get_layer("conv1").compute_dtype == "float32"
+    output, exact = (keras.ops.convert_to_numpy(one) for one in (output, plain(batch)))
+    assert 0 < np.abs(output - exact).max() < 0.05 * np.abs(exact).max() + 0.01
+    # The last layer adds its bias and sums in float32: more than bfloat16's 8 bits of fraction.
+    assert len(np.unique(output)) > 256
