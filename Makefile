@@ -30,10 +30,10 @@ help:  ## List the verbs
 	@echo "Option of make record: MINUTES=n, how long to go on"
 
 book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/index.html
-	@$(BIN)/python -m sadefect.book build --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m book.builder build --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 pdf: $(INSTALLED)  ## Print the whole book as book/_build/sadefect.pdf, with the system's Chromium
-	@$(BIN)/python -m sadefect.book pdf --profile $(PROFILE)
+	@$(BIN)/python -m book.builder pdf --profile $(PROFILE)
 
 test: $(INSTALLED)  ## Run the tests, the smoke book included
 	$(BIN)/python -m pytest
@@ -49,12 +49,12 @@ lab: $(INSTALLED)  ## Open the notebooks in JupyterLab
 		$(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 notebooks: $(INSTALLED)  ## Make the .ipynb twins of the notebook scripts
-	@$(BIN)/python -m sadefect.book twins
+	@$(BIN)/python -m book.builder twins
 
 lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	@$(BIN)/python -m sadefect.book twins --check
+	@$(BIN)/python -m book.builder twins --check
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 

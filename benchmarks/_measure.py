@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
@@ -157,12 +156,13 @@ def report(name, columns, rows, note=""):
     if not os.environ.get(RECORD):
         return
     from sadefect.files import save_json
+    from sadefect.paper.store import recorded_folder
     from sadefect.provenance import commit, processor, versions
-    from sadefect.timings import BENCHMARKS
 
-    BENCHMARKS.mkdir(parents=True, exist_ok=True)
+    folder = recorded_folder() / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
     save_json(
-        Path(BENCHMARKS / f"{name}.json"),
+        folder / f"{name}.json",
         {
             "columns": list(columns),
             "rows": json.loads(json.dumps(rows)),

@@ -10,7 +10,8 @@ COUNTS = (4, 40)
 
 def peak(count):
     """Megabytes of this process after scoring so many images of NanoTWICE's size, and before."""
-    from sadefect import Experiment, build_autoencoder, load_dataset, runs
+    from sadefect import Experiment, build_autoencoder, load_dataset
+    from sadefect.paper import runs
 
     data = load_dataset("synthetic/fibres")
     experiment = Experiment(dataset=data.name)

@@ -6,9 +6,10 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
 
-from sadefect import Experiment, anomaly_map, engines, load_dataset, windows
+from sadefect import Experiment, anomaly_map, load_dataset, windows
 from sadefect.anomaly_maps import ssim_residual
-from sadefect.runs import load_model
+from sadefect.inference import engines
+from sadefect.paper.runs import load_model
 
 from ._measure import gflop, peak, ratio, report, taking_turns
 

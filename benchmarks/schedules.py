@@ -58,7 +58,7 @@ def trial(schedule, warm_up):
     """Print the loss every thousand patches, and the CPU seconds of all."""
     one_thread()
     from sadefect import Experiment, RandomPatches
-    from sadefect.runs import build_loss, build_model
+    from sadefect.paper.runs import build_loss, build_model
 
     dataset = data()
     experiment = Experiment(dataset=dataset.name)

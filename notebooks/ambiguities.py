@@ -27,10 +27,11 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from sadefect import charts, plots
-from sadefect.readings import measured
-from sadefect.results import find
-from sadefect.runs import run
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.paper.open_readings import measured
+from sadefect.paper.runs import run
+from sadefect.paper.store import find
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 if patches_seen:

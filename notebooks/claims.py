@@ -16,9 +16,11 @@ only_recorded: bool = False  # Leave out results computed on this machine.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from sadefect import charts, paper, plots
-from sadefect.results import results
-from sadefect.verdicts import NOT_TESTABLE, VERDICTS, judge, recorded
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.paper import numbers as paper
+from sadefect.paper.store import results
+from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, judge, recorded
 
 verdicts = judge(recorded() if only_recorded else results())
 used = {r.experiment.evaluation_key: r for verdict in verdicts for r in verdict.used}
@@ -82,7 +84,7 @@ charts.table(
 # The real fabrics could not be obtained for this book. What stands in for them, synthetic cloth and
 # MVTec AD's grid, and the stand-in for ImageNet's features, are mentioned beside a claim where they
 # have results, and decide none. Claims on SSIM and on the network are checked while this page is
-# built. The rules are in `sadefect/claims.py`.
+# built. The rules are in `sadefect/paper/claims.py`.
 
 # %% tags=["hide-input"]
 plots.provenance(*used.values())

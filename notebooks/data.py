@@ -24,10 +24,12 @@ first: int = 3  # Test images shown of each set that is computed.
 # that is computed it is the generator's version and seed.
 
 # %% tags=["hide-input"]
-from sadefect import charts, load_dataset, plots
+from sadefect import load_dataset
 from sadefect.datasets import about_dataset
 from sadefect.errors import DatasetNotFound
-from sadefect.plots import Panel
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.panels import Panel
 
 
 def here(name):

@@ -23,8 +23,11 @@ patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
-from sadefect import charts, explorers, inspection, plots
-from sadefect.runs import pictured
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers import slider as explorers
+from sadefect.paper import inspection
+from sadefect.paper.runs import pictured
 
 results = pictured(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -27,9 +27,12 @@ seed: int = 0  # Of the spots.
 import numpy as np
 from scipy import ndimage
 
-from sadefect import charts, paper, plots, ssim, ssim_components
-from sadefect.claim_checks import answers_alone
-from sadefect.plots import Panel, show_panels
+from sadefect import ssim, ssim_components
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.paper import numbers as paper
+from sadefect.paper.claim_checks import answers_alone
 
 noise = np.random.default_rng(seed).normal(size=(side, side))
 smooth = ndimage.gaussian_filter(noise, grain, mode="wrap")

@@ -25,21 +25,23 @@ shown: int = 0  # Which of the test pictures is shown.
 # %% [markdown]
 # ## The toy
 #
-# The generator, `sadefect.datasets.checkerboard`, draws black and white squares of any size
+# The generator, `sadefect.datasets.synthetic.checkerboard`, draws black and white squares of any size
 # within a range, at any orientation and position. Test pictures get three strokes and three dots, halfway between
 # black and white. Where they are is known for each pixel.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What the network is trained on, four of its clean checkerboards, and what it is tested on. Defects are outlined in blue.", "name": "fig-checkerboards"}, "image": {"alt": "Two rows of four checkerboards of different scale and orientation. Those of the second row have gray strokes and dots with a blue outline."}}
 import numpy as np
 
-from sadefect import Experiment, anomaly_map, charts, load_dataset, paper
+from sadefect import Experiment, anomaly_map, load_dataset
 from sadefect.anomaly_maps import ssim_residual
-from sadefect.claim_checks import CLEAR, against_edges, leads_clearly
-from sadefect.datasets import checkerboard
+from sadefect.datasets.synthetic import checkerboard
+from sadefect.figures import charts
+from sadefect.figures.panels import Panel, provenance, show_panels
 from sadefect.metrics import auroc
-from sadefect.plots import Panel, provenance, show_panels
-from sadefect.runs import load_model, train
-from sadefect.ssim import ssim_components
+from sadefect.paper import numbers as paper
+from sadefect.paper.claim_checks import CLEAR, against_edges, leads_clearly
+from sadefect.paper.runs import load_model, train
+from sadefect.structural_similarity import ssim_components
 
 data = load_dataset("synthetic/checkerboard")
 show_panels(

@@ -14,8 +14,10 @@ datasets: list = ["synthetic/weave", "synthetic/twill"]  # One figure row each.
 good: int = 2  # Defect-free images shown of each.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-textures", "caption": "Defect-free images of each texture, and the first image of each kind of defect, outlined in blue. Images are shown as the networks see them, scaled as in section 4.2."}, "image": {"alt": "One row for each texture: two good images of woven cloth, then images with a cut, a pin and a roughened area, each outlined."}}
-from sadefect import charts, load_dataset, plots
-from sadefect.plots import Panel, show_panels
+from sadefect import load_dataset
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.panels import Panel, show_panels
 
 loaded = {name: load_dataset(name) for name in datasets}
 rows = []

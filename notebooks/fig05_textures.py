@@ -22,9 +22,13 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from sadefect import DatasetNotFound, charts, explorers, inspection, load_dataset, plots
-from sadefect.plots import Panel
-from sadefect.runs import headline, pictured
+from sadefect import DatasetNotFound, load_dataset
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.panels import Panel
+from sadefect.paper import inspection
+from sadefect.paper.runs import headline, pictured
 
 results = headline(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -28,11 +28,13 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-from sadefect import charts, inspection, plots
-from sadefect.results import learning_curve, over_seeds
-from sadefect.results import results as all_results
-from sadefect.runs import have_all, headline, pictured
-from sadefect.threshold_explorer import segmentations
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers.threshold import segmentations
+from sadefect.paper import inspection
+from sadefect.paper.runs import have_all, headline, pictured
+from sadefect.paper.store import learning_curve, over_seeds
+from sadefect.paper.store import results as all_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None, "features": features}
 results = headline(datasets, methods, patches_seen, **settings)

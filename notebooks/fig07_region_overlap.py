@@ -21,8 +21,10 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 import numpy as np
 from IPython.display import Markdown
 
-from sadefect import charts, paper, plots
-from sadefect.runs import headline
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.paper import numbers as paper
+from sadefect.paper.runs import headline
 
 results = headline(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

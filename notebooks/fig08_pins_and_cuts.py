@@ -21,9 +21,12 @@ patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
-from sadefect import charts, inspection, load_dataset, plots
-from sadefect.plots import Panel
-from sadefect.runs import headline
+from sadefect import load_dataset
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.panels import Panel
+from sadefect.paper import inspection
+from sadefect.paper.runs import headline
 
 results = headline(
     [dataset], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -23,12 +23,13 @@ from dataclasses import replace
 
 from IPython.display import Markdown
 
-from sadefect import charts, plots
-from sadefect.false_alarms import false_alarms, located
-from sadefect.readings import scorings
-from sadefect.results import find, learning_curve
-from sadefect.results import results as all_results
-from sadefect.runs import headline, run
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.paper.false_alarms import false_alarms, located
+from sadefect.paper.open_readings import scorings
+from sadefect.paper.runs import headline, run
+from sadefect.paper.store import find, learning_curve
+from sadefect.paper.store import results as all_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 [best] = headline([dataset], ["ssim"], patches_seen, **settings)[dataset]

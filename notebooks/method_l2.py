@@ -34,10 +34,13 @@ import numpy as np
 from IPython.display import Markdown
 from scipy import ndimage
 
-from sadefect import auroc, charts, explorers, load_dataset, opening, plots
+from sadefect import auroc, load_dataset, opening
 from sadefect.anomaly_maps import l2_residual, ssim_residual
 from sadefect.datasets.synthetic import drawn
-from sadefect.plots import Panel
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.panels import Panel
 
 image, mask = drawn(dataset, "test", number)
 clean, _ = drawn(dataset, "test", number, clean=True)

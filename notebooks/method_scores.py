@@ -29,9 +29,12 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # %% tags=["hide-input"]
 import numpy as np
 
-from sadefect import aupro, auroc, charts, inspection, per_region_overlap, plots
-from sadefect.runs import pictured
-from sadefect.threshold_explorer import segmentations
+from sadefect import aupro, auroc, per_region_overlap
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers.threshold import segmentations
+from sadefect.paper import inspection
+from sadefect.paper.runs import pictured
 
 results = pictured(
     datasets[:1], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

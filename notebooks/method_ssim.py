@@ -63,10 +63,14 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # every thread and its noise. A large one sees texture, and blurs the defect's border.
 
 # %% tags=["hide-input"]
-from sadefect import auroc, charts, explorers, inspection, opening, plots
+from sadefect import auroc, opening
 from sadefect.anomaly_maps import ssim_residual
-from sadefect.plots import Panel
-from sadefect.runs import pictured
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.panels import Panel
+from sadefect.paper import inspection
+from sadefect.paper.runs import pictured
 
 result = pictured(
     datasets[:1], ["ssim"], patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

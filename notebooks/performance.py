@@ -21,9 +21,11 @@ from dataclasses import replace
 import numpy as np
 from IPython.display import Markdown
 
-from sadefect import Experiment, charts, learning_curve, plots
-from sadefect.results import find, largest_budget
-from sadefect.timings import benchmark, lines, origins
+from sadefect import Experiment, learning_curve
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.figures.timings import benchmark, lines, origins
+from sadefect.paper.store import find, largest_budget
 
 names = (
     "ssim_loss", "ssim_loss-window", "training-losses", "training-backends", "training-workers",

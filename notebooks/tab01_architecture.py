@@ -24,8 +24,11 @@ patch_size: int = 128  # Side of a patch in pixels: 32, 64 or 128.
 # $(m - 1) s + k - n$ more, half on each side.
 
 # %% tags=["hide-input"]
-from sadefect import build_autoencoder, charts, paper, plots
+from sadefect import build_autoencoder
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
 from sadefect.models import table_1_row
+from sadefect.paper import numbers as paper
 
 autoencoder = build_autoencoder(patch_size, latent_dim)
 encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")

@@ -23,8 +23,10 @@ patches_seen: int = 0  # Budget of training; 0 takes the largest that was record
 # %% tags=["hide-input"]
 from functools import partial
 
-from sadefect import charts, paper, plots
-from sadefect.runs import table_2
+from sadefect.figures import charts
+from sadefect.figures import panels as plots
+from sadefect.paper import numbers as paper
+from sadefect.paper.runs import table_2
 
 cells = table_2(
     dataset,

@@ -40,12 +40,13 @@ import numpy as np
 from IPython.display import Markdown
 from PIL import Image
 
-from sadefect import Detector, charts, load_dataset
+from sadefect import Detector, load_dataset
 from sadefect.anomaly_maps import ssim_residual
-from sadefect.calibration import images_needed, largest_region
-from sadefect.checks import check_folder
-from sadefect.explorers import live
-from sadefect.plots import Panel, provenance, show_panels
+from sadefect.detector.calibration import images_needed, largest_region
+from sadefect.detector.folder_check import check_folder
+from sadefect.figures import charts
+from sadefect.figures.explorers.slider import live
+from sadefect.figures.panels import Panel, provenance, show_panels
 
 folder = Path(tempfile.mkdtemp()) / "fabric"
 source = load_dataset(dataset)

@@ -9,7 +9,7 @@ Public names are imported when they are first used, so that ``import sadefect`` 
 from importlib import import_module
 
 _HOMES = {
-    "ssim": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
+    "structural_similarity": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
     "features": ("FeatureMatchingLoss", "build_extractor", "load_extractor"),
     "losses": ("L1SSIMLoss", "MultiScaleSSIMLoss"),
     "models": ("build_autoencoder", "build_decoder", "build_encoder", "build_vae"),
@@ -18,11 +18,11 @@ _HOMES = {
     "segmentation": ("disc", "opening", "regions", "segment", "threshold_for_fpr"),
     "metrics": ("PixelMetrics", "aupro", "auroc", "per_region_overlap", "roc_curve"),
     "datasets": ("dataset_fingerprint", "dataset_names", "load_dataset", "read_image", "read_mask"),
-    "detector": ("Detector",),
+    "detector.detector": ("Detector",),
     "training": ("load_model",),
-    "experiments": ("Experiment",),
-    "results": ("Result", "learning_curve"),
-    "runs": ("run",),
+    "paper.experiment": ("Experiment",),
+    "paper.store": ("Result", "learning_curve"),
+    "paper.runs": ("run",),
     "errors": ("DataError", "DatasetNotFound", "StoreError", "TrainingDiverged"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,5 +1,5 @@
 """``python -m sadefect`` is ``sadefect``."""
 
-from .cli import main
+from sadefect.cli.main import main
 
 main()

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import DataError
-from .patches import STRIDE, OverlapAverage, windows
+from sadefect.errors import DataError
+from sadefect.patches import STRIDE, OverlapAverage, windows
 
 
 class AnomalyMap(NamedTuple):
@@ -30,7 +30,7 @@ def ssim_residual(x, y, **options):
     """``1 - SSIM`` of each pixel, in [0, 2]; images ``(H, W)`` or ``(B, H, W, 1)`` in [0, 1]."""
     from keras import ops
 
-    from .ssim import ssim_map
+    from sadefect.structural_similarity import ssim_map
 
     return 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))
 
@@ -42,7 +42,7 @@ def vae_residual(x, *samples):
     eq. 2, or ``(..., 2)`` with a log variance for each pixel. Constants are left out: the first
     kind gives the mean of the squared differences.
     """
-    from .models import LOG_VARIANCE
+    from sadefect.models import LOG_VARIANCE
 
     total = np.zeros(x.shape, "float32")
     for sample in samples:
@@ -72,7 +72,7 @@ SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
 
 def _sampler(model, method, samples, seed):
     """What turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
-    from .engines import BATCH, forward
+    from sadefect.inference.engines import BATCH, forward
 
     if method != "vae":
         run = forward(model)
@@ -172,7 +172,7 @@ def anomaly_map(
         raise ValueError(f"method must be one of {sorted(RESIDUALS)}; received {method!r}")
     if average not in ("reconstructions", "maps"):
         raise ValueError(f'average must be "reconstructions" or "maps"; received {average!r}')
-    from .engines import BATCH
+    from sadefect.inference.engines import BATCH
 
     residual = RESIDUALS[method]
     image = as_image(image)

@@ -6,7 +6,7 @@ The paper does not say how gray patches enter a network for colour, nor whether 
 before or after the last rectifier; here each is an option or is said where it is decided.
 
 ImageNet's weights are not part of this package: `load_extractor` reads them from a file of yours.
-What ships instead is a *stand-in*: the same three layers, trained by `sadefect.standin` on a few
+What ships instead is a *stand-in*: the same three layers, trained by `tools.train_standin` on a few
 photographs and textures. It has the shape of ImageNet's extractor, not its knowledge.
 
 References
@@ -35,7 +35,7 @@ import numpy as np
 from keras import layers as keras_layers
 from keras import ops
 
-from .errors import DataError
+from sadefect.errors import DataError
 
 # torchvision's name of a layer, then its filters, kernel, stride and padding.
 CONVOLUTIONS = (
@@ -292,7 +292,7 @@ def load_extractor(source="auto", *, layers=3, outputs="third", last_relu=True):
         "imagenet" reads ``alexnet.npz`` or ``alexnet.safetensors`` in the folder that the
         environment variable SADEFECT_WEIGHTS names. The file is taken at its word; the name that is
         returned says which weights they were. "standin" is what ships with this package, see
-        `sadefect.standin`. "auto" is "imagenet" where such a file is found, else "standin".
+        `tools.train_standin`. "auto" is "imagenet" where such a file is found, else "standin".
     layers, outputs, last_relu
         As in `build_extractor`.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import StoreError
+from sadefect.errors import StoreError
 
 REASONS = {
     errno.ENOSPC: "the disk is full; free some room",

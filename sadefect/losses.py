@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from .ssim import SSIMLoss, as_batch, statistics
+from sadefect.structural_similarity import SSIMLoss, as_batch, statistics
 
 # Of the scales in Wang 2003, finest first; the five-scale original needs 176 pixels for a window of
 # 11. As many as fit are taken, and made to add up to 1.

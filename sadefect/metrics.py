@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .errors import DataError
-from .segmentation import Threshold, as_map, as_mask, check_share
+from sadefect.errors import DataError
+from sadefect.segmentation import Threshold, as_map, as_mask, check_share
 
 BITS = 22  # Sign, 8 of the exponent, 13 of the mantissa: bins are 0.01 % of their value wide.
 FPRS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .errors import DataError
+from sadefect.errors import DataError
 
 STRIDE = 30  # Pixels between windows in both directions, section 4.2.
 CROPS = ("fixed", "fresh")

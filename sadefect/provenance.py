@@ -5,14 +5,14 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed; see `sadefect.explorers`.
+BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed.
 
 
 def versions():
     """Versions of what the numbers depend on."""
     import keras
 
-    from .engines import chosen
+    from sadefect.inference.engines import chosen
 
     backend = keras.backend.backend()
     packages = ["sadefect", "keras", "numpy", "scipy", "scikit-image"]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from skimage import measure
 
-from .errors import DataError
+from sadefect.errors import DataError
 
 DIAMETER = 4  # Pixels, of the disc that the paper opens with.
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .errors import TrainingDiverged
-from .files import load_arrays, save_arrays, whole
-from .patches import RandomPatches
-from .progress import progress
+from sadefect.errors import TrainingDiverged
+from sadefect.files import load_arrays, save_arrays, whole
+from sadefect.patches import RandomPatches
+from sadefect.progress import progress
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 60  # Between two resumable states on disk.
@@ -388,7 +388,7 @@ def load_model(path):
     -------
     keras.Model
     """
-    from . import ssim  # noqa: F401 - registers the classes.
+    from sadefect import ssim  # noqa: F401 - registers the classes.
 
     return keras.saving.load_model(path, safe_mode=True)
 

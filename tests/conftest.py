@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from sadefect import execution
-from sadefect.book import build, render
-from sadefect.execution import execute
-from sadefect.pdf import CHROMIUM_OPTIONS, chromium
+from book.builder import execution
+from book.builder.build import build, render
+from book.builder.execution import execute
+from book.builder.pdf import CHROMIUM_OPTIONS, chromium
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from sadefect import (
-    DataError,
-    anomaly_map,
-    build_autoencoder,
-    build_vae,
-    ssim_map,
-    window_starts,
-)
+from sadefect import DataError, anomaly_map, build_autoencoder, build_vae, ssim_map, window_starts
 from sadefect.anomaly_maps import as_image
 
 

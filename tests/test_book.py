@@ -13,11 +13,14 @@ from bs4 import BeautifulSoup
 from links import broken_links
 from PIL import Image
 
-from sadefect import book, execution, paper, webpage
-from sadefect.book import build, render
-from sadefect.execution import execute, inputs
-from sadefect.figure_data import MEDIA_TYPE
-from sadefect.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
+from book.builder import build as book
+from book.builder import execution
+from book.builder.build import build, render
+from book.builder.execution import execute, inputs
+from book.builder.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
+from book.ext import webpage
+from sadefect.figures.data import MEDIA_TYPE
+from sadefect.paper import numbers as paper
 
 EXAMPLE = "https://github.com/example/fork"
 DRAWN = {"lines", "areas", "points", "bars", "levels"}  # A panel has at least one of them.

@@ -14,8 +14,8 @@ from links import broken_links
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sadefect.pages import ROOT
-from sadefect.pdf import CHROMIUM_OPTIONS, chromium
+from book.builder.pages import ROOT
+from book.builder.pdf import CHROMIUM_OPTIONS, chromium
 
 pytestmark = [pytest.mark.book, pytest.mark.timeout(900)]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sadefect.datasets import checkerboard
-from sadefect.datasets.checkerboard import BLACK, DOT, GRAY, SIZE, SQUARES, STROKE, WHITE
-from sadefect.experiments import Experiment
+from sadefect.datasets.synthetic import checkerboard
+from sadefect.datasets.synthetic.checkerboard import BLACK, DOT, GRAY, SIZE, SQUARES, STROKE, WHITE
+from sadefect.paper.experiment import Experiment
 
 
 def test_squares_alternate():

@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sadefect import claims, paper, verdicts
-from sadefect.claims import AUROC, CLAIMS, OVERLAP, SECONDS
+from book.builder.pages import ROOT
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound
-from sadefect.experiments import NUMERICS, Experiment
-from sadefect.pages import ROOT
-from sadefect.recording import record
-from sadefect.results import Result
-from sadefect.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, judge, recorded
+from sadefect.paper import claims, verdicts
+from sadefect.paper import numbers as paper
+from sadefect.paper.claims import AUROC, CLAIMS, OVERLAP, SECONDS
+from sadefect.paper.experiment import NUMERICS, Experiment
+from sadefect.paper.recording import record
+from sadefect.paper.store import Result
+from sadefect.paper.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, judge, recorded
 
 BY_KEY = {claim.key: claim for claim in CLAIMS}
 ON_RESULTS = [claim for claim in CLAIMS if claim.needs]
@@ -242,9 +243,9 @@ def halved(function):
 # What a check looks at, and how it may be wrong.
 BROKEN = {
     "edges_mislead_less": ("anomaly_maps", "ssim_residual", lambda old: lambda x, y: (x - y) ** 2),
-    "three_measures": ("ssim", "ssim_components", halved),
-    "ssim_is_bounded": ("ssim", "ssim_map", halved),
-    "ssim_is_a_product": ("ssim", "ssim_map", halved),
+    "three_measures": ("structural_similarity", "ssim_components", halved),
+    "ssim_is_bounded": ("structural_similarity", "ssim_map", halved),
+    "ssim_is_a_product": ("structural_similarity", "ssim_map", halved),
     "encoder_is_table_1": ("models", "TABLE_1", lambda old: ((16, 4, 2), *old[1:])),
     "decoder_is_a_mirror": ("models", "build_decoder", lambda old: lambda: old(patch_size=64)),
 }
@@ -265,7 +266,7 @@ def test_checks_decide_either_way(key, monkeypatch):
 
 @pytest.mark.parametrize("scale", [1.1, -1.0])
 def test_a_similarity_beyond_its_bounds_is_noticed(scale, monkeypatch):
-    module = importlib.import_module("sadefect.ssim")
+    module = importlib.import_module("sadefect.structural_similarity")
     right = module.ssim_map
     monkeypatch.setattr(module, "ssim_map", lambda *a, **options: scale * right(*a, **options))
     assert verdict_of(BY_KEY["ssim_is_bounded"], []).verdict == NOT_REPRODUCED
@@ -280,8 +281,7 @@ def test_what_nothing_can_test_says_why():
 
 def test_recorded_results_are_read_whatever_the_store_holds(tmp_path, monkeypatch):
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "store"))
-    monkeypatch.setattr("sadefect.results.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr("sadefect.runs.RECORDED", tmp_path / "recorded")
+    monkeypatch.setenv("SADEFECT_RECORDED", str(tmp_path / "recorded"))
     assert recorded() == []
     from sadefect import run
 

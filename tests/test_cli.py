@@ -23,7 +23,7 @@ def test_help_names_the_verbs():
 
 def test_no_framework_is_imported_for_help_or_results():
     script = (
-        "import sys, sadefect, sadefect.cli, sadefect.results; "
+        "import sys, sadefect, sadefect.cli.main, sadefect.paper.store; "
         "sys.exit(any(name in sys.modules for name in ('keras', 'tensorflow', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from sadefect import DataError, Detector, StoreError, anomaly_map, detector_files, opening
-from sadefect.datasets.given import named_images
+from sadefect import DataError, Detector, StoreError, anomaly_map, opening
+from sadefect.detector import saving as detector_files
+from sadefect.detector.inputs import named_images
+from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
-from sadefect.tiles import tiles
 
 SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 9600}
 

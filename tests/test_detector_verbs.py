@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 from test_detector import broken, texture, write_set
 
-from sadefect import Detector, files, outputs
-from sadefect import detector as detector_module
-from sadefect.calibration import ImageThreshold
-from sadefect.checks import check_folder
-from sadefect.cli import main
-from sadefect.datasets import given
-from sadefect.engines import describe
+from sadefect import Detector, files
+from sadefect.cli.main import main
+from sadefect.detector import detector as detector_module
+from sadefect.detector import inputs as given
+from sadefect.detector import outputs
+from sadefect.detector.calibration import ImageThreshold
+from sadefect.detector.folder_check import check_folder
+from sadefect.inference.engines import describe
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from sadefect import anomaly_map, build_autoencoder, build_vae, engines
+from sadefect import anomaly_map, build_autoencoder, build_vae
+from sadefect.inference import engines
 
 pytest.importorskip("openvino", reason="the engine is OpenVINO, which is not installed")
 

@@ -10,13 +10,13 @@ from html import unescape
 import numpy as np
 import pytest
 
-from sadefect import explorers
-from sadefect.explorers import Step, comparison, picture, steps
+from book.builder.pages import ROOT, pages
+from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.explorers.slider import Step, comparison, picture, steps
+from sadefect.figures.explorers.threshold import Levels, threshold
 from sadefect.metrics import roc_curve
-from sadefect.pages import ROOT, pages
 from sadefect.provenance import BUILDING
 from sadefect.segmentation import segment
-from sadefect.threshold_explorer import Levels, threshold
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 GENERATOR = np.random.default_rng(0)

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from sadefect import Detector, StoreError, exporting
+from sadefect import Detector, StoreError
+from sadefect.detector import export as exporting
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sadefect.false_alarms import describe, locate
+from sadefect.paper.false_alarms import describe, locate
 
 
 def sample(seed, size=(90, 100)):

@@ -16,8 +16,8 @@ from PIL import Image
 from test_detector import broken, texture, write_set
 from test_detector_verbs import contents
 
-from sadefect import detector_files
-from sadefect.pages import ROOT
+from book.builder.pages import ROOT
+from sadefect.detector import saving as detector_files
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

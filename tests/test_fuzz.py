@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sadefect import DataError, Detector, StoreError, detector_files, read_image, read_mask
+from sadefect import DataError, Detector, StoreError, read_image, read_mask
+from sadefect.detector import saving as detector_files
 
 MAGIC = {
     "png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",

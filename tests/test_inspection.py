@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sadefect import Experiment, StoreError, inspection, load_dataset, run
-from sadefect.experiments import NUMERICS
+from sadefect import Experiment, StoreError, load_dataset, run
 from sadefect.metrics import FPRS
-from sadefect.results import Result
+from sadefect.paper import inspection
+from sadefect.paper.experiment import NUMERICS
+from sadefect.paper.store import Result
 
 TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64

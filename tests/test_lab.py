@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from sadefect.pages import ROOT
+from book.builder.pages import ROOT
 
 PLAIN, LIVE = "fig02_three_terms", "your_own_images"
 # Of the second page: as little as its sliders need.

@@ -27,18 +27,32 @@ from sadefect import (
     build_vae,
     opening,
 )
-from sadefect.engines import BATCH
-from sadefect.experiments import NUMERICS
 from sadefect.features import FeatureMatchingLoss
+from sadefect.inference.engines import BATCH
 from sadefect.models import GaussianLoss
+from sadefect.paper.experiment import NUMERICS
 from sadefect.patches import SYMMETRIES
 from sadefect.training import SCHEDULES, Schedule, decayed_rate, train
 
 PACKAGE = Path(sadefect.__file__).parent
 STORED = Path(__file__).with_name("numerics.json")
 SOURCES = {
-    "training": ("ssim", "losses", "features", "models", "patches", "training"),
-    "scoring": ("ssim", "patches", "engines", "anomaly_maps", "metrics", "segmentation"),
+    "training": (
+        "structural_similarity",
+        "losses",
+        "features",
+        "models",
+        "patches",
+        "training",
+    ),
+    "scoring": (
+        "structural_similarity",
+        "patches",
+        "inference/engines",
+        "anomaly_maps",
+        "metrics",
+        "segmentation",
+    ),
 }
 
 
@@ -155,7 +169,7 @@ def test_values_change_with_their_version_only(part, tmp_path):
     found = VALUES[part](tmp_path)
     assert not different(found, stored["values"]), (
         f"the sources compute something else ({found}); if that is meant, raise "
-        f"NUMERICS[{part!r}] in sadefect/experiments.py, run `make numerics`, and record again"
+        f"NUMERICS[{part!r}] in sadefect/paper/experiment.py, run `make numerics`, and record again"
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sadefect.experiments import Experiment
-from sadefect.plots import Panel, house_style, provenance, show_panels
+from sadefect.figures.panels import Panel, house_style, provenance, show_panels
+from sadefect.paper.experiment import Experiment
 
 PICTURE = np.linspace(0, 1, 256).reshape(16, 16)
 MASK = PICTURE > 0.7

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sadefect import readings
-from sadefect.readings import READINGS, measured
+from sadefect.paper import open_readings as readings
+from sadefect.paper.open_readings import READINGS, measured
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.question)

@@ -4,18 +4,19 @@ import json
 import multiprocessing
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from sadefect import Experiment, learning_curve, run, runs
+from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.experiments import METHODS, RESIDUAL_OF
 from sadefect.files import load_arrays, load_json, save_json
-from sadefect.recording import GROUPS, reached, record, record_weights, score
-from sadefect.results import (
-    RECORDED,
+from sadefect.paper import runs
+from sadefect.paper.experiment import METHODS, RESIDUAL_OF
+from sadefect.paper.recording import GROUPS, reached, record, record_weights, score
+from sadefect.paper.store import (
     find,
     largest_budget,
     over_seeds,
@@ -25,6 +26,7 @@ from sadefect.results import (
 )
 from sadefect.training import checkpoint_path
 
+RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
 )
@@ -38,8 +40,7 @@ def empty_store(tmp_path, monkeypatch):
     monkeypatch.delenv("SADEFECT_RETRAIN", raising=False)
     monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
     recorded = tmp_path / "recorded"
-    for module in ("results", "runs"):
-        monkeypatch.setattr(f"sadefect.{module}.RECORDED", recorded)
+    monkeypatch.setenv("SADEFECT_RECORDED", str(recorded))
     return recorded
 
 

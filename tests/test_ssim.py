@@ -140,13 +140,6 @@ def test_loss_is_one_minus_the_mean_and_serialises(pair):
     np.testing.assert_array_equal(ops.convert_to_numpy(again(x, y)), values)
 
 
-def test_module_and_function_share_a_name():
-    import sadefect.ssim
-
-    image = np.zeros((16, 16))
-    assert float(sadefect.ssim(image, image, data_range=1.0)) == 1.0
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

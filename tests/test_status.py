@@ -2,10 +2,8 @@
 
 import nbformat
 
-from sadefect.experiments import Experiment
-from sadefect.pages import ROOT, pages
-from sadefect.plots import provenance
-from sadefect.status import (
+from book.builder.pages import ROOT, pages
+from book.builder.status import (
     PLACE,
     PLACE_OF_RESULTS,
     foot_of_notebook,
@@ -13,12 +11,14 @@ from sadefect.status import (
     table,
     table_of_results,
 )
+from sadefect.figures.panels import provenance
+from sadefect.paper.experiment import Experiment
 
 PAGES = pages()[:2]
 
 
 def executed(seconds=12.3, results=None, **known):
-    """A copy as `sadefect.execution` leaves it."""
+    """A copy as `book.builder.execution` leaves it."""
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["papermill"] = {"start_time": "2026-01-02T03:04:05.678+00:00"}
     notebook.metadata["sadefect"] = {
@@ -38,7 +38,7 @@ def executed(seconds=12.3, results=None, **known):
 def test_foot_says_how_to_run_a_page_what_it_costs_and_what_made_it():
     page = PAGES[0]
     foot = foot_of_notebook(page, executed(), linked=True)
-    assert f"sadefect.book execute {page.name} --profile quick" in foot
+    assert f"book.builder execute {page.name} --profile quick" in foot
     assert f"{page.minutes('quick'):g} (quick)" in foot
     for part in (
         "`abc123`",

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks import _measure
-from sadefect import StoreError, build_autoencoder, timings
-from sadefect.timings import BENCHMARKS, Benchmark, benchmark, lines, origins
+from sadefect import StoreError, build_autoencoder
+from sadefect.figures.timings import Benchmark, benchmark, lines, origins
+from sadefect.paper.store import recorded_folder
 
 MADE = {
     "command": "python -m benchmarks one",
@@ -47,12 +48,14 @@ def test_lines_draws_what_it_was_given():
 
 
 def test_a_missing_table_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(timings, "BENCHMARKS", tmp_path)
+    monkeypatch.setenv("SADEFECT_RECORDED", str(tmp_path))
     with pytest.raises(StoreError, match="python -m benchmarks --record training"):
         benchmark("training")
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((recorded_folder() / "benchmarks").glob("*.json")), ids=lambda path: path.stem
+)
 def test_recorded_tables_are_whole(path):
     found = benchmark(path.stem)
     assert found.rows and all(len(row) == len(found.columns) for row in found.rows)
@@ -60,7 +63,7 @@ def test_recorded_tables_are_whole(path):
 
 
 def test_a_report_is_kept_only_where_that_was_asked_for(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(timings, "BENCHMARKS", tmp_path / "kept")
+    monkeypatch.setenv("SADEFECT_RECORDED", str(tmp_path))
     monkeypatch.delenv(_measure.RECORD, raising=False)
     _measure.report("a-b", ("what", "value"), [("x", 0.12345)])
     assert "0.123" in capsys.readouterr().out

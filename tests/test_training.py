@@ -14,14 +14,7 @@ import pytest
 from sadefect import RandomPatches, SSIMLoss, TrainingDiverged, build_autoencoder, build_vae
 from sadefect.files import load_arrays
 from sadefect.models import GaussianLoss, precision
-from sadefect.training import (
-    Schedule,
-    checkpoint_path,
-    load_weights,
-    milestones,
-    state_path,
-    train,
-)
+from sadefect.training import Schedule, checkpoint_path, load_weights, milestones, state_path, train
 
 SCHEDULE = Schedule(batch_size=4, learning_rate=1e-3)
 

@@ -1,4 +1,4 @@
-// Moves what sadefect/explorers.py wrote into a page, and enlarges figures. A classic script without
+// Moves what sadefect/figures/explorers/slider.py wrote into a page, and enlarges figures. A classic script without
 // requests, so that it works from the file system. Numbers come with the page; this only paints.
 (function () {
   "use strict";

@@ -1,8 +1,8 @@
 """Data sets behind one function; images are read when they are asked for."""
 
-from ..errors import DatasetNotFound
-from .base import About, Dataset, Sample
-from .images import read_image, read_mask
+from sadefect.datasets.base import About, Dataset, Sample
+from sadefect.datasets.images import read_image, read_mask
+from sadefect.errors import DatasetNotFound
 
 __all__ = [
     "About",
@@ -25,13 +25,13 @@ def dataset_names():
     >>> "nanotwice" in dataset_names()
     True
     """
-    from .synthetic import NAMES
+    from sadefect.datasets.synthetic import NAMES
 
     return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES]
 
 
 def _loader(name):
-    from . import fabrics, folder, mvtec_ad, nanotwice, synthetic
+    from sadefect.datasets import fabrics, folder, mvtec_ad, nanotwice, synthetic
 
     if name == "nanotwice":
         return nanotwice.load
@@ -106,7 +106,7 @@ def dataset_fingerprint(name, root=None):
     DatasetNotFound
         If it has to be computed and the files are not there.
     """
-    from . import mvtec_ad, nanotwice, synthetic
+    from sadefect.datasets import mvtec_ad, nanotwice, synthetic
 
     if name in synthetic.NAMES:
         return synthetic.fingerprint(name)
@@ -138,7 +138,7 @@ def about_dataset(name):
     >>> about_dataset("synthetic/weave").fingerprint
     'synthetic-weave-v1-seed0'
     """
-    from . import fabrics, mvtec_ad, nanotwice, synthetic
+    from sadefect.datasets import fabrics, mvtec_ad, nanotwice, synthetic
 
     if name in synthetic.NAMES:
         data = synthetic.load(name)

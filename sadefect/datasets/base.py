@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..defaults import held_out
-from .images import is_image
+from sadefect.datasets.images import is_image
+from sadefect.defaults import held_out
 
 
 class About(NamedTuple):

@@ -1,8 +1,8 @@
 """The paper's two woven fabrics."""
 
-from ..errors import DatasetNotFound
-from .base import About, data_root
-from .folder import TEXTURE_SIZE, laid_out
+from sadefect.datasets.base import About, data_root
+from sadefect.datasets.folder import TEXTURE_SIZE, laid_out
+from sadefect.errors import DatasetNotFound
 
 FOLDERS = {"fabric1": "texture_1", "fabric2": "texture_2"}
 ABOUT = About(

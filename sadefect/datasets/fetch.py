@@ -7,9 +7,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ..errors import DataError, DatasetNotFound
-from ..files import whole
-from .base import data_root
+from sadefect.datasets.base import data_root
+from sadefect.errors import DataError, DatasetNotFound
+from sadefect.files import whole
 
 # Where a set's authors serve it, and where its archive's folders lie below the data set's.
 ARCHIVES = {"nanotwice": "http://web.mi.imati.cnr.it/ettore/NanoTWICE/dfg05er_Data.zip"}
@@ -44,7 +44,7 @@ def fetch(name, root=None, *, url=None, known_hash=None):
     DataError
         If the archive is damaged, or wants to write outside its folder.
     """
-    from . import load_dataset
+    from sadefect.datasets import load_dataset
 
     if name not in ARCHIVES:
         try:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from ..errors import DataError, DatasetNotFound
-from .base import Dataset, Sample, fingerprint_of, verified, with_size
-from .images import is_image, list_images, paired_mask, read_image
+from sadefect.datasets.base import Dataset, Sample, fingerprint_of, verified, with_size
+from sadefect.datasets.images import is_image, list_images, paired_mask, read_image
+from sadefect.errors import DataError, DatasetNotFound
 
 TEXTURE_SIZE = 256  # Section 4.2: textures are scaled down to give a patch more context.
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from skimage import color, transform
 
-from ..errors import DataError, DatasetNotFound
+from sadefect.errors import DataError, DatasetNotFound
 
 SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".npy"}
 MAX_PIXELS = 100_000_000  # More is taken for a decompression bomb.

@@ -1,8 +1,8 @@
 """MVTec AD, the same group's later data set."""
 
-from ..errors import DatasetNotFound
-from .base import About, data_root
-from .folder import TEXTURE_SIZE, laid_out
+from sadefect.datasets.base import About, data_root
+from sadefect.datasets.folder import TEXTURE_SIZE, laid_out
+from sadefect.errors import DatasetNotFound
 
 FINGERPRINTS = {"mvtec_ad/grid": "8f181499a4bc7f53"}
 ABOUT = About(

@@ -1,8 +1,8 @@
 """NanoTWICE, the paper's nanofibres."""
 
-from ..errors import DatasetNotFound
-from .base import About, Dataset, data_root, fingerprint_of, verified
-from .folder import defective_samples, good_samples
+from sadefect.datasets.base import About, Dataset, data_root, fingerprint_of, verified
+from sadefect.datasets.folder import defective_samples, good_samples
+from sadefect.errors import DatasetNotFound
 
 FINGERPRINT = "d8a29e661a385553"
 ABOUT = About(

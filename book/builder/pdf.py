@@ -1,0 +1,65 @@
+"""A page of HTML printed as PDF by the system's Chromium, with an outline from its headings."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from book.builder.pages import BookError
+from sadefect.files import whole
+
+# As root it runs without its sandbox, in a container without a GPU; and it asks for nothing.
+CHROMIUM_OPTIONS = [
+    *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 600  # Seconds.
+
+
+def chromium() -> str | None:
+    """The program, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def print_page(page: Path, target: Path) -> None:
+    """Print a page when its formulas are set.
+
+    Raises
+    ------
+    BookError
+        If there is no Chromium, or it prints nothing.
+    """
+    program = chromium()
+    if not program:
+        raise BookError(
+            "printing needs Chromium, or Chrome, found neither; on Debian and Ubuntu "
+            "`apt-get install chromium` brings it"
+        )
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile, whole(target) as temporary:
+        options = [
+            "--headless",
+            f"--user-data-dir={profile}",
+            f"--print-to-pdf={temporary}",
+            "--no-pdf-header-footer",
+            "--generate-pdf-document-outline",
+            "--virtual-time-budget=60000",  # Milliseconds, for MathJax.
+        ]
+        try:
+            result = subprocess.run(
+                [program, *CHROMIUM_OPTIONS, *options, page.as_uri()],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            said = result.stderr
+        except subprocess.TimeoutExpired:
+            said = f"took longer than {PATIENCE} s"
+        if not temporary.is_file():
+            raise BookError(f"{program} printed nothing: {said[-2000:]}")

@@ -1,0 +1,239 @@
+"""The verbs of the shell. Frameworks are imported by the verbs that need them only."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sadefect.cli import own_images as detector_verbs
+from sadefect.cli.own_images import Json, load_framework
+from sadefect.cli.printing import table
+from sadefect.errors import DataError, StoreError, TrainingDiverged, out_of_memory
+from sadefect.paper.numbers import BUDGET
+
+app = typer.Typer(
+    help="SSIM autoencoders for unsupervised defect segmentation, reproduced.\n\n"
+    "For your own images: check, then train, then segment; evaluate where there are masks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
+OWN, PAPER = "Your own images", "The paper"
+app.add_typer(data, name="data", rich_help_panel=PAPER)
+for verb in ("check", "train", "segment", "evaluate", "export"):
+    app.command(verb, rich_help_panel=OWN)(getattr(detector_verbs, verb))
+
+
+def _say_version(wanted: bool):
+    if wanted:
+        from sadefect.provenance import versions
+
+        load_framework()
+        print(" ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Versions, and exit.", callback=_say_version, is_eager=True),
+    ] = False,
+):
+    """Options of no verb in particular."""
+
+
+COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_seen", "auroc",
+           "aupro", "variant", "source")  # fmt: skip
+
+
+@app.command("results", rich_help_panel=PAPER)
+def show_results(as_json: Json = False):
+    """All results, recorded and local."""
+    from sadefect.paper.store import results
+
+    load_framework()
+    rows = [result.row() for result in results()]
+    rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        table("Results", COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+
+
+@app.command(rich_help_panel=PAPER)
+def record(
+    minutes: Annotated[float, typer.Option(help="Time for training; it is resumed the next time.")],
+    group: Annotated[
+        list[str] | None, typer.Option(help="What to train, one after the other.")
+    ] = None,
+    patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = BUDGET,
+    weights: Annotated[
+        list[int] | None, typer.Option(help="Seeds of which to record the last weights too.")
+    ] = None,
+    maps: Annotated[
+        list[int] | None, typer.Option(help="Test images to record the map of.")
+    ] = None,
+):
+    """Train and score groups of experiments on SADEFECT_DATA, and write recorded/."""
+    from dataclasses import replace
+
+    from sadefect.paper import inspection, recording
+    from sadefect.paper.runs import run
+
+    load_framework()
+    for name in group or ["nanotwice"]:
+        if name not in recording.GROUPS:
+            raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
+        experiments = recording.GROUPS[name]
+        budget = recording.train_for(experiments, minutes, patches)
+        if not budget:
+            print(f"{name}: no milestone reached yet; run again to go on")
+            continue
+        for path in recording.record(recording.score(experiments, budget)):
+            print(path)
+        for experiment in (replace(one, patches_seen=budget) for one in experiments):
+            if experiment.seed in (weights or []):
+                print(recording.record_weights(experiment))
+            for number in maps or []:
+                print(inspection.record_map(run(experiment), number))
+
+
+@app.command(rich_help_panel=PAPER)
+def reproduce(
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    only: Annotated[
+        list[str] | None, typer.Option(help="A page, or how its name begins: fig07.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Pages executed at once.")] = None,
+):
+    """Run the notebooks and build the book, or run some of the pages alone."""
+    try:
+        from book.builder import build as book
+    except ImportError as error:
+        raise StoreError(
+            f"expected the packages of the book; got {error}; install them: "
+            'pip install "sadefect[book]"'
+        ) from error
+    from book.builder.pages import BookError, pages
+
+    try:
+        if not only:
+            book.build(profile, workers=jobs)
+            return
+        names = [page.name for page in pages()]
+        chosen = [name for name in names if name.startswith(tuple(only))]
+        for start in only:
+            if not any(name.startswith(start) for name in names):
+                raise BookError(f"no page begins with {start}; there are {', '.join(names)}")
+        book.execute(profile, only=chosen, workers=jobs)
+        for name in chosen:
+            print(book.ROOT / "book" / "_build" / "executed" / f"{name}.ipynb")
+    except BookError as error:
+        raise StoreError(str(error)) from error
+
+
+@app.command("train-one", hidden=True)
+def train_one(experiment: str):
+    """Train the experiment that the JSON describes."""
+    from sadefect.paper.experiment import Experiment
+    from sadefect.paper.runs import train
+
+    train(Experiment(**json.loads(experiment)))
+
+
+@app.command("run-one", hidden=True)
+def run_one(experiment: str):
+    """Train and score the experiment that the JSON describes, unless its result is there."""
+    from sadefect.paper.experiment import Experiment
+    from sadefect.paper.runs import run
+
+    run(Experiment(**json.loads(experiment)))
+
+
+@data.command("list")
+def list_data(as_json: Json = False):
+    """The data sets, and whether their files are here."""
+    from sadefect.datasets import dataset_names, load_dataset
+
+    rows = []
+    for name in dataset_names():
+        try:
+            loaded = load_dataset(name)
+            rows.append([name, len(loaded.train), len(loaded.test), "here", loaded.licence])
+        except DataError:
+            rows.append([name, "", "", "your own" if name == "folder" else "not here", ""])
+    columns = ("name", "train", "test", "files", "licence")
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+    else:
+        table("Data sets", columns, rows)
+
+
+def _known(name):
+    """Refuse what is no data set's name; `check` is for your own folder."""
+    from sadefect.datasets import dataset_names
+
+    names = [one for one in dataset_names() if one != "folder"]
+    if name not in names and not name.startswith("mvtec_ad/"):
+        text = f"expected one of {', '.join(names)}; got {name}; `sadefect data list` tells of them"
+        if name == "folder" or Path(name).is_dir():
+            text += f"; for your own images, `sadefect check {name}`"
+        raise DataError(text)
+
+
+@data.command("check")
+def check_data(name: str):
+    """Read every image and mask of a data set, and compare it with the recorded one."""
+    import warnings
+
+    from sadefect.datasets import load_dataset
+    from sadefect.progress import progress
+
+    _known(name)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        loaded = load_dataset(name)
+        samples = [*loaded.train, *loaded.test]
+        with progress(f"reading {name}", len(samples), "images") as report:
+            for done, sample in enumerate(samples, 1):
+                sample.image, sample.mask  # noqa: B018 - reading is the check.
+                report(done)
+    for warning in warned:
+        print(f"sadefect: {warning.message}", file=sys.stderr)
+    print(f"{name}: {len(loaded.train)} to train on, {len(loaded.test)} to test; all can be read; "
+          f"fingerprint {loaded.fingerprint}")  # fmt: skip
+
+
+@data.command("fetch")
+def fetch_data(name: str):
+    """Download a data set where its host still serves it."""
+    from sadefect.datasets.fetch import fetch
+
+    _known(name)
+    print(fetch(name))
+
+
+def main():
+    """Run a verb; expected errors are one message without a traceback, exit code 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
+    try:
+        app()
+    except (DataError, StoreError, TrainingDiverged) as error:
+        print(f"sadefect: {error}", file=sys.stderr)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        where = " ".join(getattr(error, "__notes__", ())) or str(error).strip().split("\n")[0]
+        print(
+            f"sadefect: out of memory{f' ({where})' if where else ''}; close other programs, cut "
+            "large images into parts, or train with a larger --shrink; nothing was lost, run again "
+            "to go on",
+            file=sys.stderr,
+        )
+    else:
+        return
+    sys.exit(1)

@@ -1,0 +1,317 @@
+"""The verbs of the shell for your own images; `sadefect.cli.main` lists them."""
+
+import errno
+import json
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sadefect.cli.printing import table
+from sadefect.defaults import FPR, IMAGE_FPR, PATCHES
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
+Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
+Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
+ImageFpr = Annotated[float, typer.Option(help="Share of good images that may be judged defective.")]
+STOPPED = 130  # As shells say it of Ctrl-C.
+BRIGHTEST = 1.2  # Times the largest held-out value: all heat maps of a detector are on one scale.
+
+
+@contextmanager
+def resumable(again=True):
+    """Ctrl-C is a pause, or an end where there is nothing to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        then = "the same command goes on from here" if again else "nothing was written"
+        print(f"\nsadefect: stopped; {then}", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
+
+
+def load_framework():
+    """Import Keras without the notes that its backend writes before anybody can ask it not to.
+
+    They are not for users of a verb. If the import fails, everything is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        stream = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            notes.seek(0)
+            os.write(stream, notes.read())
+            raise
+        finally:
+            os.dup2(stream, 2)
+            os.close(stream)
+
+
+def _bad(name, error):
+    raise typer.BadParameter(str(error), param_hint=name) from None
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="Good images, or a folder like MVTec AD's.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to save the detector.")],
+    method: Annotated[
+        str, typer.Option(help="ssim, l2, vae, feature_matching, ms_ssim, l1_ssim.")
+    ] = "ssim",
+    patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = PATCHES,
+    seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
+    latent_dim: Annotated[str, typer.Option(help='d, or "auto" for 100.')] = "auto",
+    patch_size: Annotated[int, typer.Option(help="32, 64 or 128 pixels.")] = 128,
+    window_size: Annotated[int, typer.Option(help="Of SSIM, in pixels, odd.")] = 11,
+    shrink: Annotated[int, typer.Option(help="Average blocks of so many pixels first.")] = 1,
+    as_json: Json = False,
+):
+    """Learn from good images and save a detector; stopped, it goes on the next time.
+
+    On two cores 65 patches a second or so: 1,000 to try it out, 100,000 for half an hour.
+    """
+    from sadefect.detector.detector import Detector
+    from sadefect.errors import DataError
+    from sadefect.files import explained
+
+    load_framework()
+    try:
+        number = int(latent_dim) if latent_dim.isdecimal() else latent_dim
+        detector = Detector(
+            method, latent_dim=number, patch_size=patch_size, window_size=window_size,
+            shrink=shrink, patches=patches, seed=seed,
+        )  # fmt: skip
+    except ValueError as error:
+        _bad("settings", error)
+    with explained(output):  # Not after hours of training.
+        if output.is_dir():
+            raise OSError(errno.EISDIR, "is a folder")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output.parent).close()
+    with resumable():
+        try:
+            detector.fit(folder).save(output)
+        except DataError as error:
+            hint = f"`sadefect check {folder}` tells all at once that is to be mended"
+            raise DataError(f"{error}\n{hint}" if folder.is_dir() else str(error)) from error
+    images = detector.provenance_["images"]
+    limit = detector.image_threshold()
+    if as_json:
+        said = {"output": str(output), "settings": detector.get_params()}
+        said |= {"pixels": detector.threshold()._asdict(), "images": limit.as_dict()}
+        print(json.dumps(said | detector.provenance_))
+        return
+    print(f"saved {output}: {patches:,} patches of {images['trained on']} images")
+    if patches < PATCHES:
+        print(f"That is a short training; with --patches {PATCHES} it goes on from here.")
+    print(
+        f"An image will be judged defective from a flagged region of {limit.value} pixels on; "
+        f"{limit.sentence()}."
+    )
+
+
+def segment(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    fpr: Fpr = FPR,
+    image_fpr: ImageFpr = IMAGE_FPR,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 if any image is defective.")
+    ] = False,
+    as_json: Json = False,
+):
+    """Heat map, mask and overlay of each image, results.csv and report.html.
+
+    An image is judged defective if it has a region of flagged pixels larger than good images have.
+    """
+    from sadefect.detector import report
+    from sadefect.detector.inputs import named_images
+    from sadefect.detector.outputs import Output
+    from sadefect.errors import DataError
+    from sadefect.progress import progress
+
+    detector = _load(model, fpr, image_fpr)
+    files = [image for given in images for _, image in named_images(given)]
+    out = Output(output, {"model": _digest(model), "fpr": fpr, "image_fpr": image_fpr})
+    limit = detector.image_threshold(image_fpr, fpr)
+    top = BRIGHTEST * detector.threshold(0).value
+    with resumable(), out.open():
+        with progress("segmenting", len(files), "images") as say:
+            for done, path in enumerate(files, 1):
+                stem = out.stem(path.name)
+                try:
+                    look = partial(detector.look, path, fpr, image_fpr=image_fpr)
+                    out.add(stem, _identity(path), lambda look=look: (look(), None), top)
+                except DataError as error:
+                    print(f"sadefect: {error}", file=sys.stderr)
+                    out.fail(path, error)
+                say(done)
+        out.write_table(limit.value)
+        title = f"{model.name} on {len(files)} image{'s' * (len(files) > 1)}"
+        page = report.write(out, detector, fpr, image_fpr, title=title)
+    defective = sum(row["verdict"] == "defect" for row in out.rows)
+    unread = sum("error" in row for row in out.rows)
+    if as_json:
+        print(json.dumps(out.rows))
+    else:
+        print(f"{defective} of {len(files) - unread} images judged defective; see {page}")
+        if not limit.enough:
+            print(f"The threshold of images is uncertain: {limit.sentence()}.")
+    if unread:
+        print(f"sadefect: {unread} of {len(files)} images could not be used", file=sys.stderr)
+        raise typer.Exit(1)
+    raise typer.Exit(3 if exit_code and defective else 0)
+
+
+def evaluate(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="A folder like MVTec AD's, with masks.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for pictures and a report.")
+    ] = None,
+    fpr: Fpr = FPR,
+    image_fpr: ImageFpr = IMAGE_FPR,
+    as_json: Json = False,
+):
+    """AUROC, AUPRO and verdicts on test images with masks.
+
+    With an output folder, one that was stopped goes on the next time.
+    """
+    from sadefect.datasets import load_dataset
+    from sadefect.detector import report
+    from sadefect.detector.inputs import check_masks
+    from sadefect.detector.outputs import Output
+
+    data = load_dataset("folder", folder)
+    check_masks(data)
+    detector = _load(model, fpr, image_fpr)
+    shares = {"fpr": fpr, "image_fpr": image_fpr}
+    with resumable(again=output is not None):
+        if output is None:
+            metrics, _ = detector.evaluate(data, **shares)
+        else:
+            limit, truth = detector.image_threshold(image_fpr, fpr), {}
+            top = BRIGHTEST * detector.threshold(0).value
+            out = Output(output, {"model": _digest(model), "data": data.fingerprint} | shares)
+
+            def show(found, sample):
+                truth[sample.name] = bool(sample.mask.any())
+
+                def look():
+                    seen = found or detector.look(sample.image, name=sample.name, **shares)
+                    return seen, sample.mask
+
+                out.add(out.stem(sample.name), sample.name, look, top)
+
+            with out.open():
+                metrics, curves = detector.evaluate(data, show=show, resume=out.counts, **shares)
+                _check_unchanged(data, folder)
+                out.write_table(limit.value)
+                report.write(
+                    out, detector, fpr, image_fpr, title=f"{model.name} on {folder.name}",
+                    truth=truth, metrics=metrics, curves=curves,
+                )  # fmt: skip
+    _check_unchanged(data, folder)
+    if as_json:
+        print(json.dumps(metrics))
+        return
+    image = metrics["image_auroc"]
+    rows = [
+        ("AUROC of pixels", metrics["auroc"]),
+        ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
+        ("AUROC of images", "no good test images" if image is None else image),
+    ]
+    for kind, one in metrics["verdicts"].items():
+        rows.append((f"{kind}: judged defective", f"{one['defect']} of {one['images']}"))
+    table(f"{model.name} on {folder}", ("measured", "came out"), rows)
+    if output:
+        print(f"see {output / 'report.html'}")
+
+
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+):
+    """Write the network for another runtime: patches in, reconstructions out.
+
+    It needs more packages: pip install "sadefect[export,engine]".
+    """
+    from sadefect.detector.detector import Detector
+
+    load_framework()
+    try:
+        print(Detector.load(model).export(output, format))
+    except ValueError as error:
+        _bad("--format or --output", error)
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder that you want to train on.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings exit with 1 too.")] = False,
+    patch_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 128,
+    window_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 11,
+    shrink: Annotated[int, typer.Option(min=1, help="As for train.")] = 1,
+    as_json: Json = False,
+):
+    """Look over your images before hours are spent on them."""
+    from sadefect.detector.folder_check import check_folder
+
+    found = check_folder(folder, patch_size, window_size, shrink)
+    if as_json:
+        print(json.dumps([one._asdict() for one in found]))
+    else:
+        for one in found:
+            typer.secho(f"{one.level:>7}", fg=COLOURS[one.level], bold=True, nl=False)
+            print(f"  {one.text}" + (f"\n         {one.fix}" if one.fix else ""))
+    levels = {one.level for one in found}
+    raise typer.Exit(1 if "error" in levels or (strict and "warning" in levels) else 0)
+
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+
+
+def _load(model, fpr, image_fpr):
+    from sadefect.detector.detector import Detector
+
+    for name, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
+        if not 0 <= share <= 1:
+            _bad(name, f"expected a share in [0, 1]; got {share:g}")
+    load_framework()
+    detector = Detector.load(model)
+    from sadefect.inference.engines import describe
+
+    print(f"{describe()} runs the network.", file=sys.stderr)
+    return detector
+
+
+def _check_unchanged(data, folder):
+    from sadefect.datasets import load_dataset
+    from sadefect.errors import DataError
+
+    if load_dataset("folder", folder).fingerprint != data.fingerprint:
+        raise DataError(
+            f"expected the images in {folder} not to change while they are evaluated; some did, so "
+            "that the numbers would be of no one set; run again when they are all there"
+        )
+
+
+def _digest(path):
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _identity(path):
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path)
+    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"

@@ -1,0 +1,1 @@
+"""Your own images: a detector, and what surrounds it."""

@@ -1,0 +1,209 @@
+"""What maps of held-out defect-free images allow: thresholds of pixels, and of whole images.
+
+An image is judged by its largest region of flagged pixels. Good images hold many small specks that
+reach far up; a defect is a region. The largest value of a map, by contrast, is that of its noisiest
+pixel, and a threshold on it is that of the noisiest good image.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, special
+
+from sadefect.defaults import FPR, HELD_OUT, IMAGE_FPR
+from sadefect.metrics import PixelMetrics
+from sadefect.segmentation import check_share
+
+# Shares of pixels for which the regions of held-out images are known; 1 is the whole image.
+RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+CONFIDENCE = 0.95
+EIGHT = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
+
+
+class ImageThreshold(NamedTuple):
+    """How large a region has to be for an image to be judged defective, and how sure that is.
+
+    ``value`` is in pixels; ``fpr`` the share of good images that was asked for; ``flagged`` of
+    ``images`` held-out ones reach the value.
+    """
+
+    value: int
+    fpr: float
+    flagged: int
+    images: int
+
+    @property
+    def expected(self):
+        """The share of new good images that will be judged defective, on average."""
+        return min(1.0, (self.flagged + 1) / (self.images + 1))
+
+    @property
+    def bound(self):
+        """What that share stays below, with 95 % confidence."""
+        if self.flagged >= self.images:
+            return 1.0
+        return float(special.betaincinv(self.flagged + 1, self.images - self.flagged, CONFIDENCE))
+
+    @property
+    def enough(self):
+        """Whether there are enough held-out images for the share that was asked for."""
+        return self.expected <= self.fpr + 1e-12
+
+    def as_dict(self):
+        """All of it as plain values."""
+        return self._asdict() | {"expected": self.expected, "bound": self.bound}
+
+    def sentence(self):
+        """What it rests on, in words."""
+        many = "s" * (self.images > 1)
+        text = (
+            f"it rests on {self.images} held-out good image{many}: expect {self.expected:.2g} of "
+            f"good images to be judged defective, and with 95 % confidence at most {self.bound:.2g}"
+        )
+        if not self.enough and self.fpr:
+            needed = images_needed(self.fpr)
+            text += (
+                f". For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
+                f"{HELD_OUT * needed} good ones"
+            )
+        return text
+
+
+def images_needed(image_fpr=IMAGE_FPR):
+    """The least number of held-out images with which a share of good images can be kept to.
+
+    Examples
+    --------
+    >>> images_needed(0.05)
+    19
+    """
+    return int(np.ceil(1 / image_fpr - 1e-9)) - 1
+
+
+def sizes(labels, side=1):
+    """The areas of labelled regions in pixels, the background's first.
+
+    Where each pixel of a map stands for a block of ``side``, pixels that are left over at the
+    border do not count, so that areas are those that the map itself gives.
+    """
+    height, width = (length // side * side for length in labels.shape)
+    counts = np.bincount(labels[:height:side, :width:side].ravel(), minlength=labels.max() + 1)
+    return counts * side**2
+
+
+def largest_region(flagged):
+    """The area of the largest 8-connected region of a mask, in pixels; 0 if there is none."""
+    labels, count = ndimage.label(flagged, EIGHT)
+    return int(sizes(labels)[1:].max()) if count else 0
+
+
+class Calibration:
+    """Maps of defect-free images, counted; nothing is kept of them but what thresholds need.
+
+    Parameters
+    ----------
+    pixels : PixelMetrics
+    areas : array (N, len(RATES)), int
+        Of the largest region of each image, by the share of pixels that is flagged.
+
+    Examples
+    --------
+    >>> maps = np.random.default_rng(0).random((20, 64, 64), dtype="float32")
+    >>> limit = Calibration.of(maps).image_threshold(0.05, fpr=0.01)
+    >>> limit.flagged, limit.images, round(limit.expected, 3)
+    (0, 20, 0.048)
+    """
+
+    def __init__(self, pixels, areas):
+        self.pixels, self.areas = pixels, np.asarray(areas)
+
+    @classmethod
+    def of(cls, maps, side=1):
+        """Of a sequence of maps, opened; it is gone through twice.
+
+        Parameters
+        ----------
+        maps : sequence of arrays (H, W)
+        side : int
+            Each pixel stands for a block of so many on a side.
+        """
+        pixels = PixelMetrics()
+        for map in maps:
+            pixels.update(np.zeros(map.shape, bool), map)
+        limits = [pixels.threshold(rate).value for rate in RATES]
+        areas = [[largest_region(map >= limit) * side**2 for limit in limits] for map in maps]
+        return cls(pixels, np.array(areas, "int64"))
+
+    def threshold(self, fpr=FPR):
+        """The threshold of pixels that flags a share ``fpr`` of those of held-out images.
+
+        Returns
+        -------
+        Threshold
+            With the numbers of images and pixels that it rests on.
+        """
+        return self.pixels.threshold(fpr)
+
+    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
+        """The area that a region of pixels at or above ``threshold(fpr)`` has to have.
+
+        At most a share ``image_fpr`` of new good images is expected to be judged defective, the
+        threshold's own uncertainty included: of N held-out images so many reach it that, with one
+        more, they are that share of N + 1. With too few images for that, none of them reaches it.
+
+        Parameters
+        ----------
+        image_fpr : float
+            In [0, 1].
+        fpr : float
+            Share of pixels, in [0, 1]. Between two of `RATES` the regions are those of the larger
+            one, and the threshold a little larger than it had to be.
+
+        Returns
+        -------
+        ImageThreshold
+        """
+        check_share(image_fpr, "image_fpr")
+        areas = np.sort(self.scores(fpr))
+        allowed = min(max(int(image_fpr * (len(areas) + 1) + 1e-9) - 1, 0), len(areas))
+        value = int(areas[-1 - allowed]) + 1 if allowed < len(areas) else 1
+        return ImageThreshold(value, image_fpr, int((areas >= value).sum()), len(areas))
+
+    def scores(self, fpr=FPR):
+        """The scores of the held-out images, int ``(N,)``; see `image_threshold`."""
+        check_share(fpr, "fpr")
+        return self.areas[:, np.searchsorted(RATES, fpr)]
+
+    def state(self):
+        """Everything as a dict of arrays that `from_state` takes."""
+        pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
+        return pixels | {"areas": self.areas, "rates": np.array(RATES)}
+
+    @classmethod
+    def from_state(cls, arrays):
+        """The object whose `state` is among some arrays.
+
+        Raises
+        ------
+        ValueError, LookupError
+            If they do not fit together.
+        """
+        rates, areas = arrays["rates"], arrays["areas"]
+        if not np.array_equal(rates, RATES):
+            raise ValueError("areas are those of other rates")
+        pixels = PixelMetrics.from_state(
+            {
+                name.removeprefix("pixels."): value
+                for name, value in arrays.items()
+                if name.startswith("pixels.")
+            }
+        )
+        fits = areas.dtype.kind in "iu" and areas.shape == (pixels.images, len(RATES))
+        if not fits or not len(areas) or areas.min() < 0:
+            raise ValueError(
+                f"expected the areas of {pixels.images} images at {len(RATES)} rates; got "
+                f"{areas.dtype} of shape {areas.shape}"
+            )
+        found = cls(pixels, areas)
+        found.threshold(), found.image_threshold()
+        return found

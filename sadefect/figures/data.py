@@ -1,0 +1,123 @@
+"""The numbers behind a figure, as plain JSON: what its panels show, and on which axes."""
+
+import numpy as np
+from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator
+
+MEDIA_TYPE = "application/vnd.sadefect.figure+json"  # In a notebook's outputs, beside the picture.
+LEVELS = 255  # Between the darkest and the brightest value shown.
+
+
+def figure_data(figure):
+    """What a figure shows.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        If it has ``pictures``, rows of `panels.Panel`, these are its data; otherwise what is drawn
+        on its axes.
+
+    Returns
+    -------
+    dict
+        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas``,
+        ``points`` and ``bars``, or its picture in 256 levels between two limits.
+
+    Examples
+    --------
+    >>> from sadefect.figures.panels import Figure
+    >>> axes = (figure := Figure()).subplots()
+    >>> _ = axes.plot([0, 1], [0.5, 0.25], label="falling")
+    >>> figure_data(figure)["panels"][0]["lines"]
+    [{'label': 'falling', 'x': [0.0, 1.0], 'y': [0.5, 0.25]}]
+    """
+    pictures = getattr(figure, "pictures", None)
+    if pictures:
+        panels = [
+            {"row": row, "column": column} | picture_data(panel)
+            for row, line in enumerate(pictures, 1)
+            for column, panel in enumerate(line, 1)
+        ]
+    else:
+        panels = [_drawn(axes) for axes in figure.axes]
+    return {"panels": panels}
+
+
+def picture_data(panel):
+    """A `panels.Panel` as plain JSON: 256 levels between the limits that it shows."""
+    low, high = panel.limits
+    levels = np.round((np.asarray(panel.image, "float64") - low) / (high - low) * LEVELS)
+    levels = levels.clip(0, LEVELS).astype("uint8")
+    even = levels.min() == levels.max()
+    data = {
+        "title": panel.title,
+        "unit": panel.unit or "gray value",
+        "shape": list(levels.shape),
+        "value_of_level_0": float(low),
+        f"value_of_level_{LEVELS}": float(high),
+        "levels": int(levels.flat[0]) if even else levels.tolist(),
+    }
+    for name in ("outline", "found"):
+        mask = getattr(panel, name)
+        if mask is not None:
+            data[name] = ["".join(row) for row in np.where(mask, "1", "0")]
+    return data
+
+
+def _drawn(axes):
+    found = {
+        "lines": [_line(axes, line) for line in axes.lines],
+        "areas": [
+            {"corners": numbers(path.vertices)}
+            for drawn in axes.collections
+            if isinstance(drawn, PolyCollection)
+            for path in drawn.get_paths()
+        ],
+        "points": [
+            {"places": numbers(np.ma.getdata(drawn.get_offsets()))}
+            for drawn in axes.collections
+            if isinstance(drawn, PathCollection)
+        ],
+        "bars": [
+            {"from": numbers(bar.get_xy()), "to": numbers(bar.get_corners()[2])}
+            for bar in axes.patches
+            if isinstance(bar, Rectangle)
+        ],
+        "notes": [text.get_text() for text in axes.texts],
+        "x_names": _names(axes.xaxis),
+        "y_names": _names(axes.yaxis),
+    }
+    labels = {"title": axes.get_title(), "x": axes.get_xlabel(), "y": axes.get_ylabel()}
+    return labels | {name: items for name, items in found.items() if items}
+
+
+def _line(axes, line):
+    """A line's label and points; one that goes across the whole panel ends at its borders."""
+    x, y = (np.asarray(values, "float64") for values in line.get_data())
+    across = line.get_transform().contains_branch_seperately(axes.transData)
+    x = x if across[0] else np.asarray(axes.get_xlim())
+    y = y if across[1] else np.asarray(axes.get_ylim())
+    label = line.get_label()
+    return {
+        "label": "" if label.startswith("_") else label,  # matplotlib's own names.
+        "x": numbers(x),
+        "y": numbers(y),
+    }
+
+
+def _names(axis):
+    """Names along an axis of categories, with their places on it."""
+    if not isinstance(axis.get_major_locator(), FixedLocator):
+        return {}
+    places = axis.get_ticklocs()
+    names = axis.get_major_formatter().format_ticks(places)
+    return dict(zip(names, numbers(places), strict=True))
+
+
+def numbers(values):
+    """As JSON has them, to six digits; what is not a number is null."""
+    values = np.asarray(values, "float64")
+    if values.ndim:
+        return [numbers(value) for value in values]
+    return float(f"{values:.6g}") if np.isfinite(values) else None

@@ -1,0 +1,1 @@
+"""Pictures that a reader moves, with a slider."""

@@ -1,0 +1,181 @@
+"""Checks of claims that need no training: of SSIM, of the network, of edges on the checkerboard.
+
+Each takes nothing, and returns whether the claim holds and the numbers that say so.
+"""
+
+import numpy as np
+
+from sadefect.paper import numbers as paper
+
+CLEAR = 0.1  # Of AUROC: a clear lead, where the paper gives no numbers.
+TERM, OTHERS = 0.1, 0.9  # The term meant is below the one, the other two are above the other.
+
+
+def _eq_5_to_8(p, q, c1, c2):
+    """Luminance, contrast, structure and SSIM of patches ``(N, K, K)``, in float64, unclipped."""
+    p, q = (patches.reshape(len(patches), -1).astype("float64") for patches in (p, q))
+    mean_p, mean_q, std_p, std_q = p.mean(1), q.mean(1), p.std(1), q.std(1)
+    covariance = (p * q).mean(1) - mean_p * mean_q
+    luminance = (2 * mean_p * mean_q + c1) / (mean_p**2 + mean_q**2 + c1)
+    contrast = (2 * std_p * std_q + c2) / (std_p**2 + std_q**2 + c2)
+    structure = (2 * covariance + c2) / (2 * std_p * std_q + c2)
+    whole = (2 * mean_p * mean_q + c1) * (2 * covariance + c2)
+    whole /= (mean_p**2 + mean_q**2 + c1) * (std_p**2 + std_q**2 + c2)
+    return luminance, contrast, structure, whole
+
+
+def _pairs(count=100):
+    """Patches of 11 pixels, and for each one that is different: noise, brightness, contrast."""
+    generator = np.random.default_rng(0)
+    p = generator.random((count, 11, 11), dtype="float32")
+    kinds = (
+        lambda one: generator.random(one.shape, dtype="float32"),
+        lambda one: 0.8 * one + 0.2,
+        lambda one: 0.5 + 0.5 * (one - 0.5),
+        lambda one: 1 - one,
+    )
+    return p, np.stack([kinds[number % len(kinds)](one) for number, one in enumerate(p)])
+
+
+def _whole_patch(function, p, q):
+    """A function of `sadefect.structural_similarity` of whole patches, one number for each pair."""
+    values = function(p[..., None], q[..., None], data_range=1.0, padding="valid")
+    each = values if isinstance(values, tuple) else (values,)
+    return np.stack([np.asarray(one).reshape(-1) for one in each])
+
+
+def ssim_is_bounded():
+    from sadefect.structural_similarity import SSIMOptions, ssim_map
+
+    p, q = _pairs()
+    exact = _eq_5_to_8(p, q, *SSIMOptions(data_range=1.0).constants)[-1]
+    equal, different = _whole_patch(ssim_map, p, p)[0], _whole_patch(ssim_map, p, q)[0]
+    off = abs(different - exact).max()
+    holds = off < 1e-4 and abs(exact).max() <= 1 and equal.min() > 1 - 1e-6
+    return (
+        bool(holds and different.max() < 0.999),
+        f"{len(p)} pairs of different patches: {different.min():.3f} to {different.max():.3f}, at "
+        f"most {off:.0e} from eq. 8 in 64 bits; {len(p)} pairs of equal ones: at least "
+        f"{equal.min():.6f}",
+    )
+
+
+def ssim_is_a_product():
+    from sadefect.structural_similarity import ssim_components, ssim_map
+
+    p, q = _pairs()
+    off = abs(_whole_patch(ssim_components, p, q).prod(0) - _whole_patch(ssim_map, p, q)[0]).max()
+    return bool(off < 1e-4), f"{len(p)} pairs of patches: at most {off:.0e} apart"
+
+
+def answers_alone(terms, number):
+    """Whether one of a pair's three terms is low, and the other two are near 1."""
+    others = [term for at, term in enumerate(terms) if at != number]
+    return bool(terms[number] < TERM and min(others) > OTHERS)
+
+
+def each_term_sees_one_thing():
+    from sadefect.structural_similarity import ssim_components
+
+    flat = np.zeros((11, 11), "float32")
+    board = np.indices(flat.shape).sum(0).astype("float32") % 2  # Zeros and ones.
+    half = (board + 0.5) / 2
+    pairs = ((flat, flat + 0.5), (flat + 0.5, board), (half, 1 - half))
+    p, q = (np.stack(each) for each in zip(*pairs, strict=True))
+    squared = (p - q) ** 2
+    terms = _whole_patch(ssim_components, p, q)  # Rows l, c, s.
+    apart = [answers_alone(column, number) for number, column in enumerate(terms.T)]
+    own = ", ".join(f"{name} {one:.3f}" for name, one in zip("lcs", terms.diagonal(), strict=True))
+    others = terms[~np.eye(3, dtype=bool)].min()
+    return (
+        bool(np.ptp(squared) < 1e-6 and all(apart)),
+        f"squared difference {squared.min():.2f} to {squared.max():.2f} in every pixel; the term "
+        f"meant: {own}; the other two: at least {others:.3f}",
+    )
+
+
+def against_edges(maps, border=0):
+    """AUROC of defects against edges of the checkerboard, all other pixels left out.
+
+    Parameters
+    ----------
+    maps : list of arrays (H, W)
+        Residual maps of the test images, in their order.
+    border : int
+        Columns left out on both sides.
+    """
+    from sadefect.datasets import load_dataset
+    from sadefect.datasets.synthetic import checkerboard
+    from sadefect.metrics import auroc
+
+    masks, values = [], []
+    samples = load_dataset(checkerboard.NAME).test
+    for number, (sample, residual) in enumerate(zip(samples, maps, strict=True)):
+        kept = sample.mask | checkerboard.edges(number)
+        kept[:, :border] = kept[:, kept.shape[1] - border :] = False
+        masks.append(sample.mask[kept][None])
+        values.append(np.asarray(residual)[kept][None])
+    return auroc(masks, values)
+
+
+def leads_clearly(ours, theirs):
+    """Whether one AUROC exceeds another by `CLEAR`."""
+    return round(float(ours - theirs), 6) >= CLEAR  # So that rounding decides nothing.
+
+
+def edges_mislead_less():
+    from sadefect.anomaly_maps import ssim_residual
+    from sadefect.datasets import load_dataset
+    from sadefect.datasets.synthetic import checkerboard
+
+    l2, ssim = [], []
+    for number, sample in enumerate(load_dataset(checkerboard.NAME).test):
+        moved = np.roll(checkerboard.beneath(number), 1, axis=1)
+        l2.append((sample.image - moved) ** 2)
+        ssim.append(ssim_residual(sample.image, moved))
+    # Without what was rolled in from the other side, and around.
+    ours, theirs = (against_edges(maps, border=8) for maps in (ssim, l2))
+    return (
+        leads_clearly(ours, theirs),
+        f"AUROC of defects against edges, {len(ssim)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
+        f"difference {ours - theirs:.3f}",
+    )
+
+
+def encoder_is_table_1():
+    from sadefect.models import build_encoder, table_1_row
+
+    d = 100
+    encoder = build_encoder(latent_dim=d)
+    names = [layer.name for layer in encoder.layers if hasattr(layer, "kernel_size")]
+    reported = {
+        name: (size.replace("d", str(d)), filtering)
+        for name, (size, filtering) in paper.TABLE_1.items()
+    }
+    equal = sum(
+        name in names and table_1_row(encoder.get_layer(name)) == row
+        for name, row in reported.items()
+    )
+    return (
+        equal == len(reported) == len(names),
+        f"{equal} of {len(reported)} layers equal in size, kernel, stride and padding; the encoder "
+        f"has {len(names)} convolutions",
+    )
+
+
+def decoder_is_a_mirror():
+    from sadefect.models import build_decoder, build_encoder, table_1_row
+
+    encoder, decoder = build_encoder(), build_decoder()
+    there = [layer for layer in encoder.layers if hasattr(layer, "kernel_size")]
+    back = [layer for layer in decoder.layers if hasattr(layer, "kernel_size")][::-1]
+    equal = sum(
+        tuple(one.input.shape[1:]) == tuple(other.output.shape[1:])
+        and tuple(one.output.shape[1:]) == tuple(other.input.shape[1:])
+        and table_1_row(one)[1] == table_1_row(other)[1]
+        for one, other in zip(there, back, strict=False)
+    )
+    return (
+        equal == len(there) == len(back),
+        f"{equal} of {len(there)} layers undone by one of the same kernel, stride and padding",
+    )

@@ -1,0 +1,188 @@
+"""Where false alarms lie: in dim or bright, flat or busy places, near defects or borders."""
+
+import numpy as np
+from scipy import ndimage
+
+from sadefect.datasets import load_dataset
+from sadefect.files import load_json, save_json
+from sadefect.metrics import PixelMetrics
+from sadefect.paper.runs import load_model, scored
+from sadefect.paper.store import places, store
+
+WINDOW = 11  # Pixels; of the neighbourhood that is dim or bright, flat or busy.
+FIFTHS = (0.2, 0.4, 0.6, 0.8)
+EVERY = 7  # Pixels of which one enters the fifths; all of them would not change a digit.
+PLAIN = (1, 11, 21)  # Sides of windows in pixels; their mean needs no network.
+NEAR = (5, 11, 30)  # Pixels from a true defect.
+BORDER = (15, 64)  # Pixels from the border of the image.
+VERSION = 1  # Raised when the same map would give other numbers.
+
+
+def describe(image, mask):
+    """What lies around each pixel, the same names for every image.
+
+    Parameters
+    ----------
+    image : float32 array (H, W)
+    mask : bool array (H, W)
+        True defects.
+
+    Returns
+    -------
+    dict of arrays (H, W)
+        ``brightness`` and ``contrast``, mean and standard deviation of the neighbourhood in gray
+        values; ``defect``, the distance to the nearest true defect in pixels, infinite without one;
+        ``border``, the distance to the border in pixels.
+
+    Examples
+    --------
+    >>> around = describe(np.zeros((8, 9), "float32"), np.eye(8, 9, dtype=bool))
+    >>> float(around["border"].max()), float(around["defect"][0, 2])
+    (3.0, 1.4142135623730951)
+    """
+    mean = ndimage.uniform_filter(image, WINDOW)
+    square = ndimage.uniform_filter(image * image, WINDOW)
+    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in image.shape)
+    far = np.full(mask.shape, np.inf)
+    return {
+        "brightness": mean,
+        "contrast": np.sqrt(np.maximum(square - mean * mean, 0)),
+        "defect": ndimage.distance_transform_edt(~mask) if mask.any() else far,
+        "border": np.minimum(rows[:, None], columns[None]).astype("float64"),
+    }
+
+
+def locate(samples, score, fpr=0.05):
+    """Count false alarms by what lies around them, at one false positive rate of the test set.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        Test images.
+    score : callable
+        Gives the residual map of an image.
+    fpr : float
+        Where the ROC curve is cut.
+
+    Returns
+    -------
+    dict
+        ``fpr``, ``threshold``, ``auroc``; ``groups``, name of what lies around to a list of dicts:
+        ``where``, the shares ``pixels`` of all defect-free pixels and ``alarms`` of all false
+        alarms that lie there, and ``rate``, the false positive rate there; ``without``, what is
+        left out of the counting to the AUROC of the rest; ``plain``, the AUROC of scores that need
+        no network.
+    """
+    maps = [score(sample.image) for sample in samples]
+    pixels = PixelMetrics()
+    for sample, residual in zip(samples, maps, strict=True):
+        pixels.update(sample.mask, residual)
+    rates, _, thresholds = pixels.roc_curve()
+    threshold = float(thresholds[np.searchsorted(rates, fpr, side="right") - 1])
+    edges = _edges(samples)
+    counts = {name: np.zeros((2, len(edge) + 1)) for name, edge in edges.items()}
+    without = {
+        f"pixels up to {NEAR[1]} from a defect, which masks may miss": PixelMetrics(),
+        f"pixels up to {BORDER[0]} from the border": PixelMetrics(),
+    }
+    plain = {"flatness of the neighbourhood": PixelMetrics()} | {
+        f"mean gray value of {side}x{side} pixels": PixelMetrics() for side in PLAIN
+    }
+    for sample, residual in zip(samples, maps, strict=True):
+        around = describe(sample.image, sample.mask)
+        means = [ndimage.uniform_filter(sample.image, side) for side in PLAIN]
+        for counted, value in zip(plain.values(), (-around["contrast"], *means), strict=True):
+            counted.update(sample.mask, value)
+        free = ~sample.mask
+        alarm = free & (residual >= threshold)
+        for name, edge in edges.items():
+            group = np.digitize(around[name], edge, right=name in ("defect", "border"))
+            for row, where in enumerate((free, alarm)):
+                counts[name][row] += np.bincount(group[where], minlength=len(edge) + 1)
+        kept = (
+            sample.mask | (around["defect"] > NEAR[1]),
+            around["border"] > BORDER[0],
+        )
+        for counted, keep in zip(without.values(), kept, strict=True):
+            counted.update(sample.mask[keep][None], residual[keep][None])
+    return {
+        "fpr": fpr,
+        "threshold": threshold,
+        "auroc": pixels.auroc(),
+        "groups": {name: _shares(_names(name, edges[name]), counts[name]) for name in edges},
+        "without": {name: counted.auroc() for name, counted in without.items()},
+        "plain": {name: counted.auroc() for name, counted in plain.items()},
+    }
+
+
+def _edges(samples):
+    """Where groups end: fifths of all defect-free pixels, and fixed distances."""
+    values = {"brightness": [], "contrast": []}
+    for sample in samples:
+        around = describe(sample.image, sample.mask)
+        for name, seen in values.items():
+            seen.append(around[name][~sample.mask][::EVERY])
+    fifths = {name: np.quantile(np.concatenate(seen), FIFTHS) for name, seen in values.items()}
+    return fifths | {"defect": np.array(NEAR), "border": np.array(BORDER)}
+
+
+def _names(name, edges):
+    if name in ("defect", "border"):
+        edges = [int(edge) for edge in edges]
+        pairs = zip([0, *edges[:-1]], edges, strict=True)
+        return [f"{low} to {high} px" for low, high in pairs] + [f"beyond {edges[-1]} px"]
+    ends = ("darkest", "brightest") if name == "brightness" else ("flattest", "busiest")
+    return [f"{ends[0]} fifth", "second", "third", "fourth", f"{ends[1]} fifth"]
+
+
+def _shares(names, counts):
+    free, alarms = counts
+    return [
+        {
+            "where": name,
+            "pixels": float(here / free.sum()),
+            "alarms": float(false / max(alarms.sum(), 1)),
+            "rate": float(false / here) if here else 0.0,
+        }
+        for name, here, false in zip(names, free, alarms, strict=True)
+    ]
+
+
+def located(results, experiment, fpr=0.05):
+    """Of results with other seeds or budgets, the one of the largest budget that was looked at."""
+    same = [
+        result
+        for result in results
+        if result.experiment.equals(experiment, but=["patches_seen", "seed"])
+        and _find(result.experiment, fpr)
+    ]
+    return max(same, key=lambda result: result.experiment.patches_seen, default=None)
+
+
+def _name(experiment, fpr):
+    return f"{experiment.evaluation_key}_{fpr:g}.json"
+
+
+def _find(experiment, fpr):
+    for _, path in places("false_alarms", _name(experiment, fpr)):
+        if path.exists() and (stored := load_json(path))["version"] == VERSION:
+            return stored
+    return None
+
+
+def false_alarms(experiment, fpr=0.05, root=None):
+    """`locate` for an experiment: from the store, from ``recorded/``, or computed and stored.
+
+    Raises
+    ------
+    DatasetNotFound, StoreError
+        If it has to be computed and the images or the weights are not here.
+    """
+    if found := _find(experiment, fpr):
+        return found
+    dataset = load_dataset(experiment.dataset, root)
+    model, _ = load_model(experiment)
+    found = locate(dataset.test, lambda image: scored(experiment, model, image)[0], fpr)
+    found["version"] = VERSION
+    save_json(store() / "false_alarms" / _name(experiment, fpr), found)
+    return found

@@ -1,0 +1,207 @@
+"""One image looked at: what a model draws, what its map shows, what a threshold makes of it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from sadefect.datasets import load_dataset
+from sadefect.errors import DatasetNotFound, StoreError
+from sadefect.figures.panels import Panel
+from sadefect.files import load_arrays, save_arrays
+from sadefect.paper.runs import load_model, scored
+from sadefect.paper.store import recorded_folder
+from sadefect.segmentation import regions, segment
+
+UNITS = {"ssim": "1 − SSIM", "l2": "squared difference", "vae": "− log probability"}
+LEVELS = 255  # Of a recorded map.
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One test image and what an experiment makes of it.
+
+    Parameters
+    ----------
+    result : Result
+        The experiment's, whose threshold was used.
+    name, kind : str
+        Of the image.
+    image, reconstruction : float32 array (H, W) or None
+        None where the data set is not here and may not be published.
+    mask, found : bool array (H, W)
+        True defects, and what lies at or above the threshold.
+    residual : float32 array (H, W)
+        Opened, as it is scored.
+    """
+
+    result: object
+    name: str
+    kind: str
+    image: np.ndarray | None
+    reconstruction: np.ndarray | None
+    mask: np.ndarray
+    found: np.ndarray
+    residual: np.ndarray
+
+    def window(self, side):
+        """A square about the largest defect, as two slices; all of the image for 0."""
+        height, width = self.mask.shape
+        if not side or not self.mask.any():
+            return slice(0, height), slice(0, width)
+        largest = max(regions(self.mask), key=lambda region: region.area)
+        top, left, bottom, right = largest.box
+        side = min(side, height, width)
+        return tuple(
+            slice(start, start + side)
+            for middle, length in (((top + bottom) // 2, height), ((left + right) // 2, width))
+            for start in [int(np.clip(middle - side // 2, 0, length - side))]
+        )
+
+
+@lru_cache(maxsize=2)
+def _model(experiment):
+    return load_model(experiment)[0]
+
+
+def inspect(result, number, fpr=0.01, root=None):
+    """Look at one test image.
+
+    It is computed where the data set and the weights are here. Otherwise the map that was recorded
+    is taken, which has no image and no reconstruction of data that may not be published.
+
+    Parameters
+    ----------
+    result : Result
+    number : int
+        Of the image in the test set.
+    fpr : float
+        False positive rate on held-out defect-free images that the threshold is for, one of
+        `sadefect.metrics.FPRS`.
+    root : path, optional
+        As in `load_dataset`.
+
+    Returns
+    -------
+    Inspection
+
+    Raises
+    ------
+    StoreError
+        If it can neither be computed nor was recorded.
+    """
+    experiment = result.experiment
+    try:
+        sample = load_dataset(experiment.dataset, root).test[number]
+        residual, reconstruction = scored(experiment, _model(experiment), sample.image)
+    except (DatasetNotFound, StoreError) as error:
+        return _recorded(result, number, fpr, error)
+    found = segment(residual, result.metrics["thresholds"][f"{fpr:g}"], 0)
+    return Inspection(
+        result, sample.name, sample.kind, sample.image, reconstruction, sample.mask,
+        found, residual,
+    )  # fmt: skip
+
+
+def recorded_path(result, number, destination=None):
+    """Where the map of a test image is recorded."""
+    return (
+        (destination or recorded_folder())
+        / "maps"
+        / result.experiment.evaluation_key
+        / f"{number:03d}.npz"
+    )
+
+
+def record_map(result, number, destination=None, root=None):
+    """Record what a page shows of an image: the map in 8 bit, masks, never an image of others.
+
+    Returns
+    -------
+    Path
+    """
+    seen = inspect(result, number, root=root)
+    top = max(float(seen.residual.max()), 1e-12)
+    arrays = {
+        "residual": np.round(seen.residual.clip(0) / top * LEVELS).astype("uint8"),
+        "top": np.float32(top),
+        "mask": seen.mask,
+        "passed": np.sum(
+            [segment(seen.residual, one, 0) for one in _thresholds(result)], axis=0, dtype="uint8"
+        ),
+        "name": np.array(seen.name),
+        "kind": np.array(seen.kind),
+    }
+    data = load_dataset(result.experiment.dataset, root)
+    if data.publishable:
+        drawn = seen.reconstruction.clip(0, 1) * LEVELS
+        arrays["reconstruction"] = np.round(drawn).astype("uint8")
+    path = recorded_path(result, number, destination)
+    save_arrays(path, compressed=True, **arrays)
+    return path
+
+
+def _thresholds(result):
+    """Those for all false positive rates, the lowest rate's and highest threshold first."""
+    stored = result.metrics["thresholds"]
+    return [stored[rate] for rate in sorted(stored, key=float)]
+
+
+def _recorded(result, number, fpr, error):
+    path = recorded_path(result, number)
+    if not path.exists():
+        raise StoreError(
+            f"expected the data and weights of {result.experiment.training_key}, or the map of its "
+            f"test image {number} in recorded/maps; got neither: {error}"
+        ) from error
+    arrays = load_arrays(path)
+    image = reconstruction = None
+    if "reconstruction" in arrays:
+        image = load_dataset(result.experiment.dataset).test[number].image
+        reconstruction = arrays["reconstruction"].astype("float32") / LEVELS
+    residual = arrays["residual"].astype("float32") / LEVELS * float(arrays["top"])
+    # A pixel that passes one threshold passes all lower ones, those of higher rates.
+    rates = sorted(map(float, result.metrics["thresholds"]))
+    found = arrays["passed"] >= len(rates) - rates.index(fpr)
+    return Inspection(
+        result, str(arrays["name"]), str(arrays["kind"]), image, reconstruction,
+        arrays["mask"], found, residual,
+    )  # fmt: skip
+
+
+def row(seen, name, side=0):
+    """Panels of input, reconstruction, residual map and segmentation; what is not here is left out.
+
+    Parameters
+    ----------
+    seen : Inspection
+    name : str
+        Of the method, for the titles.
+    side : int
+        Of the square shown, in pixels; 0 shows all.
+    """
+    here = seen.window(side)
+    panels = []
+    if seen.image is not None:
+        panels = [
+            Panel(seen.image[here], f"input, {seen.kind}", outline=seen.mask[here]),
+            Panel(seen.reconstruction[here], f"reconstruction, {name}"),
+        ]
+    top = max(float(np.quantile(seen.residual, 0.999)), 1e-12)
+    return [*panels, residual_panel(seen, name, here, top), found_panel(seen, name, here)]
+
+
+def residual_panel(seen, name, here, top):
+    """The residual map with true defects outlined, from 0 to ``top``."""
+    unit = UNITS[seen.result.experiment.residual]
+    return Panel(
+        seen.residual[here], f"residual map, {name}", unit, (0.0, top), outline=seen.mask[here]
+    )
+
+
+def found_panel(seen, name, here):
+    """What the threshold finds, on the image or on white, with true defects outlined."""
+    ground = np.ones(seen.mask.shape) if seen.image is None else seen.image
+    return Panel(
+        ground[here], f"segmentation, {name}", outline=seen.mask[here], found=seen.found[here]
+    )

@@ -1,0 +1,191 @@
+"""What the paper leaves open: each question, our reading, and the other one, to be measured."""
+
+from dataclasses import dataclass, field, replace
+
+from sadefect.paper.experiment import Experiment
+from sadefect.paper.store import largest_budget
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One open question.
+
+    Parameters
+    ----------
+    question : str
+        What the paper does not say, or says in two ways.
+    ours, other : str
+        The default, with its reason, and what else it may mean.
+    changes : dict
+        Settings of `Experiment` that make the other reading.
+    method : str
+        That it is measured with.
+    """
+
+    question: str
+    ours: str
+    other: str
+    changes: dict = field(default_factory=dict)
+    method: str = "ssim"
+
+    def pair(self, dataset, **settings):
+        """Experiments of both readings, default first."""
+        default = Experiment(dataset=dataset, method=self.method, **settings)
+        return default, replace(default, **self.changes)
+
+    @property
+    def trains(self):
+        """Whether the other reading needs a training of its own."""
+        default, other = self.pair("synthetic/fibres")
+        return default.training_key != other.training_key
+
+
+def _residual(**changes):
+    return {f"residual_{name}": value for name, value in changes.items()}
+
+
+LITERAL = {"c1": 0.01, "c2": 0.03}
+READINGS = (
+    Reading(
+        "Constants of SSIM in the residual map",
+        "squared, 1e-4 and 9e-4, as SSIM was defined",
+        "0.01 and 0.03, as the paper writes them",
+        _residual(**LITERAL),
+    ),
+    Reading(
+        "Constants of SSIM, in loss and residual map",
+        "squared, 1e-4 and 9e-4, as SSIM was defined",
+        "0.01 and 0.03, as the paper writes them",
+        LITERAL | _residual(**LITERAL),
+    ),
+    Reading(
+        "Weights of the window in the residual map",
+        "uniform: the text speaks of means and variances of patches",
+        "Gaussian, 1.5 pixels wide, as most code has it",
+        _residual(window="gaussian"),
+    ),
+    Reading(
+        "Weights of the window, in loss and residual map",
+        "uniform: the text speaks of means and variances of patches",
+        "Gaussian, 1.5 pixels wide, as most code has it",
+        {"window": "gaussian"} | _residual(window="gaussian"),
+    ),
+    Reading(
+        "What is averaged where windows overlap",
+        "reconstructions, as the text says",
+        "residual maps, as a later paper of the same group says",
+        {"average": "maps"},
+    ),
+    Reading(
+        "Opening of the residual map before the ROC",
+        "with a disc of 4 pixels: the text opens what the threshold leaves",
+        "none: the ROC is of the map itself",
+        {"opening": 0},
+    ),
+    Reading(
+        "Opening of the ℓ² residual map before the ROC",
+        "with a disc of 4 pixels",
+        "none",
+        {"opening": 0},
+        "l2",
+    ),
+    Reading(
+        "Size of the disc",
+        "4 pixels across: the text says diameter",
+        "9 pixels across: code that takes 4 for a radius",
+        {"opening": 9},
+    ),
+    Reading(
+        "Output of the decoder",
+        "linear, as we recall the text",
+        "sigmoid, as most code has it",
+        {"output_activation": "sigmoid"},
+    ),
+    Reading(
+        "Batch size and learning rate",
+        "16 at 5e-4, which learns faster on a CPU",
+        "128 at 2e-4: the rate is the paper's, it gives no batch size",
+        {"schedule": "paper"},
+    ),
+    Reading(
+        "Weight decay of 1e-5",
+        "decoupled from the gradient, as in AdamW",
+        "added to the loss, as in Adam of 2014",
+        {"decay": "l2"},
+    ),
+    Reading(
+        "Defect-free images to train on",
+        "all but the last tenth, which sets thresholds",
+        "all of them",
+        {"train": "all"},
+    ),
+    Reading(
+        "Variance of the VAE's pixels",
+        "1/2 for all, which makes its likelihood the ℓ² distance",
+        "drawn by the decoder for each pixel, after An and Cho",
+        {"variance": "learned"},
+        "vae",
+    ),
+)
+
+
+def measured(results, dataset, **settings):
+    """Results of both readings of each question, at the largest budget that both have.
+
+    Parameters
+    ----------
+    results : callable
+        Gives the result of an experiment, or None; `sadefect.paper.store.find`, or `sadefect.run`.
+    dataset : str
+    **settings
+        Of `Experiment`; with ``patches_seen`` the budget is not looked for.
+
+    Returns
+    -------
+    list of tuple
+        Each `Reading` with two `Result`, or with None and None where there is no common budget.
+    """
+    found = []
+    for reading in READINGS:
+        pair = reading.pair(dataset, **settings)
+        budget = settings.get("patches_seen") or largest_budget(pair)
+        both = [results(replace(one, patches_seen=budget)) for one in pair] if budget else [None]
+        found.append((reading, *(both if None not in both else (None, None))))
+    return found
+
+
+# Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
+SCORINGS = {
+    "as scored in this book": {},
+    "window of 21 pixels": {"residual_window_size": 21},
+    "residual maps averaged": {"average": "maps"},
+    "disc of 9 pixels": {"opening": 9},
+    "disc of 15 pixels": {"opening": 15},
+    "smoothed by a Gaussian of 4 pixels": {"smoothing": 4.0},
+    "smoothed by a Gaussian of 8 pixels": {"smoothing": 8.0},
+    "residual maps averaged, smoothed by 8 pixels": {"average": "maps", "smoothing": 8.0},
+}
+
+
+def scorings(results, experiment):
+    """Results of a trained network by each of `SCORINGS`; those that are not there are left out.
+
+    Parameters
+    ----------
+    results : callable
+        Gives the result of an experiment, or None; `sadefect.paper.store.find`, or `sadefect.run`.
+    experiment : Experiment
+
+    Returns
+    -------
+    dict
+        Name to `Result`.
+    """
+    found = {}
+    for name, changes in SCORINGS.items():
+        changed = replace(experiment, **changes)
+        if changes and changed.evaluation_key == experiment.evaluation_key:
+            continue  # A setting that this method's residual does not have.
+        if (result := results(changed)) is not None:
+            found[name] = result
+    return found

@@ -1,0 +1,233 @@
+"""What came out of experiments: the store of this user, and what was recorded for everybody.
+
+The store is the user's cache directory, or ``SADEFECT_CACHE``. ``recorded/`` holds the results of
+runs that are too long to repeat. Both have the same layout; a folder appears whole or not at all.
+"""
+
+import os
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from sadefect.datasets import dataset_fingerprint
+from sadefect.errors import DatasetNotFound, StoreError
+from sadefect.files import load_arrays, load_json
+from sadefect.paper.experiment import NUMERICS, Experiment
+
+
+def recorded_folder():
+    """The folder of recorded results: ``SADEFECT_RECORDED``, or ``recorded/`` of the checkout."""
+    beside_package = Path(__file__).resolve().parents[2] / "recorded"
+    return Path(os.environ.get("SADEFECT_RECORDED") or beside_package)
+
+
+def store():
+    """The folder of results and checkpoints: ``SADEFECT_CACHE``, or the user's cache directory."""
+    import platformdirs
+
+    return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))
+
+
+def training_folder(experiment):
+    """Where the store keeps an experiment's trajectory."""
+    return store() / "trainings" / experiment.training_key
+
+
+def places(kind, key, *, fresh=False):
+    """Where something may be stored: the user's store first, then what was recorded."""
+    yield "local", store() / kind / key
+    if not fresh:
+        yield "recorded", recorded_folder() / kind / key
+
+
+class OtherVersion(StoreError):
+    """A stored result that is whole, and that another version of sadefect wrote."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of an experiment.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    metrics : dict
+        ``auroc``, ``aupro`` (to a false positive rate of 0.3), ``overlap`` (quantiles over regions
+        at each of `FPRS`), ``thresholds`` (from held-out defect-free images), counts.
+    curves : dict of arrays
+        ``fpr``, ``tpr``; ``overlap_fprs``, ``region_overlaps`` (fprs, regions), ``region_areas``,
+        ``region_images``; ``history_patches``, ``history_loss``.
+    provenance : dict
+        Commit, versions, machine, seconds, data.
+    source : {"local", "recorded"}
+    key : str
+        The evaluation key under which it is stored.
+    """
+
+    experiment: Experiment
+    metrics: dict
+    curves: dict
+    provenance: dict
+    source: str
+    key: str
+
+    @property
+    def outdated(self):
+        """Whether today's code, or the data that are here, would give something else."""
+        try:
+            data = dataset_fingerprint(self.experiment.dataset)
+        except DatasetNotFound:  # Nothing is here to tell.
+            data = self.provenance["data"]
+        return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
+
+    def stands_for(self, experiment, but):
+        """Whether it is of an experiment, the named settings aside, and not outdated."""
+        return self.experiment.equals(experiment, but) and not self.outdated
+
+    @property
+    def losses(self):
+        """Loss on training crops and on held-out crops; (None, None) where it was not recorded."""
+        marks = self.curves.get("milestones", ())
+        return tuple(float(value) for value in marks[-1][1:]) if len(marks) else (None, None)
+
+    @property
+    def turned_at(self):
+        """Patches seen at the least held-out loss, if it is higher now; else None."""
+        from sadefect.training import turned
+
+        return turned(self.curves.get("milestones", ()))
+
+    def row(self):
+        """The result as one row of `sadefect results --json`."""
+        names = (
+            "dataset",
+            "method",
+            "latent_dim",
+            "window_size",
+            "patch_size",
+            "seed",
+            "patches_seen",
+        )
+        overlap = self.metrics["overlap"].get("0.05", {})
+        return {name: getattr(self.experiment, name) for name in names} | {
+            "auroc": self.metrics["auroc"],
+            "aupro": self.metrics["aupro"],
+            "overlap_at_5_percent": overlap.get("median"),
+            "variant": self.experiment.variant,
+            "schedule": self.experiment.schedule,
+            "training_loss": self.losses[0],
+            "held_out_loss": self.losses[1],
+            "held_out_turned_at": self.turned_at,
+            "seconds": self.provenance["seconds"]["training"],
+            "source": self.source,
+            "key": self.key,
+            "numerics_version": self.provenance["numerics"],
+        }
+
+
+def find(experiment, *, fresh=False):
+    """An experiment's stored result, or None; a damaged one is removed with a warning.
+
+    Raises
+    ------
+    OtherVersion
+        If another version of sadefect wrote it.
+    """
+    for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
+        if folder.exists():
+            try:
+                return _read(folder, source)
+            except (StoreError, FileNotFoundError) as error:
+                if source == "recorded" or isinstance(error, OtherVersion):
+                    raise
+                print(f"Computing again what {folder.name} held: {error}")
+                shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _read(folder, source):
+    stored = load_json(folder / "result.json")
+    curves = load_arrays(folder / "curves.npz")
+    try:
+        experiment = Experiment(**stored["experiment"])
+        return Result(
+            experiment, stored["metrics"], curves, stored["provenance"], source, folder.name
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise OtherVersion(
+            f"expected a result of this version of sadefect in {folder}; got another's ({error}); "
+            "remove it, or set SADEFECT_CACHE to another folder"
+        ) from error
+
+
+def results(sources=("local", "recorded")):
+    """All results of the store and of ``recorded/``, the store's first; no experiment twice.
+
+    What cannot be read in the store is left out with a warning.
+    """
+    found = {}
+    for source, folder in places("evaluations", ""):
+        for path in sorted(folder.glob("*/result.json")) if source in sources else ():
+            if path.parent.name not in found:
+                try:
+                    found[path.parent.name] = _read(path.parent, source)
+                except (StoreError, FileNotFoundError) as error:
+                    if source == "recorded":
+                        raise
+                    warnings.warn(f"left out: {error}", stacklevel=2)
+    return list(found.values())
+
+
+def learning_curve(experiment, found=None):
+    """Results of the same trajectory and scoring at all budgets scored, smallest first.
+
+    Those of other data, or of an earlier version of the numerics, are left out. ``found`` are the
+    results to look among, where they were read already.
+    """
+    same = [
+        result
+        for result in (results() if found is None else found)
+        if result.stands_for(experiment, but=["patches_seen"])
+    ]
+    return sorted(same, key=lambda result: result.experiment.patches_seen)
+
+
+def largest_budget(experiments, default=0):
+    """The largest number of patches at which all of them have a result, or the default."""
+    found = results()
+    budgets = [
+        {result.experiment.patches_seen for result in learning_curve(experiment, found)}
+        for experiment in experiments
+    ]
+    return max(set.intersection(*budgets), default=default) if budgets else default
+
+
+def over_seeds(experiments, found=None):
+    """Results of several seeds, at the largest budget at which all experiments have the same ones.
+
+    Parameters
+    ----------
+    experiments : list of Experiment
+        Their own budgets and seeds do not matter.
+    found : list of Result, optional
+        The results to look among, where they were read already.
+
+    Returns
+    -------
+    list of lists of Result
+        One list for each experiment, by seed; empty where no two seeds have a budget in common.
+    """
+    found = results() if found is None else found
+    runs = []
+    for experiment in experiments:
+        runs.append({})
+        for result in found:
+            if result.stands_for(experiment, but=["patches_seen", "seed"]):
+                one = result.experiment
+                runs[-1][one.patches_seen, one.seed] = result
+    shared = set.intersection(*map(set, runs)) if runs else set()
+    budgets = [budget for budget, _ in shared]
+    repeated = max((budget for budget in budgets if budgets.count(budget) > 1), default=None)
+    keys = sorted(key for key in shared if key[0] == repeated)
+    return [[run[key] for key in keys] for run in runs] if keys else []

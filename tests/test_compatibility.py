@@ -1,0 +1,44 @@
+"""What earlier versions wrote is read as it was: saved detectors, recorded results and their keys.
+
+``fixtures/detector_format2.*`` was written by commit 671c3fb: a detector, an image of 8 bit, and
+what that version said of it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sadefect import Detector
+from sadefect.paper.store import recorded_folder, results
+
+FIXTURES = Path(__file__).with_name("fixtures")
+RECORDED = results(["recorded"])
+
+
+def test_a_detector_saved_before_gives_the_same_map(tmp_path):
+    detector = Detector.load(FIXTURES / "detector_format2.sadefect")
+    with np.load(FIXTURES / "detector_format2.npz") as stored:
+        before = dict(stored)
+    found = detector.look(before["image"])
+    # Networks run by another engine, or on another processor, differ in the last bits.
+    np.testing.assert_allclose(found.map, before["map"], atol=2e-4)
+    np.testing.assert_allclose(
+        detector.reconstruct(before["image"]), before["reconstruction"], atol=2e-4
+    )
+    assert np.mean(found.mask != before["mask"]) < 1e-3
+    assert detector.threshold(0.01).value == pytest.approx(before["threshold"])
+    assert detector.image_threshold(0.05).value == before["image_threshold"]
+    again = Detector.load(detector.save(tmp_path / "again.sadefect"))
+    np.testing.assert_array_equal(again.look(before["image"]).map, found.map)
+
+
+def test_all_recorded_results_are_found():
+    folders = {path.parent.name for path in recorded_folder().glob("evaluations/*/result.json")}
+    assert folders == {result.key for result in RECORDED}
+    assert len(folders) >= 80
+
+
+@pytest.mark.parametrize("result", RECORDED, ids=lambda result: result.key)
+def test_recorded_results_are_stored_under_the_key_of_their_experiment(result):
+    assert result.experiment.evaluation_key == result.key
