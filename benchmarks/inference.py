@@ -7,9 +7,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
 from sadefect import Experiment, anomaly_map, load_dataset, windows
-from sadefect.anomaly_maps import ssim_residual
 from sadefect.inference import engines
-from sadefect.paper.runs import load_model
+from sadefect.paper.run import trained_model
+from sadefect.structural_similarity import ssim_residual
 
 from ._measure import gflop, peak, ratio, report, taking_turns
 
@@ -18,7 +18,7 @@ IMAGES = 5  # On which the engines' maps are compared.
 
 data = load_dataset("synthetic/fibres")
 image = data.test[0].image
-model, _ = load_model(TRAINED)
+model, _ = trained_model(TRAINED)
 views, corners = windows(image)
 patches = views[corners[:, 0], corners[:, 1]][..., None]
 

@@ -14,7 +14,8 @@ import time
 from dataclasses import asdict, replace
 
 from sadefect.errors import DatasetNotFound, TrainingDiverged
-from sadefect.training import SCHEDULES, Schedule, one_thread, train
+from sadefect.methods import SCHEDULES, Schedule
+from sadefect.training.loop import train
 
 from ._measure import report
 
@@ -56,9 +57,9 @@ def rising(rate, steps):
 
 def trial(schedule, warm_up):
     """Print the loss every thousand patches, and the CPU seconds of all."""
-    one_thread()
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")  # Before the first import of keras.
     from sadefect import Experiment, RandomPatches
-    from sadefect.paper.runs import build_loss, build_model
 
     dataset = data()
     experiment = Experiment(dataset=dataset.name)
@@ -67,7 +68,7 @@ def trial(schedule, warm_up):
     if warm_up:
         schedule = replace(schedule, learning_rate=rising(schedule.learning_rate, warm_up))
     with tempfile.TemporaryDirectory() as folder:
-        model, loss = build_model(experiment), build_loss(experiment)
+        model, loss = experiment.build_model(), experiment.build_loss()
         start = time.process_time()
         try:
             curve = train(model, loss, patches, schedule, BUDGET, folder, keep=lambda n: [n])

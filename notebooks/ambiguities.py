@@ -30,7 +30,7 @@ from IPython.display import Markdown
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.paper.open_readings import measured
-from sadefect.paper.runs import run
+from sadefect.paper.run import run
 from sadefect.paper.store import find
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}

@@ -27,7 +27,7 @@ from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.explorers import slider as explorers
 from sadefect.paper import inspection
-from sadefect.paper.runs import pictured
+from sadefect.paper.comparisons import pictured
 
 results = pictured(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -33,15 +33,14 @@ shown: int = 0  # Which of the test pictures is shown.
 import numpy as np
 
 from sadefect import Experiment, anomaly_map, load_dataset
-from sadefect.anomaly_maps import ssim_residual
 from sadefect.datasets.synthetic import checkerboard
 from sadefect.figures import charts
 from sadefect.figures.panels import Panel, provenance, show_panels
 from sadefect.metrics import auroc
 from sadefect.paper import numbers as paper
 from sadefect.paper.claim_checks import CLEAR, against_edges, leads_clearly
-from sadefect.paper.runs import load_model, train
-from sadefect.structural_similarity import ssim_components
+from sadefect.paper.run import train_experiment, trained_model
+from sadefect.structural_similarity import ssim_components, ssim_residual
 
 data = load_dataset("synthetic/checkerboard")
 show_panels(
@@ -65,8 +64,8 @@ experiment = Experiment(
     patch_size=patch_size,
     patches_seen=patches_seen,
 )
-train(experiment)
-model, _ = load_model(experiment)
+train_experiment(experiment)
+model, _ = trained_model(experiment)
 
 # %% [markdown]
 # ## Five ways to look at a difference

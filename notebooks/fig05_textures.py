@@ -28,7 +28,7 @@ from sadefect.figures import panels as plots
 from sadefect.figures.explorers import slider as explorers
 from sadefect.figures.panels import Panel
 from sadefect.paper import inspection
-from sadefect.paper.runs import headline, pictured
+from sadefect.paper.comparisons import headline, pictured
 
 results = headline(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -32,8 +32,7 @@ from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.explorers.threshold import segmentations
 from sadefect.paper import inspection
-from sadefect.paper.runs import have_all, headline, pictured
-from sadefect.paper.store import learning_curve, over_seeds
+from sadefect.paper.comparisons import have_all, headline, learning_curve, over_seeds, pictured
 from sadefect.paper.store import results as all_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None, "features": features}

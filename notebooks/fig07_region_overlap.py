@@ -24,7 +24,7 @@ from IPython.display import Markdown
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.paper import numbers as paper
-from sadefect.paper.runs import headline
+from sadefect.paper.comparisons import headline
 
 results = headline(
     datasets, methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

@@ -26,7 +26,7 @@ from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.panels import Panel
 from sadefect.paper import inspection
-from sadefect.paper.runs import headline
+from sadefect.paper.comparisons import headline
 
 results = headline(
     [dataset], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

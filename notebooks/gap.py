@@ -25,10 +25,11 @@ from IPython.display import Markdown
 
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
+from sadefect.paper.comparisons import headline, learning_curve
 from sadefect.paper.false_alarms import false_alarms, located
 from sadefect.paper.open_readings import scorings
-from sadefect.paper.runs import headline, run
-from sadefect.paper.store import find, learning_curve
+from sadefect.paper.run import run
+from sadefect.paper.store import find
 from sadefect.paper.store import results as all_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}

@@ -35,12 +35,13 @@ from IPython.display import Markdown
 from scipy import ndimage
 
 from sadefect import auroc, load_dataset, opening
-from sadefect.anomaly_maps import l2_residual, ssim_residual
 from sadefect.datasets.synthetic import drawn
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.explorers import slider as explorers
 from sadefect.figures.panels import Panel
+from sadefect.losses import l2_residual
+from sadefect.structural_similarity import ssim_residual
 
 image, mask = drawn(dataset, "test", number)
 clean, _ = drawn(dataset, "test", number, clean=True)

@@ -20,13 +20,13 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 from IPython.display import Markdown
 
 from sadefect import disc, regions, segment
-from sadefect.anomaly_maps import ssim_residual
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.explorers import slider as explorers
 from sadefect.figures.panels import Panel
 from sadefect.paper import inspection
-from sadefect.paper.runs import pictured
+from sadefect.paper.comparisons import pictured
+from sadefect.structural_similarity import ssim_residual
 
 result = pictured(
     datasets[:1], ["ssim"], patches_seen, patch_size=patch_size, latent_dim=latent_dim or None

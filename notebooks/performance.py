@@ -25,7 +25,8 @@ from sadefect import Experiment, learning_curve
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.figures.timings import benchmark, lines, origins
-from sadefect.paper.store import find, largest_budget
+from sadefect.paper.comparisons import largest_budget
+from sadefect.paper.store import find
 
 names = (
     "ssim_loss", "ssim_loss-window", "training-losses", "training-backends", "training-workers",

@@ -23,11 +23,11 @@ import time
 import numpy as np
 
 from sadefect import anomaly_map, build_autoencoder, windows
-from sadefect.anomaly_maps import ssim_residual
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.inference import engines
 from sadefect.paper import numbers as paper
+from sadefect.structural_similarity import ssim_residual
 
 # How long a network takes does not depend on its weights, nor on the image: both are random.
 model = build_autoencoder(latent_dim=latent_dim)

@@ -26,7 +26,7 @@ from functools import partial
 from sadefect.figures import charts
 from sadefect.figures import panels as plots
 from sadefect.paper import numbers as paper
-from sadefect.paper.runs import table_2
+from sadefect.paper.comparisons import table_2
 
 cells = table_2(
     dataset,

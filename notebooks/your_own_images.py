@@ -41,12 +41,12 @@ from IPython.display import Markdown
 from PIL import Image
 
 from sadefect import Detector, load_dataset
-from sadefect.anomaly_maps import ssim_residual
 from sadefect.detector.calibration import images_needed, largest_region
 from sadefect.detector.folder_check import check_folder
 from sadefect.figures import charts
 from sadefect.figures.explorers.slider import live
 from sadefect.figures.panels import Panel, provenance, show_panels
+from sadefect.structural_similarity import ssim_residual
 
 folder = Path(tempfile.mkdtemp()) / "fabric"
 source = load_dataset(dataset)

@@ -9,9 +9,9 @@ Public names are imported when they are first used, so that ``import sadefect`` 
 from importlib import import_module
 
 _HOMES = {
-    "structural_similarity": ("SSIMLoss", "ssim", "ssim_components", "ssim_map"),
-    "features": ("FeatureMatchingLoss", "build_extractor", "load_extractor"),
-    "losses": ("L1SSIMLoss", "MultiScaleSSIMLoss"),
+    "structural_similarity": ("ssim", "ssim_components", "ssim_map"),
+    "features": ("build_extractor", "load_extractor"),
+    "losses": ("FeatureMatchingLoss", "L1SSIMLoss", "MultiScaleSSIMLoss", "SSIMLoss"),
     "models": ("build_autoencoder", "build_decoder", "build_encoder", "build_vae"),
     "patches": ("OverlapAverage", "RandomPatches", "window_starts", "windows"),
     "anomaly_maps": ("AnomalyMap", "anomaly_map"),
@@ -19,10 +19,11 @@ _HOMES = {
     "metrics": ("PixelMetrics", "aupro", "auroc", "per_region_overlap", "roc_curve"),
     "datasets": ("dataset_fingerprint", "dataset_names", "load_dataset", "read_image", "read_mask"),
     "detector.detector": ("Detector",),
-    "training": ("load_model",),
+    "methods": ("load_model",),
     "paper.experiment": ("Experiment",),
-    "paper.store": ("Result", "learning_curve"),
-    "paper.runs": ("run",),
+    "paper.store": ("Result",),
+    "paper.run": ("run",),
+    "paper.comparisons": ("learning_curve",),
     "errors": ("DataError", "DatasetNotFound", "StoreError", "TrainingDiverged"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -3,9 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
-from sadefect.errors import DataError
+from sadefect.errors import DataError, require_choice
+from sadefect.inference.engines import BATCH, forward
+from sadefect.losses import l2_residual, vae_residual
+from sadefect.methods import RESIDUALS
 from sadefect.patches import STRIDE, OverlapAverage, windows
+from sadefect.segmentation import opening
+from sadefect.structural_similarity import ssim_residual
 
 
 class AnomalyMap(NamedTuple):
@@ -20,60 +26,35 @@ class AnomalyMap(NamedTuple):
     residual: np.ndarray
 
 
-def l2_residual(x, y):
-    """Squared difference of each pixel, eq. 2; arrays of one shape, float32."""
-    difference = np.asarray(x, "float32") - np.asarray(y, "float32")
-    return difference * difference
+def residual_map(name, image, reconstructions, **options):
+    """The residual of each pixel, by the name that it has in `RESIDUALS`.
 
+    Parameters
+    ----------
+    name : {"ssim", "l2", "vae"}
+    image : float32 array (H, W) or (B, P, P)
+    reconstructions : list of float32 arrays (..., C)
+        One, or one for each latent sample of a VAE.
+    **options
+        Of SSIM, as in `ssim_map`.
 
-def ssim_residual(x, y, **options):
-    """``1 - SSIM`` of each pixel, in [0, 2]; images ``(H, W)`` or ``(B, H, W, 1)`` in [0, 1]."""
-    from keras import ops
-
-    from sadefect.structural_similarity import ssim_map
-
-    return 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))
-
-
-def vae_residual(x, *samples):
-    """Negative logarithm of the reconstruction probability, averaged over latent samples.
-
-    Each sample is a reconstruction of shape ``(..., 1)``, whose likelihood has the variance 1/2 of
-    eq. 2, or ``(..., 2)`` with a log variance for each pixel. Constants are left out: the first
-    kind gives the mean of the squared differences.
+    Returns
+    -------
+    float32 array of the shape of ``image``
     """
-    from sadefect.models import LOG_VARIANCE
-
-    total = np.zeros(x.shape, "float32")
-    for sample in samples:
-        distance = (x - sample[..., 0]) ** 2
-        if sample.shape[-1] == 2:
-            log_variance = np.clip(sample[..., 1], *LOG_VARIANCE)
-            distance = 0.5 * (distance * np.exp(-log_variance) + log_variance)
-        total += distance
-    return total / len(samples)
+    if name == "vae":
+        return vae_residual(image, *reconstructions)
+    (reconstruction,) = reconstructions
+    if name == "l2":
+        return l2_residual(image, reconstruction[..., 0])
+    return ssim_residual(image, reconstruction[..., 0], **options)
 
 
-def _whole_map(residual):
-    """A residual of two gray images as one of samples, of which there is one."""
-    return lambda x, sample, **options: residual(x, sample[..., 0], **options)
-
-
-def _ssim_of_windows(x, sample, **options):
-    if x.ndim == 2:
-        return ssim_residual(x, sample[..., 0], **options)
-    return ssim_residual(x[..., None], sample, **options)[..., 0]
-
-
-# Of an image (H, W) or windows (B, P, P) and its reconstructions, each with an axis more.
-RESIDUALS = {"l2": _whole_map(l2_residual), "ssim": _ssim_of_windows, "vae": vae_residual}
 SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
 
 
 def _sampler(model, method, samples, seed):
     """What turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
-    from sadefect.inference.engines import BATCH, forward
-
     if method != "vae":
         run = forward(model)
         return lambda batch: [run(batch)]
@@ -168,13 +149,8 @@ def anomaly_map(
     >>> result.residual.shape
     (70, 80)
     """
-    if method not in RESIDUALS:
-        raise ValueError(f"method must be one of {sorted(RESIDUALS)}; received {method!r}")
-    if average not in ("reconstructions", "maps"):
-        raise ValueError(f'average must be "reconstructions" or "maps"; received {average!r}')
-    from sadefect.inference.engines import BATCH
-
-    residual = RESIDUALS[method]
+    require_choice("method", method, RESIDUALS)
+    require_choice("average", average, ("reconstructions", "maps"))
     image = as_image(image)
     patch_size = model.input_shape[1]
     views, corners = windows(image, patch_size, stride)
@@ -188,9 +164,38 @@ def anomaly_map(
         for whole, output in zip(averages, outputs, strict=True):
             whole.add(here, output)
         if average == "maps":
-            residuals.add(here, residual(batch, *outputs, **residual_options))
+            residuals.add(here, residual_map(method, batch, outputs, **residual_options))
     wholes = [whole.mean() for whole in averages]
     reconstruction = np.mean([whole[..., 0] for whole in wholes], axis=0, dtype="float32")
     if average == "maps":
         return AnomalyMap(reconstruction, residuals.mean())
-    return AnomalyMap(reconstruction, residual(image, *wholes, **residual_options))
+    return AnomalyMap(reconstruction, residual_map(method, image, wholes, **residual_options))
+
+
+def scored_map(model, image, scoring, seed=0):
+    """Make the map that an image is scored by: the residual, smoothed and opened.
+
+    Parameters
+    ----------
+    model : keras.Model
+    image : array (H, W)
+        As in `anomaly_map`.
+    scoring : sadefect.methods.Scoring
+    seed : int
+        Of a VAE's draws.
+
+    Returns
+    -------
+    AnomalyMap
+    """
+    reconstruction, residual = anomaly_map(
+        model,
+        image,
+        scoring.residual,
+        stride=scoring.stride,
+        average=scoring.average,
+        **scoring.residual_options(seed),
+    )
+    if scoring.smoothing:
+        residual = ndimage.gaussian_filter(residual, scoring.smoothing)
+    return AnomalyMap(reconstruction, opening(residual, scoring.opening))

@@ -17,6 +17,33 @@ class TrainingDiverged(RuntimeError):
     """A training gives NaN, or the same output for every patch."""
 
 
+def require_choice(name, value, allowed):
+    """Raise unless a value is one of those allowed.
+
+    Parameters
+    ----------
+    name : str
+        Of the option, for the message.
+    value : object
+    allowed : iterable
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_choice("window", "round", ("uniform", "gaussian"))
+    Traceback (most recent call last):
+    ValueError: window must be one of 'uniform', 'gaussian'; received 'round'
+    """
+    allowed = list(allowed)
+    if value not in allowed:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, allowed))}; received {value!r}"
+        )
+
+
 def out_of_memory(error):
     """Whether an error says that memory is used up: Python's own, or one of a framework's."""
     framework = type(error).__module__.split(".")[0] in ("tensorflow", "torch", "jaxlib", "jax")

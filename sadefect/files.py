@@ -27,6 +27,13 @@ REASONS = {
 }
 
 
+def store():
+    """The folder of results and checkpoints: ``SADEFECT_CACHE``, or the user's cache directory."""
+    import platformdirs
+
+    return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))
+
+
 @contextmanager
 def explained(path):
     """Says what to do where something cannot be written.

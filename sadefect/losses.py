@@ -1,13 +1,60 @@
-"""What came after the paper: losses that mix or stack SSIM; same network, same residual."""
+"""The losses of all methods, each a `keras.losses.Loss`, and what residuals are not SSIM's.
+
+SSIM, l2 (Keras's own), the likelihood of a VAE and feature matching are the paper's (section 3.1);
+multi-scale SSIM and SSIM with absolute differences came after it.
+"""
 
 import keras
+import numpy as np
 from keras import ops
 
-from sadefect.structural_similarity import SSIMLoss, as_batch, statistics
+from sadefect.features import SMALLEST, load_extractor, resolve_source
+from sadefect.structural_similarity import SSIMOptions, as_batch, ssim_of_batch, statistics
+
+# Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
+# beyond the whole range, 1.6.
+LOG_VARIANCE = (-11.0, 1.0)
 
 # Of the scales in Wang 2003, finest first; the five-scale original needs 176 pixels for a window of
 # 11. As many as fit are taken, and made to add up to 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class SSIMLoss(keras.losses.Loss):
+    """``1 - mean SSIM`` of each pair of patches, a `keras.losses.Loss`.
+
+    Parameters
+    ----------
+    data_range : float
+        Largest minus smallest possible gray value, 1 for patches in [0, 1].
+    reduction, name
+        As in every Keras loss.
+    **options
+        As in `ssim_map`.
+
+    References
+    ----------
+    Section 3.1.4 of doi:10.5220/0007364503720380
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patches = np.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
+    >>> float(SSIMLoss(data_range=1.0)(patches, patches))
+    0.0
+    """
+
+    def __init__(self, *, data_range, reduction="sum_over_batch_size", name="ssim_loss", **options):
+        super().__init__(name=name, reduction=reduction)
+        self.options = SSIMOptions(data_range=data_range, **options)
+
+    def call(self, y_true, y_pred):
+        x, y, _ = as_batch(y_true, y_pred, self.options)
+        return 1.0 - ops.mean(ssim_of_batch(x, y, self.options), axis=(1, 2))
+
+    def get_config(self):
+        return {**super().get_config(), **vars(self.options)}
 
 
 @keras.saving.register_keras_serializable(package="sadefect")
@@ -66,3 +113,141 @@ class L1SSIMLoss(SSIMLoss):
 
     def get_config(self):
         return super().get_config() | {"share": self.share}
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class GaussianLoss(keras.losses.Loss):
+    """Mean negative log likelihood of pixels under a mean and a log variance that were drawn.
+
+    Predictions are ``(B, H, W, 2)``; the constant ``log(2 pi) / 2`` is left out.
+    """
+
+    def call(self, y_true, y_pred):
+        mean, log_variance = ops.split(y_pred, 2, axis=-1)
+        log_variance = ops.clip(log_variance, *LOG_VARIANCE)
+        distance = ops.square(ops.cast(y_true, mean.dtype) - mean) * ops.exp(-log_variance)
+        return ops.mean(0.5 * (distance + log_variance), axis=(1, 2, 3))
+
+
+@keras.saving.register_keras_serializable(package="sadefect")
+class FeatureMatchingLoss(keras.losses.Loss):
+    """Eq. 3 for each pair of patches, over the number of pixels.
+
+    ``(sum (x - y)^2 + weight * sum (F(x) - F(y))^2) / number of pixels``. The two sums keep the
+    ratio that they have in eq. 3; without features this is the mean squared error.
+
+    Parameters
+    ----------
+    extractor : keras.Model, optional
+        ``(B, P, P, 1)`` to a tensor or a list of tensors, taken instead of a file's. It is not part
+        of the configuration, where ``source`` is then None.
+    weight : float
+        Lambda of eq. 3, 0 or more.
+    source : {"auto", "imagenet", "standin"} or None
+        As in `load_extractor`. The file is read here, not in the first step: some backends cannot
+        make variables in a compiled step. None reads no file; set ``extractor`` later.
+    outputs, last_relu
+        As in `build_extractor`; unused where an extractor is given.
+    reduction, name
+        As in every Keras loss.
+
+    Attributes
+    ----------
+    source : {"imagenet", "standin"} or None
+        What "auto" came to; None where an extractor is given.
+    extractor_name : str or None
+        Source and fingerprint of the weights, as `load_extractor` returns them.
+
+    References
+    ----------
+    Eq. 3 of doi:10.5220/0007364503720380, after arXiv:1602.02644
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patches = np.random.default_rng(0).random((2, 64, 64, 1), dtype="float32")
+    >>> float(FeatureMatchingLoss(source="standin")(patches, patches))
+    0.0
+    """
+
+    def __init__(
+        self,
+        extractor=None,
+        *,
+        weight=1.0,
+        source="auto",
+        outputs="third",
+        last_relu=True,
+        reduction="sum_over_batch_size",
+        name="feature_matching_loss",
+    ):
+        super().__init__(name=name, reduction=reduction)
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"weight must be a number of at least 0; received {weight!r}")
+        self.weight, self.outputs, self.last_relu = weight, outputs, last_relu
+        self.extractor, self.source, self.extractor_name = extractor, None, None
+        if extractor is None and source is not None:
+            self.source = resolve_source(source)
+            self.extractor, self.extractor_name = load_extractor(
+                self.source, outputs=outputs, last_relu=last_relu
+            )
+
+    def _features(self, x):
+        maps = self.extractor(x, training=False)
+        return maps if isinstance(maps, (list, tuple)) else [maps]
+
+    def call(self, y_true, y_pred):
+        if self.extractor is None:
+            raise ValueError(
+                "this loss has no extractor: it was made or saved without a source; "
+                "set its attribute `extractor` to the model that belongs to it"
+            )
+        x, y = (ops.cast(ops.convert_to_tensor(image), "float32") for image in (y_true, y_pred))
+        if len(x.shape) != 4 or x.shape[-1] != 1 or tuple(x.shape[1:]) != tuple(y.shape[1:]):
+            raise ValueError(
+                "expected two batches of gray patches (B, P, P, 1) of one shape; received "
+                f"{tuple(x.shape)} and {tuple(y.shape)}"
+            )
+        if self.source and min(x.shape[1:3]) < SMALLEST[-1]:
+            raise ValueError(
+                f"patches of {x.shape[1]}x{x.shape[2]} pixels leave the third layer nothing; "
+                f"expected at least {SMALLEST[-1]} pixels a side"
+            )
+        total = ops.sum(ops.square(x - y), axis=(1, 2, 3))
+        # One call for both patches would also compute gradients for x, which nobody asks for.
+        for ours, theirs in zip(self._features(x), self._features(y), strict=True):
+            difference = ops.square(ops.cast(ours, "float32") - ops.cast(theirs, "float32"))
+            axes = tuple(range(1, len(difference.shape)))
+            total = total + self.weight * ops.sum(difference, axis=axes)
+        return total / (x.shape[1] * x.shape[2])
+
+    def get_config(self):
+        return super().get_config() | {
+            "weight": self.weight,
+            "source": self.source,
+            "outputs": self.outputs,
+            "last_relu": self.last_relu,
+        }
+
+
+def l2_residual(x, y):
+    """Squared difference of each pixel, eq. 2; arrays of one shape, float32."""
+    difference = np.asarray(x, "float32") - np.asarray(y, "float32")
+    return difference * difference
+
+
+def vae_residual(x, *samples):
+    """Negative logarithm of the reconstruction probability, averaged over latent samples.
+
+    Each sample is a reconstruction of shape ``(..., 1)``, whose likelihood has the variance 1/2 of
+    eq. 2, or ``(..., 2)`` with a log variance for each pixel. Constants are left out: the first
+    kind gives the mean of the squared differences.
+    """
+    total = np.zeros(x.shape, "float32")
+    for sample in samples:
+        distance = (x - sample[..., 0]) ** 2
+        if sample.shape[-1] == 2:
+            log_variance = np.clip(sample[..., 1], *LOG_VARIANCE)
+            distance = 0.5 * (distance * np.exp(-log_variance) + log_variance)
+        total += distance
+    return total / len(samples)

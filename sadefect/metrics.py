@@ -16,6 +16,7 @@ from sadefect.errors import DataError
 from sadefect.segmentation import Threshold, as_map, as_mask, check_share
 
 BITS = 22  # Sign, 8 of the exponent, 13 of the mantissa: bins are 0.01 % of their value wide.
+ROC_POINTS = 1_000  # Of a stored curve.
 FPRS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
 QUANTILES = (0.25, 0.5, 0.75)
 SIGN = np.uint32(1 << 31)
@@ -485,3 +486,30 @@ def aupro(masks, maps, limit=0.3):
     0.5
     """
     return _pixels(masks, maps).aupro(limit)
+
+
+def summarise(pixels, thresholds):
+    """Metrics and curves of the pixels seen, as `Result` holds them."""
+    fpr, tpr, _ = pixels.roc_curve()
+    grid = np.unique(np.concatenate([[0], np.geomspace(1e-4, 1, ROC_POINTS)]))
+    overlap = pixels.per_region_overlap(FPRS)
+    metrics = {
+        "auroc": pixels.auroc(),
+        "aupro": pixels.aupro(limit=0.3),
+        "overlap": {
+            f"{fpr:g}": dict(zip(("q25", "median", "q75"), quantiles.tolist(), strict=True))
+            for fpr, quantiles in zip(FPRS, overlap.quantiles, strict=True)
+        },
+        "regions": int(overlap.overlaps.shape[1]),
+        "thresholds": {f"{threshold.fpr:g}": threshold.value for threshold in thresholds},
+        "threshold_images": thresholds[0].images,
+    }
+    curves = {
+        "fpr": grid,
+        "tpr": np.interp(grid, fpr, tpr),
+        "overlap_fprs": np.array(FPRS),
+        "region_overlaps": overlap.overlaps.astype("float32"),
+        "region_areas": overlap.areas,
+        "region_images": overlap.images,
+    }
+    return metrics, curves

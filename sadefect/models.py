@@ -20,9 +20,6 @@ TABLE_1 = (
 )
 DOWNSCALING = 16  # Product of the strides.
 SLOPE = 0.2  # Of the leaky rectifiers.
-# Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
-# beyond the whole range, 1.6.
-LOG_VARIANCE = (-11.0, 1.0)
 
 
 @contextmanager
@@ -274,20 +271,6 @@ class GaussianLatent(layers.Layer):
     def get_config(self):
         own = {"kl_weight": self.kl_weight, "scale": self.scale, "seed": self.seed}
         return super().get_config() | own
-
-
-@keras.saving.register_keras_serializable(package="sadefect")
-class GaussianLoss(keras.losses.Loss):
-    """Mean negative log likelihood of pixels under a mean and a log variance that were drawn.
-
-    Predictions are ``(B, H, W, 2)``; the constant ``log(2 pi) / 2`` is left out.
-    """
-
-    def call(self, y_true, y_pred):
-        mean, log_variance = ops.split(y_pred, 2, axis=-1)
-        log_variance = ops.clip(log_variance, *LOG_VARIANCE)
-        distance = ops.square(ops.cast(y_true, mean.dtype) - mean) * ops.exp(-log_variance)
-        return ops.mean(0.5 * (distance + log_variance), axis=(1, 2, 3))
 
 
 def build_vae(

@@ -5,6 +5,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+# Raised when the same settings would give other numbers; tests/test_numerics.py watches.
+NUMERICS = {"training": 1, "scoring": 1}
 BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed.
 
 

@@ -223,7 +223,7 @@ def statistics(x, y, options):
     return mean_x + middle, mean_y + middle, variance_x, variance_y, covariance
 
 
-def _ssim_map(x, y, options):
+def ssim_of_batch(x, y, options):
     """Eq. 8 for float32 images of shape ``(B, H, W)``."""
     c1, c2 = options.constants
     mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, options)
@@ -279,7 +279,7 @@ def ssim_map(x, y, *, data_range, **options):
     """
     options = SSIMOptions(data_range=data_range, **options)
     x, y, rank = as_batch(x, y, options)
-    return _restore(_ssim_map(x, y, options), rank)
+    return _restore(ssim_of_batch(x, y, options), rank)
 
 
 def ssim_components(x, y, *, data_range, **options):
@@ -349,42 +349,25 @@ def ssim(x, y, *, data_range, **options):
     """
     options = SSIMOptions(data_range=data_range, **options)
     x, y, rank = as_batch(x, y, options)
-    mean = ops.mean(_ssim_map(x, y, options), axis=(1, 2))
+    mean = ops.mean(ssim_of_batch(x, y, options), axis=(1, 2))
     return mean[0] if rank == 2 else mean
 
 
-@keras.saving.register_keras_serializable(package="sadefect")
-class SSIMLoss(keras.losses.Loss):
-    """``1 - mean SSIM`` of each pair of patches, a `keras.losses.Loss`.
+def ssim_residual(x, y, **options):
+    """``1 - SSIM`` of each pixel: the residual of section 3.1.4.
 
     Parameters
     ----------
-    data_range : float
-        Largest minus smallest possible gray value, 1 for patches in [0, 1].
-    reduction, name
-        As in every Keras loss.
+    x, y : float arrays (H, W) or (B, H, W)
+        Images and reconstructions in [0, 1].
     **options
-        As in `ssim_map`.
+        As in `ssim_map`, the data range aside.
 
-    References
-    ----------
-    Section 3.1.4 of doi:10.5220/0007364503720380
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> patches = np.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
-    >>> float(SSIMLoss(data_range=1.0)(patches, patches))
-    0.0
+    Returns
+    -------
+    float32 array of the same shape
+        In [0, 2], larger where the two are less similar.
     """
-
-    def __init__(self, *, data_range, reduction="sum_over_batch_size", name="ssim_loss", **options):
-        super().__init__(name=name, reduction=reduction)
-        self.options = SSIMOptions(data_range=data_range, **options)
-
-    def call(self, y_true, y_pred):
-        x, y, _ = as_batch(y_true, y_pred, self.options)
-        return 1.0 - ops.mean(_ssim_map(x, y, self.options), axis=(1, 2))
-
-    def get_config(self):
-        return {**super().get_config(), **vars(self.options)}
+    x, y = (np.asarray(image)[..., None] if np.ndim(image) == 3 else image for image in (x, y))
+    residual = 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))
+    return residual[..., 0] if residual.ndim == 4 else residual

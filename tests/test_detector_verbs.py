@@ -148,11 +148,11 @@ def test_out_of_memory_in_training_is_one_message(shell, images, tmp_path, monke
     def fails(*_, **__):
         raise ResourceExhaustedError("OOM when allocating tensor\nwith shape")
 
-    monkeypatch.setattr("sadefect.training.train", fails)
+    monkeypatch.setattr("sadefect.training.resume.train", fails)
     code, _, text = shell("train", images, "-o", tmp_path / "x", *QUICK)
     assert code == 1 and "out of memory (OOM when allocating tensor);" in text
     assert not (tmp_path / "x").exists()
-    monkeypatch.setattr("sadefect.training.train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("sadefect.training.resume.train", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # What is none of it is not taken for it.
         shell("train", images, "-o", tmp_path / "x", *QUICK)
 

@@ -15,11 +15,11 @@ from sadefect.features import (
     SHAPES,
     STANDIN,
     STD,
-    FeatureMatchingLoss,
     build_extractor,
     load_extractor,
     read_weights,
 )
+from sadefect.losses import FeatureMatchingLoss
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from sadefect import Experiment, StoreError, load_dataset, run
 from sadefect.metrics import FPRS
 from sadefect.paper import inspection
-from sadefect.paper.experiment import NUMERICS
 from sadefect.paper.store import Result
+from sadefect.provenance import NUMERICS
 
 TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64

@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import norm
 
 from sadefect import SSIMLoss, build_autoencoder, build_decoder, build_encoder, build_vae
-from sadefect.models import GaussianLatent, GaussianLoss
-from sadefect.training import load_model
+from sadefect.losses import GaussianLoss
+from sadefect.methods import load_model
+from sadefect.models import GaussianLatent
 
 # Layer, output size, channels, kernel, stride of table 1.
 TABLE = [

@@ -27,12 +27,13 @@ from sadefect import (
     build_vae,
     opening,
 )
-from sadefect.features import FeatureMatchingLoss
 from sadefect.inference.engines import BATCH
-from sadefect.models import GaussianLoss
-from sadefect.paper.experiment import NUMERICS
+from sadefect.losses import FeatureMatchingLoss, GaussianLoss
+from sadefect.methods import SCHEDULES, Schedule
 from sadefect.patches import SYMMETRIES
-from sadefect.training import SCHEDULES, Schedule, decayed_rate, train
+from sadefect.provenance import NUMERICS
+from sadefect.training.loop import train
+from sadefect.training.trajectory import decayed_rate
 
 PACKAGE = Path(sadefect.__file__).parent
 STORED = Path(__file__).with_name("numerics.json")
@@ -42,11 +43,16 @@ SOURCES = {
         "losses",
         "features",
         "models",
+        "methods",
         "patches",
-        "training",
+        "training/trajectory",
+        "training/loop",
+        "training/resume",
     ),
     "scoring": (
         "structural_similarity",
+        "losses",
+        "methods",
         "patches",
         "inference/engines",
         "anomaly_maps",
@@ -87,7 +93,7 @@ def training_values(folder):
     patches = RandomPatches([image()], 32, count=64, seed=5)
     values = {
         "patches": float(patches.batch(50, 30).sum()),
-        "schedules": [list(vars(SCHEDULES[name]).values()) for name in sorted(SCHEDULES)],
+        "schedules": [list(SCHEDULES[name]) for name in sorted(SCHEDULES)],
     }
     for symmetries in SYMMETRIES:
         fresh = RandomPatches([image()], 32, seed=5, crops="fresh", symmetries=symmetries)
@@ -169,7 +175,7 @@ def test_values_change_with_their_version_only(part, tmp_path):
     found = VALUES[part](tmp_path)
     assert not different(found, stored["values"]), (
         f"the sources compute something else ({found}); if that is meant, raise "
-        f"NUMERICS[{part!r}] in sadefect/paper/experiment.py, run `make numerics`, and record again"
+        f"NUMERICS[{part!r}] in sadefect/provenance.py, run `make numerics`, and record again"
     )
 
 

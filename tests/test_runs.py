@@ -13,18 +13,13 @@ import pytest
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.files import load_arrays, load_json, save_json
-from sadefect.paper import runs
-from sadefect.paper.experiment import METHODS, RESIDUAL_OF
+from sadefect.methods import METHODS
+from sadefect.paper import comparisons
+from sadefect.paper import run as running
+from sadefect.paper.comparisons import largest_budget, over_seeds
 from sadefect.paper.recording import GROUPS, reached, record, record_weights, score
-from sadefect.paper.store import (
-    find,
-    largest_budget,
-    over_seeds,
-    results,
-    store,
-    training_folder,
-)
-from sadefect.training import checkpoint_path
+from sadefect.paper.store import find, results, store, training_folder
+from sadefect.training.trajectory import checkpoint_path
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 TINY = Experiment(
@@ -59,8 +54,10 @@ def no_tracing():
 
 def count_trainings(monkeypatch):
     calls = []
-    train = runs.train
-    monkeypatch.setattr(runs, "train", lambda *args: (calls.append(args), train(*args))[1])
+    train = running.train_experiment
+    monkeypatch.setattr(
+        running, "train_experiment", lambda *args: (calls.append(args), train(*args))[1]
+    )
     return calls
 
 
@@ -101,16 +98,16 @@ def test_a_larger_budget_continues(monkeypatch):
 def test_a_smaller_budget_is_the_same_as_without_the_larger_one():
     small = replace(TINY, patches_seen=32)
     run(TINY)
-    after = np.load(runs.train(small))["model_000"]
+    after = np.load(running.train_experiment(small))["model_000"]
     shutil.rmtree(store())
-    np.testing.assert_array_equal(after, np.load(runs.train(small))["model_000"])
+    np.testing.assert_array_equal(after, np.load(running.train_experiment(small))["model_000"])
 
 
 def test_recorded_results_are_found_without_data_or_weights(empty_store, monkeypatch):
     result = run(TINY)
     record([result], empty_store)
     shutil.rmtree(store())
-    monkeypatch.setattr(runs, "load_dataset", lambda *args: pytest.fail("data were read"))
+    monkeypatch.setattr(running, "load_dataset", lambda *args: pytest.fail("data were read"))
     found = run(TINY)
     assert found.source == "recorded" and found.metrics == result.metrics
     assert [one.source for one in results()] == ["recorded"]
@@ -226,12 +223,12 @@ def test_results_of_other_numerics_or_data_are_marked():
 
 
 def test_missing_weights_say_how_to_get_them():
-    with pytest.raises(StoreError, match=r"sadefect\.runs\.train\(experiment\)"):
-        runs.load_model(replace(TINY, patches_seen=9_999))
+    with pytest.raises(StoreError, match=r"train_experiment\(experiment\)"):
+        running.trained_model(replace(TINY, patches_seen=9_999))
 
 
 def test_recorded_weights_are_short_and_close():
-    path = runs.train(TINY)
+    path = running.train_experiment(TINY)
     exact, short = np.load(path), np.load(record_weights(TINY, path.parent / "recorded"))
     for name in exact.files:
         assert short[name].dtype == np.float16
@@ -280,14 +277,14 @@ def test_images_are_drawn_by_a_network_whose_weights_are_here(empty_store, monke
     drawn_by = replace(TINY, seed=1)
     record([run(replace(TINY, patches_seen=128)), run(drawn_by)], empty_store)
     shutil.rmtree(store())
-    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert chosen.experiment.patches_seen == 128  # No weights at all.
-    runs.train(drawn_by)
+    running.train_experiment(drawn_by)
     record_weights(drawn_by, empty_store)
-    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (1, 64)
-    monkeypatch.setattr(runs, "load_dataset", _not_here)
-    [chosen] = runs.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    monkeypatch.setattr(comparisons, "load_dataset", _not_here)
+    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (0, 128)
 
 
@@ -297,7 +294,7 @@ def _not_here(name):
 
 @pytest.mark.slow
 def test_points_of_a_curve_are_scored_side_by_side():
-    runs.train(TINY)
+    running.train_experiment(TINY)
     curve = score([TINY], 64)
     assert [(one.experiment.patches_seen, one.source) for one in curve] == [(64, "local")]
 
@@ -305,7 +302,7 @@ def test_points_of_a_curve_are_scored_side_by_side():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_and_scored(method):
     result = run(replace(TINY, method=method, residual=None))
-    assert result.experiment.residual == RESIDUAL_OF[method]
+    assert result.experiment.residual == METHODS[method].residual
     assert 0 <= result.metrics["auroc"] <= 1 and result.curves["history_patches"].size == 0
     assert (result.provenance["settings"].get("extractor") is None) == (
         method != "feature_matching"
@@ -323,13 +320,13 @@ def test_a_decayed_branch_leaves_its_trunk_as_it_is(tmp_path):
     state = training_folder(trunk) / "states" / f"{64:09d}.npz"
     assert load_arrays(state)["patches_seen"] == 64
     before = state.read_bytes()
-    runs.train(replace(trunk, patches_seen=96))
+    running.train_experiment(replace(trunk, patches_seen=96))
     assert state.read_bytes() == before
     # A trunk whose state was not kept is trained to it again.
     state.unlink()
     weights = load_arrays(checkpoint_path(training_folder(branch), 80))
     shutil.rmtree(training_folder(branch))
-    runs.train(branch)
+    running.train_experiment(branch)
     again = load_arrays(checkpoint_path(training_folder(branch), 80))
     for name, array in weights.items():
         np.testing.assert_array_equal(array, again[name])

@@ -51,7 +51,8 @@ def test_valid_is_the_inside_of_reflect(pair, ours):
         for padding in ("valid", "reflect")
     )
     radius = ours["window_size"] // 2
-    np.testing.assert_allclose(inside, whole[radius:-radius, radius:-radius], atol=1e-6)
+    # Matrices of two sizes: processors add up their rows in different orders.
+    np.testing.assert_allclose(inside, whole[radius:-radius, radius:-radius], atol=5e-5)
 
 
 def test_equals_keras(pair):

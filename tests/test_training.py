@@ -13,8 +13,11 @@ import pytest
 
 from sadefect import RandomPatches, SSIMLoss, TrainingDiverged, build_autoencoder, build_vae
 from sadefect.files import load_arrays
-from sadefect.models import GaussianLoss, precision
-from sadefect.training import Schedule, checkpoint_path, load_weights, milestones, state_path, train
+from sadefect.losses import GaussianLoss
+from sadefect.methods import Schedule
+from sadefect.models import precision
+from sadefect.training.loop import load_weights, train
+from sadefect.training.trajectory import checkpoint_path, milestones, state_path
 
 SCHEDULE = Schedule(batch_size=4, learning_rate=1e-3)
 
@@ -101,8 +104,8 @@ def test_a_constant_output_stops(tmp_path, variance):
 
 SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
-import test_training, sadefect.training
-sadefect.training.STATE_SECONDS = 0
+import test_training, sadefect.training.loop
+sadefect.training.loop.STATE_SECONDS = 0
 print("ready", flush=True)
 test_training.run(sys.argv[1], 2000)
 """
@@ -165,7 +168,7 @@ def test_held_out_losses_are_recorded_at_milestones(tmp_path):
 
 def test_a_training_says_when_the_held_out_loss_turns(tmp_path, monkeypatch, capsys):
     losses = iter([0.5, 0.5, 0.4, 0.6])
-    monkeypatch.setattr("sadefect.training.crops_loss", lambda *_: next(losses))
+    monkeypatch.setattr("sadefect.training.loop.crops_loss", lambda *_: next(losses))
     run(tmp_path, 80, keep=lambda budget: [40, budget], held_out=[texture()])
     assert "least after 40 patches" in capsys.readouterr().err
 

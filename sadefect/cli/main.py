@@ -82,7 +82,7 @@ def record(
     from dataclasses import replace
 
     from sadefect.paper import inspection, recording
-    from sadefect.paper.runs import run
+    from sadefect.paper.run import run
 
     load_framework()
     for name in group or ["nanotwice"]:
@@ -140,16 +140,16 @@ def reproduce(
 def train_one(experiment: str):
     """Train the experiment that the JSON describes."""
     from sadefect.paper.experiment import Experiment
-    from sadefect.paper.runs import train
+    from sadefect.paper.run import train_experiment
 
-    train(Experiment(**json.loads(experiment)))
+    train_experiment(Experiment(**json.loads(experiment)))
 
 
 @app.command("run-one", hidden=True)
 def run_one(experiment: str):
     """Train and score the experiment that the JSON describes, unless its result is there."""
     from sadefect.paper.experiment import Experiment
-    from sadefect.paper.runs import run
+    from sadefect.paper.run import run
 
     run(Experiment(**json.loads(experiment)))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sadefect.datasets.images import is_image
 from sadefect.defaults import held_out
+from sadefect.files import store
 
 
 class About(NamedTuple):
@@ -122,14 +123,10 @@ class Dataset:
 
 def data_root(root=None) -> Path:
     """Where data sets are: ``root``, ``SADEFECT_DATA``, or the user's cache directory."""
-    import platformdirs
-
     root = root or os.environ.get("SADEFECT_DATA")
     if root:
         return Path(root).expanduser()
-    return (
-        Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect")) / "data"
-    )
+    return store() / "data"
 
 
 def content_fingerprint(paths: Sequence[Path], base: Path) -> str:

@@ -1,7 +1,7 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
 import os
-from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +18,13 @@ from sadefect.detector.inputs import check_masks, name_of, named_images, read
 from sadefect.detector.stack import Stack
 from sadefect.detector.tiles import TILE, tiles
 from sadefect.errors import DataError, StoreError, out_of_memory
+from sadefect.files import store
+from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
 from sadefect.metrics import FPRS
-from sadefect.paper.experiment import Experiment, settings_digest
 from sadefect.patches import STRIDE
+from sadefect.provenance import NUMERICS
 from sadefect.segmentation import DIAMETER, regions, segment
 
-KNOWN = "synthetic/weave"  # A data set whose fingerprint needs no files.
 NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
 
 
@@ -118,7 +119,6 @@ class Detector:
 
     def __post_init__(self):
         from sadefect.models import PATCH_SIZES
-        from sadefect.paper.runs import build_loss
 
         least = {"shrink": 1, "stride": 1, "opening": 0, "patches": 1, "seed": 0, "window_size": 1}
         if self.latent_dim != "auto":
@@ -139,16 +139,26 @@ class Detector:
                 f"stride must be at most patch_size={self.patch_size}, or pixels are left out; "
                 f"received {self.stride!r}"
             )
-        build_loss(self.experiment)  # Checks the method and its window.
+        self.recipe.build_loss()  # Checks the method and its window.
 
     @property
-    def experiment(self):
-        """The settings as an `Experiment`, which knows what follows from each method."""
+    def recipe(self):
+        """The settings of the training, a `Recipe`."""
         settings = self.get_params()
-        del settings["shrink"]
         if settings["latent_dim"] == "auto":
             del settings["latent_dim"]
-        return Experiment(dataset="folder", patches_seen=settings.pop("patches"), **settings)
+        names = {field.name for field in fields(Recipe)} & settings.keys()
+        return Recipe(**{name: settings[name] for name in names})
+
+    @property
+    def scoring(self):
+        """The settings of the maps, a `Scoring`."""
+        names = ("stride", "average", "opening")
+        return Scoring(
+            residual=METHODS[self.method].residual,
+            residual_window_size=self.window_size,
+            **{name: getattr(self, name) for name in names},
+        )
 
     def get_params(self):
         """The settings, as a dict."""
@@ -178,12 +188,11 @@ class Detector:
         TrainingDiverged
             If going on would be a waste.
         """
-        from sadefect.paper.runs import build_model, history, train_in
-        from sadefect.paper.store import store
         from sadefect.provenance import commit, processor, versions
-        from sadefect.training import load_weights
+        from sadefect.training.loop import load_weights
+        from sadefect.training.resume import Training, loss_history
 
-        place, experiment = store() / "detectors", self.experiment
+        place, recipe = store() / "detectors", self.recipe
         stack = Stack(place)
         for name, image in named_images(images):
             pixels = read(image)
@@ -199,16 +208,14 @@ class Detector:
         count = held_out(len(stack))
         images = [stack[number] for number in range(len(stack))]
         settings = self._training_settings(stack.fingerprint)
-        folder = place / settings_digest(settings)
-        checkpoint = train_in(
-            folder,
-            experiment,
+        training = Training(
+            place / settings_digest(settings),
+            recipe,
             lambda: (images[:-count], images[-count:]),
             lambda: settings,
-            "training",
         )
-        self.model_ = load_weights(build_model(experiment), checkpoint)
-        curve, seconds = history(folder / "state.npz", self.patches)
+        self.model_ = load_weights(recipe.build_model(), training.checkpoint(self.patches))
+        curve, seconds = loss_history(training.folder / "state.npz", self.patches)
         self.history_ = np.stack([curve["history_patches"], curve["history_loss"]], axis=-1)
         self._calibrate(images[-count:])
         self.provenance_ = {
@@ -222,14 +229,12 @@ class Detector:
         return self
 
     def _training_settings(self, data):
-        """What the trajectory depends on: an `Experiment`'s, with these images for its data set."""
-        experiment, own = self.experiment, {"data": data, "shrink": self.shrink}
-        known = replace(experiment, dataset=KNOWN).training_settings
-        return known | {"dataset": experiment.dataset} | own
+        """What the trajectory depends on: the recipe's settings and these images."""
+        known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
+        return self.recipe.recipe_settings() | known | {"data": data, "shrink": self.shrink}
 
     def _calibrate(self, images):
         """Keep what the maps of shrunk defect-free images say that were not trained on."""
-        from sadefect.paper.store import store
         from sadefect.progress import progress
 
         maps = Stack(store() / "detectors")
@@ -263,19 +268,20 @@ class Detector:
         blocks = (rows.stop - rows.start, side, columns.stop - columns.start, side)
         return gray.reshape(blocks).mean(axis=(1, 3))
 
-    def _over_tiles(self, shape, read_part, which=0, tile=TILE):
-        """Map (0) or reconstruction (1) of a shrunk image that is read part by part."""
-        from sadefect.paper.runs import scored
+    def _over_tiles(self, shape, read_part, wanted="residual", tile=TILE):
+        """Residual map or reconstruction of a shrunk image that is read part by part."""
+        from sadefect.anomaly_maps import scored_map
 
         if not hasattr(self, "model_"):
             raise StoreError(NOTHING_LEARNT)
-        experiment, result = self.experiment, np.empty(shape, "float32")
+        scoring, result = self.scoring, np.empty(shape, "float32")
         margin = self.window_size + 2 * self.opening
         for read_here, keep, place in tiles(shape, self.patch_size, self.stride, margin, tile):
-            result[place] = scored(experiment, self.model_, read_part(*read_here))[which][keep]
+            found = scored_map(self.model_, read_part(*read_here), scoring, self.seed)
+            result[place] = getattr(found, wanted)[keep]
         return result
 
-    def _of_image(self, image, name, which, tile=TILE):
+    def _of_image(self, image, name, wanted="residual", tile=TILE):
         pixels = read(image)
         self._check_size(pixels.shape, name)
         height, width = pixels.shape[:2]
@@ -284,7 +290,7 @@ class Detector:
             found = self._over_tiles(
                 (height // side, width // side),
                 lambda *where: self._gray(pixels, name, *where),
-                which,
+                wanted,
                 tile,
             )
         except Exception as error:
@@ -313,11 +319,11 @@ class Detector:
         DataError
             If the image cannot be used; the message says why.
         """
-        return self._of_image(image, name_of(image), 0)
+        return self._of_image(image, name_of(image))
 
     def reconstruct(self, image):
         """What the network makes of an image, float32 ``(H, W)``: look at it to choose settings."""
-        return self._of_image(image, name_of(image), 1)
+        return self._of_image(image, name_of(image), "reconstruction")
 
     def score(self, image, fpr=FPR):
         """The area of the largest region of pixels at or above ``threshold(fpr)``, in pixels."""
@@ -395,7 +401,7 @@ class Detector:
             The share of good images that may be judged defective.
         """
         pixels, name = read(image), name or name_of(image)
-        map = self._of_image(pixels, name, 0)
+        map = self._of_image(pixels, name)
         return self.judge(pixels, map, fpr, name, image_fpr=image_fpr)
 
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
@@ -499,8 +505,6 @@ class Detector:
 
     @classmethod
     def _of(cls, header, arrays):
-        from sadefect.paper.runs import build_model
-
         settings = header["settings"]
         unknown = set(settings) - {field.name for field in fields(cls)}
         if unknown:
@@ -508,12 +512,12 @@ class Detector:
         detector = cls(**settings)
         weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
         # Before a network is built: a wrong number must not ask for more memory than the file has.
-        if not any(detector.experiment.latent_dim in one.shape for one in weights):
-            raise ValueError(f"no weights of latent_dim {detector.experiment.latent_dim}")
+        if not any(detector.recipe.latent_dim in one.shape for one in weights):
+            raise ValueError(f"no weights of latent_dim {detector.recipe.latent_dim}")
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise ValueError(f"{name} holds NaN or infinity")
-        detector.model_ = build_model(detector.experiment)
+        detector.model_ = detector.recipe.build_model()
         detector.model_.set_weights(weights)
         detector.calibration_ = Calibration.from_state(arrays)
         detector.history_ = arrays["history"]

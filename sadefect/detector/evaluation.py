@@ -30,7 +30,7 @@ class Tally:
         metrics : dict
         curves : dict of arrays
         """
-        from sadefect.paper.runs import summarise
+        from sadefect.metrics import summarise
 
         metrics, curves = summarise(self.pixels, thresholds)
         true = np.array([one["true"] for one in self.images])

@@ -1,29 +1,11 @@
 """Curves and tables made of results, in the house style of `sadefect.figures.panels`."""
 
-from typing import NamedTuple
-
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from sadefect.figures.panels import COLOURS, WIDTH, Figure, house_style
+from sadefect.methods import METHODS
 from sadefect.paper import numbers as paper
-
-
-class Method(NamedTuple):
-    """How a method is named and drawn: by colour and by dashes, for who sees only one of them."""
-
-    label: str
-    dashes: str | tuple
-
-
-METHODS = {
-    "ssim": Method("SSIM", "-"),
-    "l2": Method("ℓ²", "--"),
-    "vae": Method("VAE", "-."),
-    "feature_matching": Method("feature matching", ":"),
-    "ms_ssim": Method("MS-SSIM", (0, (5, 1))),
-    "l1_ssim": Method("ℓ¹ + SSIM", (0, (3, 1, 1, 1))),
-}
 
 SETTINGS = {
     "latent_dim": "latent dimension d",
@@ -39,7 +21,7 @@ def method_name(result):
 
 def _line(result, **more):
     method = result.experiment.method
-    return {"color": COLOURS[method], "linestyle": METHODS[method].dashes} | more
+    return {"color": METHODS[method].colour, "linestyle": METHODS[method].dashes} | more
 
 
 def _panels(names, height=3.6):
@@ -113,7 +95,7 @@ def learning_curves(curves):
                 drawn.add(method_name(curve[0]))
                 reported = paper.AUROC.get((dataset, curve[0].experiment.method))
                 if reported:
-                    axes.axhline(reported.value, color=COLOURS[curve[0].experiment.method],
+                    axes.axhline(reported.value, color=METHODS[curve[0].experiment.method].colour,
                                  linestyle=":", linewidth=1.2)  # fmt: skip
                     axes.annotate(
                         f"paper, {METHODS[curve[0].experiment.method].label}: {reported.value:g}",
@@ -151,7 +133,12 @@ def region_overlaps(results):
                 )
                 low, median, high = np.quantile(overlaps, (0.25, 0.5, 0.75), axis=1)
                 axes.fill_between(
-                    fprs, low, high, color=COLOURS[result.experiment.method], alpha=0.18, lw=0
+                    fprs,
+                    low,
+                    high,
+                    color=METHODS[result.experiment.method].colour,
+                    alpha=0.18,
+                    lw=0,
                 )
                 axes.plot(
                     fprs, median, **_line(result, marker="o", markersize=3.5),
@@ -190,7 +177,7 @@ def sensitivity(cells, reported):
             values = sorted({*column, *reported.get(name, {})})
             ours = {values.index(v): result.metrics["auroc"] for v, result in column.items()}
             theirs = {values.index(v): one.value for v, one in reported.get(name, {}).items()}
-            axes.plot(ours.keys(), ours.values(), "o-", color=COLOURS["ssim"], label="ours")
+            axes.plot(ours.keys(), ours.values(), "o-", color=METHODS["ssim"].colour, label="ours")
             if theirs:
                 axes.plot(theirs.keys(), theirs.values(), "o--", color=COLOURS["text"],
                           markerfacecolor="white", label="paper")  # fmt: skip
@@ -265,7 +252,7 @@ def false_alarm_rates(found):
         panels = figure.subplots(2, 2).flat
         for axes, (name, groups) in zip(panels, found["groups"].items(), strict=True):
             labels = [group["where"] for group in groups]
-            axes.barh(labels, [group["rate"] for group in groups], color=COLOURS["ssim"])
+            axes.barh(labels, [group["rate"] for group in groups], color=METHODS["ssim"].colour)
             axes.axvline(found["fpr"], color=COLOURS["text"], linestyle="--", linewidth=1)
             axes.invert_yaxis()
             axes.set_title(AROUND[name])
@@ -400,7 +387,7 @@ def differences(readings):
         places = range(len(names))
         axes.barh(
             places, changes, height=0.6,
-            color=[COLOURS["ssim"] if change < 0 else COLOURS["l2"] for change in changes],
+            color=[METHODS["ssim" if change < 0 else "l2"].colour for change in changes],
         )  # fmt: skip
         for place, change in zip(places, changes, strict=True):
             axes.annotate(

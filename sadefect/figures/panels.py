@@ -21,12 +21,9 @@ from sadefect.figures.data import MEDIA_TYPE, figure_data
 from sadefect.paper.experiment import Experiment
 from sadefect.provenance import BUILDING, commit, processor, versions
 
-# Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing.
+# Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing. Those of
+# methods are in `sadefect.methods`.
 COLOURS = {
-    "ssim": "#D55E00",
-    "l2": "#0072B2",
-    "vae": "#E69F00",
-    "feature_matching": "#009E73",
     "truth": "#56B4E9",  # Outlines of true defects, on gray and on magma.
     "hit": "#F0E442",  # Pixels that were found and are defective,
     "false_alarm": "#CC79A7",  # and those that are not.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sadefect.errors import StoreError
 from sadefect.figures.panels import COLOURS, WIDTH, Figure, house_style
 from sadefect.files import load_json
+from sadefect.methods import METHODS
 from sadefect.paper.store import recorded_folder
 
 
@@ -67,6 +68,11 @@ LOOKS = (
 )
 
 
+def colour_of(name):
+    """A method's colour, or another of the figures'."""
+    return METHODS[name].colour if name in METHODS else COLOURS[name]
+
+
 def lines(panels, *, height=3.4):
     """A figure of lines, panels side by side.
 
@@ -86,7 +92,7 @@ def lines(panels, *, height=3.4):
         drawn = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (title, panel) in zip(drawn, panels.items(), strict=True):
             for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
-                axes.plot(x, y, look, color=COLOURS[colour], markersize=4, label=name)
+                axes.plot(x, y, look, color=colour_of(colour), markersize=4, label=name)
             if "limit" in panel:
                 name, value = panel["limit"]
                 axes.axhline(value, color=COLOURS["text"], linestyle="--", linewidth=1)

@@ -127,7 +127,7 @@ def _by_keras(model):
 
 
 def _threads():
-    """As many as the backends were asked to use; see `sadefect.training.one_thread`."""
+    """As many as the backends were asked to use; in `OMP_NUM_THREADS`."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return {"INFERENCE_NUM_THREADS": int(asked)} if asked.isdigit() and int(asked) else {}
 

@@ -124,9 +124,9 @@ def leads_clearly(ours, theirs):
 
 
 def edges_mislead_less():
-    from sadefect.anomaly_maps import ssim_residual
     from sadefect.datasets import load_dataset
     from sadefect.datasets.synthetic import checkerboard
+    from sadefect.structural_similarity import ssim_residual
 
     l2, ssim = [], []
     for number, sample in enumerate(load_dataset(checkerboard.NAME).test):

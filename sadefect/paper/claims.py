@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sadefect.methods import METHODS
 from sadefect.paper import claim_checks as checks
 from sadefect.paper import numbers as paper
 from sadefect.paper.experiment import Experiment
@@ -23,7 +24,6 @@ CLEAR = checks.CLEAR  # Of AUROC, where they are not.
 SAME = 0.02  # Of AUROC: less is not a difference; the paper has single runs, without a spread.
 FABRICS = ("fabric1", "fabric2")
 STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
-LABELS = {"l2": "ℓ²", "ssim": "SSIM", "vae": "VAE", "feature_matching": "feature matching"}
 SETTINGS = {"latent_dim": "d={}", "window_size": "K={}", "patch_size": "patches of {} pixels"}
 
 
@@ -127,7 +127,7 @@ _WITHIN = "AUROC of {} on nanofibres is within {:g} of the paper's {:g}."
 def _near(method):
     reported = paper.AUROC["nanotwice", method].value
     return {
-        "rule": _WITHIN.format(LABELS.get(method, method), SAME, reported),
+        "rule": _WITHIN.format(METHODS[method].label, SAME, reported),
         "needs": (_fibres(method),),
         "decide": lambda values: round(abs(values[0] - reported), 6) <= SAME,
     }

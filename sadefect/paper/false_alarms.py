@@ -3,10 +3,11 @@
 import numpy as np
 from scipy import ndimage
 
+from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
 from sadefect.files import load_json, save_json
 from sadefect.metrics import PixelMetrics
-from sadefect.paper.runs import load_model, scored
+from sadefect.paper.run import trained_model
 from sadefect.paper.store import places, store
 
 WINDOW = 11  # Pixels; of the neighbourhood that is dim or bright, flat or busy.
@@ -181,8 +182,12 @@ def false_alarms(experiment, fpr=0.05, root=None):
     if found := _find(experiment, fpr):
         return found
     dataset = load_dataset(experiment.dataset, root)
-    model, _ = load_model(experiment)
-    found = locate(dataset.test, lambda image: scored(experiment, model, image)[0], fpr)
+    model, _ = trained_model(experiment)
+    found = locate(
+        dataset.test,
+        lambda image: scored_map(model, image, experiment, experiment.seed).residual,
+        fpr,
+    )
     found["version"] = VERSION
     save_json(store() / "false_alarms" / _name(experiment, fpr), found)
     return found

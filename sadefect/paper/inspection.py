@@ -5,15 +5,16 @@ from functools import lru_cache
 
 import numpy as np
 
+from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.figures.panels import Panel
 from sadefect.files import load_arrays, save_arrays
-from sadefect.paper.runs import load_model, scored
+from sadefect.methods import RESIDUALS
+from sadefect.paper.run import trained_model
 from sadefect.paper.store import recorded_folder
 from sadefect.segmentation import regions, segment
 
-UNITS = {"ssim": "1 − SSIM", "l2": "squared difference", "vae": "− log probability"}
 LEVELS = 255  # Of a recorded map.
 
 
@@ -61,7 +62,7 @@ class Inspection:
 
 @lru_cache(maxsize=2)
 def _model(experiment):
-    return load_model(experiment)[0]
+    return trained_model(experiment)[0]
 
 
 def inspect(result, number, fpr=0.01, root=None):
@@ -93,7 +94,9 @@ def inspect(result, number, fpr=0.01, root=None):
     experiment = result.experiment
     try:
         sample = load_dataset(experiment.dataset, root).test[number]
-        residual, reconstruction = scored(experiment, _model(experiment), sample.image)
+        reconstruction, residual = scored_map(
+            _model(experiment), sample.image, experiment, experiment.seed
+        )
     except (DatasetNotFound, StoreError) as error:
         return _recorded(result, number, fpr, error)
     found = segment(residual, result.metrics["thresholds"][f"{fpr:g}"], 0)
@@ -193,7 +196,7 @@ def row(seen, name, side=0):
 
 def residual_panel(seen, name, here, top):
     """The residual map with true defects outlined, from 0 to ``top``."""
-    unit = UNITS[seen.result.experiment.residual]
+    unit = RESIDUALS[seen.result.experiment.residual].unit
     return Panel(
         seen.residual[here], f"residual map, {name}", unit, (0.0, top), outline=seen.mask[here]
     )

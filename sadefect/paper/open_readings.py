@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from sadefect.paper.comparisons import largest_budget
 from sadefect.paper.experiment import Experiment
-from sadefect.paper.store import largest_budget
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import numpy as np
 
 from sadefect.errors import StoreError
 from sadefect.files import load_arrays, save_arrays, whole
+from sadefect.paper.comparisons import learning_curve
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.numbers import BUDGET, TABLE_2
 from sadefect.paper.open_readings import READINGS
-from sadefect.paper.store import find, learning_curve, recorded_folder, store, training_folder
-from sadefect.training import checkpoint_path, milestones
+from sadefect.paper.store import find, recorded_folder, store, training_folder
+from sadefect.training.trajectory import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
 SEEDS = (0, 1, 2)

@@ -12,21 +12,15 @@ from pathlib import Path
 
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.files import load_arrays, load_json
-from sadefect.paper.experiment import NUMERICS, Experiment
+from sadefect.files import load_arrays, load_json, store
+from sadefect.paper.experiment import Experiment
+from sadefect.provenance import NUMERICS
 
 
 def recorded_folder():
     """The folder of recorded results: ``SADEFECT_RECORDED``, or ``recorded/`` of the checkout."""
     beside_package = Path(__file__).resolve().parents[2] / "recorded"
     return Path(os.environ.get("SADEFECT_RECORDED") or beside_package)
-
-
-def store():
-    """The folder of results and checkpoints: ``SADEFECT_CACHE``, or the user's cache directory."""
-    import platformdirs
-
-    return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))
 
 
 def training_folder(experiment):
@@ -94,7 +88,7 @@ class Result:
     @property
     def turned_at(self):
         """Patches seen at the least held-out loss, if it is higher now; else None."""
-        from sadefect.training import turned
+        from sadefect.training.trajectory import turned
 
         return turned(self.curves.get("milestones", ()))
 
@@ -177,57 +171,3 @@ def results(sources=("local", "recorded")):
                         raise
                     warnings.warn(f"left out: {error}", stacklevel=2)
     return list(found.values())
-
-
-def learning_curve(experiment, found=None):
-    """Results of the same trajectory and scoring at all budgets scored, smallest first.
-
-    Those of other data, or of an earlier version of the numerics, are left out. ``found`` are the
-    results to look among, where they were read already.
-    """
-    same = [
-        result
-        for result in (results() if found is None else found)
-        if result.stands_for(experiment, but=["patches_seen"])
-    ]
-    return sorted(same, key=lambda result: result.experiment.patches_seen)
-
-
-def largest_budget(experiments, default=0):
-    """The largest number of patches at which all of them have a result, or the default."""
-    found = results()
-    budgets = [
-        {result.experiment.patches_seen for result in learning_curve(experiment, found)}
-        for experiment in experiments
-    ]
-    return max(set.intersection(*budgets), default=default) if budgets else default
-
-
-def over_seeds(experiments, found=None):
-    """Results of several seeds, at the largest budget at which all experiments have the same ones.
-
-    Parameters
-    ----------
-    experiments : list of Experiment
-        Their own budgets and seeds do not matter.
-    found : list of Result, optional
-        The results to look among, where they were read already.
-
-    Returns
-    -------
-    list of lists of Result
-        One list for each experiment, by seed; empty where no two seeds have a budget in common.
-    """
-    found = results() if found is None else found
-    runs = []
-    for experiment in experiments:
-        runs.append({})
-        for result in found:
-            if result.stands_for(experiment, but=["patches_seen", "seed"]):
-                one = result.experiment
-                runs[-1][one.patches_seen, one.seed] = result
-    shared = set.intersection(*map(set, runs)) if runs else set()
-    budgets = [budget for budget, _ in shared]
-    repeated = max((budget for budget in budgets if budgets.count(budget) > 1), default=None)
-    keys = sorted(key for key in shared if key[0] == repeated)
-    return [[run[key] for key in keys] for run in runs] if keys else []

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sadefect.methods import METHODS
+from sadefect.paper import comparisons, store
 from sadefect.paper import numbers as paper
-from sadefect.paper import store as stored
 from sadefect.paper.claims import (
     CLAIMS,
     FABRICS,
-    LABELS,
     MEASURES,
     SECONDS,
     SETTINGS,
@@ -48,7 +48,7 @@ class Verdict:
 
 def recorded():
     """What was recorded for everybody, whatever this user's store holds."""
-    return stored.results(["recorded"])
+    return store.results(["recorded"])
 
 
 def judge(results):
@@ -102,7 +102,7 @@ def _with_other_seeds(claim, results):
     if claim.measure == SECONDS:
         return []
     having = [one for one in results if MEASURES[claim.measure](one) is not None]
-    return stored.over_seeds(claim.needs, having)
+    return comparisons.over_seeds(claim.needs, having)
 
 
 def _chance(claim, groups):
@@ -156,7 +156,7 @@ def _values(groups, measure):
 
 
 def _method(need):
-    label = LABELS.get(need.method, need.method)
+    label = METHODS[need.method].label
     return f"{label} ({need.features} features)" if need.method == "feature_matching" else label
 
 

@@ -14,7 +14,7 @@ from sadefect.figures.data import numbers, picture_data
 from sadefect.figures.explorers.markup import base64_of, figure_tag, image_tag, roc_tag, uri
 from sadefect.figures.explorers.slider import Explorer, Step, picture, shown
 from sadefect.figures.panels import COLOURS, Panel
-from sadefect.paper.inspection import UNITS
+from sadefect.methods import METHODS, RESIDUALS
 
 SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 0.98, 49)]))
 PAINT = 0.85  # Opacity of found pixels.
@@ -149,7 +149,9 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
         "paint": PAINT,
         "colours": {key: COLOURS[key] for key in ("truth", "hit", "false_alarm")},
     }
-    curves = {method: (one.fpr, one.tpr, COLOURS[unit[method][1]]) for method, one in cut.items()}
+    curves = {
+        method: (one.fpr, one.tpr, METHODS[unit[method][1]].colour) for method, one in cut.items()
+    }
     here = frame(start[first], first)
     choice = "".join(
         f'<label><input type="radio" name="{name}-method" value="{escape(method)}"'
@@ -206,7 +208,10 @@ def segmentations(name, seen, fpr, *, side=0, alt, caption):
         starts={
             method: each.result.metrics["thresholds"][f"{fpr:g}"] for method, each in seen.items()
         },
-        unit={method: (UNITS[each.residual], each.method) for method, each in experiments.items()},
+        unit={
+            method: (RESIDUALS[each.residual].unit, each.method)
+            for method, each in experiments.items()
+        },
         alt=alt,
         caption=caption,
     )

@@ -1,16 +1,10 @@
-"""Patches in, trained model out: checkpoints, exact resume, progress, early failure (section 4.2).
+"""The loop: patches in, trained network out, with checkpoints and early failure."""
 
-A training is one trajectory. Its coordinate is how many patches were seen; every state is a
-function of the settings and that coordinate: a larger budget continues where a smaller one ended.
-"""
-
-import math
 import os
 import shutil
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -20,91 +14,39 @@ from sadefect.errors import TrainingDiverged
 from sadefect.files import load_arrays, save_arrays, whole
 from sadefect.patches import RandomPatches
 from sadefect.progress import progress
+from sadefect.training.trajectory import (
+    checkpoint_path,
+    decayed_rate,
+    keeps_state,
+    milestones,
+    state_path,
+    turned,
+)
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 60  # Between two resumable states on disk.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
-LAST_RATE = 0.01  # Of the constant rate, where a decay ends.
 CROPS = 512  # Of each kind, whose loss is computed at milestones.
-TURNED = 1.01  # A held-out loss this many times its least one has turned.
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How the loss is minimised; section 4.2 gives Adam's rate and decay, but no batch size."""
+def load_weights(model, path):
+    """Set a model's variables from a checkpoint; returns the model.
 
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 1e-5
-    # Or "l2", a penalty in the loss as PyTorch's Adam has with weight_decay, but of kernels only:
-    # PyTorch's takes biases too.
-    decay: str = "decoupled"
-
-
-SCHEDULES = {
-    # The paper's optimiser; 128 is the batch size of most public code.
-    "paper": Schedule(batch_size=128, learning_rate=2e-4),
-    # On a CPU steps count, not patches: chosen by the training loss alone.
-    "cpu": Schedule(batch_size=16, learning_rate=5e-4),
-    # Learns sooner, and is not ahead for long: the page on performance compares the three.
-    "small": Schedule(batch_size=8, learning_rate=5e-4),
-}
-
-
-def milestones(budget):
-    """Numbers of patches at which a checkpoint is kept: steps of sqrt 2, and the budget.
-
-    Examples
-    --------
-    >>> milestones(30_000)
-    [10000, 14000, 20000, 28000, 30000]
+    Raises
+    ------
+    ValueError
+        If the checkpoint belongs to another network.
     """
-    marks, step = [], 0
-    while (mark := round(10_000 * 2 ** (step / 2), -3)) < budget:
-        marks.append(int(mark))
-        step += 1
-    return [*marks, budget]
-
-
-def keeps_state(mark, budget):
-    """Whether the whole state is kept at a milestone, for a decay of the rate to branch off.
-
-    Examples
-    --------
-    >>> [mark for mark in milestones(700_000) if keeps_state(mark, 700_000)]
-    [80000, 160000, 320000, 640000, 700000]
-    """
-    return mark == budget or (mark % 80_000 == 0 and math.log2(mark / 80_000) % 1 == 0)
-
-
-def state_path(folder, patches_seen):
-    """Where a training keeps the whole state it had after so many patches."""
-    return Path(folder) / "states" / f"{patches_seen:09d}.npz"
-
-
-def decayed_rate(rate, seen, decay):
-    """The learning rate at a coordinate: constant, then half a cosine down to `LAST_RATE` of it.
-
-    Parameters
-    ----------
-    rate : float
-        The constant rate.
-    seen : int
-        Patches seen.
-    decay : (int, int) or None
-        Patches seen at which the decay begins, and how many it lasts.
-
-    Examples
-    --------
-    >>> [round(decayed_rate(1.0, seen, (100, 50)), 3) for seen in (0, 100, 125, 150)]
-    [1.0, 1.0, 0.505, 0.01]
-    """
-    if decay is None:
-        return rate
-    begin, length = decay
-    progressed = min(1.0, max(0.0, (seen - begin) / length))
-    return rate * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progressed)))
+    arrays = load_arrays(path)
+    names = [f"model_{number:03d}" for number in range(len(model.variables))]
+    found = [tuple(arrays[name].shape) for name in names if name in arrays]
+    wanted = [tuple(variable.shape) for variable in model.variables]
+    if found != wanted:
+        raise ValueError(f"{path} belongs to another network: expected {wanted}, got {found}")
+    for name, variable in zip(names, model.variables, strict=True):
+        variable.assign(arrays[name].astype(variable.dtype))
+    return model
 
 
 def crops_loss(model, loss, images, count=CROPS, seed=0):
@@ -130,58 +72,6 @@ def crops_loss(model, loss, images, count=CROPS, seed=0):
         outputs = model(batch, training=False)
         total += float(loss(keras.ops.convert_to_tensor(batch), outputs)) * len(batch)
     return total / count
-
-
-def turned(curve):
-    """Where the loss on held-out crops was least, if it has risen since; else None.
-
-    Parameters
-    ----------
-    curve : array (N, 3)
-        Patches seen, loss on training crops, loss on held-out crops.
-
-    Returns
-    -------
-    int or None
-        The patches seen at the least held-out loss, if the last one is more than 1 % above it.
-
-    Examples
-    --------
-    >>> turned([[10, 0.5, 0.5], [20, 0.3, 0.4], [30, 0.2, 0.45]])
-    20
-    """
-    curve = np.asarray(curve, "float64").reshape(-1, 3)
-    held_out = curve[:, 2]
-    if not len(curve) or not np.isfinite(held_out).any():
-        return None
-    least = int(np.nanargmin(held_out))
-    # Of a loss that can be negative, such as a likelihood, by as much of its size.
-    risen = held_out[-1] - held_out[least] > (TURNED - 1) * abs(held_out[least])
-    return int(curve[least, 0]) if risen else None
-
-
-def checkpoint_path(folder, patches_seen):
-    """Where a training keeps its weights after so many patches."""
-    return Path(folder) / "checkpoints" / f"{patches_seen:09d}.npz"
-
-
-def load_weights(model, path):
-    """Set a model's variables from a checkpoint; returns the model.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint belongs to another network.
-    """
-    arrays = load_arrays(path)
-    names = [f"model_{number:03d}" for number in range(len(model.variables))]
-    found = [tuple(arrays[name].shape) for name in names if name in arrays]
-    wanted = [tuple(variable.shape) for variable in model.variables]
-    if found != wanted:
-        raise ValueError(f"{path} belongs to another network: expected {wanted}, got {found}")
-    for name, variable in zip(names, model.variables, strict=True):
-        variable.assign(arrays[name].astype(variable.dtype))
-    return model
 
 
 def _arrays(prefix, variables):
@@ -371,32 +261,3 @@ def _check(model, batch, loss, seen, schedule):
             f"(standard deviation {spread:.2g}); try another seed, a lower learning rate, or "
             "images with more contrast"
         )
-
-
-def load_model(path):
-    """A saved Keras model, in a process that has not used `sadefect` before too.
-
-    `keras.saving.load_model` cannot find `SSIMLoss` unless its module was imported; this imports it
-    first, and refuses files that would run code.
-
-    Parameters
-    ----------
-    path : path
-        A ``.keras`` file.
-
-    Returns
-    -------
-    keras.Model
-    """
-    from sadefect import ssim  # noqa: F401 - registers the classes.
-
-    return keras.saving.load_model(path, safe_mode=True)
-
-
-def one_thread():
-    """Ask the backends for one thread; before the first import of keras only.
-
-    Two one-thread trainings side by side use two cores better than one training with two.
-    """
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, "1")

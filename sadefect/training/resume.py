@@ -1,0 +1,165 @@
+"""Trainings in folders: one process at a time, resumed, or branched off another."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from sadefect.errors import StoreError
+from sadefect.files import explained, load_arrays, save_json, whole
+from sadefect.methods import Recipe
+from sadefect.models import precision
+from sadefect.patches import RandomPatches
+from sadefect.training.loop import HISTORY, train
+from sadefect.training.trajectory import checkpoint_path, milestones, state_path
+
+
+@dataclass(frozen=True)
+class Training:
+    """A recipe with images, in a folder that holds its trajectory.
+
+    Parameters
+    ----------
+    folder : Path
+        A larger budget continues what it holds.
+    recipe : Recipe
+    read_images : callable
+        Gives the images to train on and those held out; called if there is something to train.
+    settings : callable
+        Gives what the trajectory depends on, plain JSON values; called likewise.
+    label : str
+        For the progress bar.
+    trunk : Training, optional
+        The one that this one branches off, with a falling rate.
+    decay_from : int
+        The patches seen at which it does; 0 for a constant rate.
+    """
+
+    folder: Path
+    recipe: Recipe
+    read_images: Callable
+    settings: Callable
+    label: str = "training"
+    trunk: "Training | None" = None
+    decay_from: int = 0
+
+    def checkpoint(self, budget):
+        """Train until ``budget`` patches were seen, or resume; the path of the weights there.
+
+        Raises
+        ------
+        TrainingDiverged
+            If going on would be a waste.
+        """
+        return self._until(budget, checkpoint_path(self.folder, budget))
+
+    def state(self, budget):
+        """The path of the whole state after ``budget`` patches; trained where it was not kept."""
+        return self._until(budget, state_path(self.folder, budget))
+
+    def _until(self, budget, wanted):
+        if wanted.exists():
+            return wanted
+        latest = self.folder / "state.npz"
+        if self.trunk and not latest.exists():
+            begin = self.trunk.state(self.decay_from)
+            with alone(self.folder), whole(latest) as temporary:
+                shutil.copy(begin, temporary)
+        with alone(self.folder):
+            if not wanted.exists():  # Else another process trained it while this one waited.
+                self._train(budget, latest)
+        return wanted
+
+    def _train(self, budget, latest):
+        images, held_out = self.read_images()
+        recipe, beyond = self.recipe, False
+        patches = RandomPatches(
+            images,
+            recipe.patch_size,
+            recipe.n_patches,
+            recipe.seed,
+            crops=recipe.crops,
+            symmetries=recipe.symmetries,
+        )
+        if latest.exists():
+            try:
+                beyond = int(load_arrays(latest)["patches_seen"]) >= budget
+            except StoreError as error:
+                print(f"Training starts again: {error}")
+                latest.unlink()
+        # A trajectory cannot go back: an earlier point without a checkpoint is trained again.
+        folder = self.folder / f"to-{budget}" if beyond else self.folder
+        save_json(self.folder / "settings.json", self.settings())
+        with precision(recipe.precision):
+            model = recipe.build_model()
+        train(
+            model,
+            recipe.build_loss(),
+            patches,
+            recipe.optimisation,
+            budget,
+            folder,
+            label=self.label,
+            # Weights within a decay are of use to nobody.
+            keep=(lambda budget: [budget]) if self.decay_from else milestones,
+            decay=(self.decay_from, budget - self.decay_from) if self.decay_from else None,
+            averaging=recipe.averaging,
+            held_out=held_out,
+        )
+        if beyond:
+            for path_of in (checkpoint_path, state_path):
+                path_of(self.folder, budget).parent.mkdir(exist_ok=True)
+                os.replace(path_of(folder, budget), path_of(self.folder, budget))
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def alone(folder):
+    """One process at a time in a folder; others wait, and say so."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("another process trains this; waiting for its end", file=sys.stderr, flush=True)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def loss_history(path, patches_seen):
+    """Loss curves of a training up to some budget, and the seconds that they took.
+
+    Parameters
+    ----------
+    path : Path
+        Of a state, or of what was recorded of one.
+    patches_seen : int
+
+    Returns
+    -------
+    curves : dict of arrays
+        ``history_patches``, ``history_loss``, and ``milestones`` as `train` returns them.
+    seconds : float or None
+        None if there is no such file.
+    """
+    if not path.exists():
+        empty = {"history_patches": np.zeros(0), "history_loss": np.zeros(0)}
+        return empty | {"milestones": np.zeros((0, 3))}, None
+    stored = load_arrays(path)
+    patches, loss = stored["history"].T
+    marks = stored.get("milestones", np.zeros((0, 3)))
+    # The last mean of a curve may end a little after the budget.
+    upto, marks_upto = patches <= patches_seen + HISTORY, marks[:, 0] <= patches_seen + HISTORY
+    share = min(1.0, patches_seen / max(1, int(stored["patches_seen"])))
+    curves = {"history_patches": patches[upto], "history_loss": loss[upto]}
+    return curves | {"milestones": marks[marks_upto]}, float(stored["seconds"]) * share
