@@ -17,7 +17,16 @@ from book.builder import build as book
 from book.builder import execution
 from book.builder.build import build, render
 from book.builder.execution import execute, inputs
-from book.builder.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
+from book.builder.pages import (
+    PROFILES,
+    ROOT,
+    BookError,
+    Page,
+    pages,
+    read_profile,
+    select,
+    write_twins,
+)
 from book.ext import webpage
 from sadefect.figures.data import MEDIA_TYPE
 from sadefect.paper import numbers as paper
@@ -200,8 +209,18 @@ def test_a_profile_that_does_not_fit_stops(project: Path, profile: str, message:
 def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
     with pytest.raises(BookError, match="there are quick"):
         execute("quikc", root=project)
-    with pytest.raises(BookError, match="there are first, second"):
+    with pytest.raises(BookError, match="did you mean first. there are first, second"):
         execute(only=["frist"], root=project)
+
+
+def test_pages_are_selected_by_name_or_by_how_it_begins() -> None:
+    def selected(*names: str) -> list[str]:
+        return [page.name for page in select([Page(Path(f"{name}.py")) for name in known], names)]
+
+    known = ["data", "data_more", "fig07_overlap"]
+    assert selected() == known
+    assert selected("fig07", "data") == ["data", "fig07_overlap"], "a full name is that page alone"
+    assert selected("da") == ["data", "data_more"]
 
 
 # What makes a page run again

@@ -19,7 +19,14 @@ import nbformat
 import typer
 import yaml
 
-from book.builder.execution import alone, digest, digest_of_files, execute, libraries
+from book.builder.execution import (
+    alone,
+    digest,
+    digest_of_files,
+    end_after,
+    execute,
+    libraries,
+)
 from book.builder.pages import (
     PROFILES,
     ROOT,
@@ -28,6 +35,7 @@ from book.builder.pages import (
     pages,
     read_profile,
     repository,
+    select,
     write_twins,
 )
 from book.builder.pdf import print_page
@@ -295,6 +303,16 @@ _Profile = Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")]
 _Jobs = Annotated[int | None, typer.Option(help="Pages executed at once.")]
 
 
+@app.callback()
+def _options(
+    until_stdin_closes: Annotated[
+        bool, typer.Option(hidden=True, help="End with the process that holds stdin.")
+    ] = False,
+) -> None:
+    if until_stdin_closes:
+        end_after(sys.stdin.read)
+
+
 @app.command("build")
 def _build(profile: _Profile = "quick", jobs: _Jobs = None) -> None:
     """Execute the pages that changed and build the HTML."""
@@ -309,12 +327,16 @@ def _pdf(profile: _Profile = "quick") -> None:
 
 @app.command("execute")
 def _execute(
-    names: Annotated[list[str] | None, typer.Argument(help="Pages; all by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Pages, or how their names begin; default all.")
+    ] = None,
     profile: _Profile = "quick",
     jobs: _Jobs = None,
 ) -> None:
     """Execute pages without building the HTML."""
     execute(profile, only=names or (), workers=jobs)
+    for page in select(pages(), names or ()) if names else ():
+        print(ROOT / "book" / "_build" / "executed" / page.twin.name)
 
 
 @app.command("twins")

@@ -21,7 +21,7 @@ from typing import Any
 import filelock
 import nbformat
 
-from book.builder.pages import ROOT, BookError, Page, notebook_text, pages, read_profile
+from book.builder.pages import ROOT, BookError, Page, notebook_text, pages, read_profile, select
 from sadefect.datasets.base import data_root
 from sadefect.files import whole
 from sadefect.paper.store import store
@@ -175,7 +175,7 @@ def execute(
     profile : {"smoke", "quick", "paper"}
         Which parameters; or the name of another file in ``notebooks/profiles``.
     only : iterable of str
-        Names of pages; all if empty.
+        Names of pages, or how they begin; all pages if empty.
     root, output : Path
         The checkout, and where to put what is built (default ``book/_build``).
     workers : int, optional
@@ -200,19 +200,14 @@ def execute(
     though nothing changed, unless such a run was cut short: then it goes on where it stopped.
     """
     folder = (output or root / "book" / "_build") / "executed"
-    settings, found = read_profile(profile, root), pages(root)
-    unknown = sorted(set(only) - {page.name for page in found})
-    if unknown:
-        names = ", ".join(page.name for page in found)
-        raise BookError(f"no page {', '.join(unknown)}; there are {names}")
+    settings, chosen = read_profile(profile, root), select(pages(root), only)
     with alone(folder):
         _clear(folder)
         jobs = []
-        for page in found:
-            if not only or page.name in only:
-                values = settings.of(page)
-                limit = settings.cell_timeout
-                jobs.append(_Job(page, values, inputs(page, values, root), profile, limit, folder))
+        for page in chosen:
+            values = settings.of(page)
+            limit = settings.cell_timeout
+            jobs.append(_Job(page, values, inputs(page, values, root), profile, limit, folder))
         stale = {job: changes for job in jobs if (changes := job.changes())}
         if not stale and any(map(_asked, FRESH)):
             stale = {job: ["asked to take nothing recorded"] for job in jobs}
@@ -324,17 +319,22 @@ def _position(job: _Job) -> str:
     return f"{job.page.name} at cell {at + 1} of {len(cells)}{last}"
 
 
-def _end_with_parent() -> None:
-    """Where the build is killed, its workers end too; kernels look after that themselves.
-
-    Without it a worker would go on, write into the folder of the next build, and wait for ever.
-    """
+def end_after(returns: Callable[[], Any]) -> None:
+    """End this process, whatever it is doing, when a call that waits for something returns."""
 
     def watch() -> None:
-        parent_process().join()
+        returns()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End a worker when the build is killed; kernels look after that themselves.
+
+    Without it a worker would go on, write into the folder of the next build, and wait for ever.
+    """
+    end_after(parent_process().join)
 
 
 def _work(job: _Job) -> tuple[float, str]:

@@ -7,7 +7,9 @@ papermill, Colab and Binder. `book.builder.build` executes and renders them.
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,26 @@ def pages(root: Path = ROOT) -> list[Page]:
         where = "names no script in notebooks/" if name in listed else "is not in book/_toc.yml"
         raise BookError(f"notebooks/{name} {where}; add it there, or remove it")
     return found
+
+
+def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
+    """Return the pages that are named, in full or by how they begin; all where no name is given.
+
+    Raises
+    ------
+    BookError
+        If no page's name begins so.
+    """
+    names, known = list(names), [page.name for page in pages]
+    chosen = set()
+    for name in names:
+        matching = [name] if name in known else [page for page in known if page.startswith(name)]
+        if not matching:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise BookError(f"no page begins with {name}; {hint}there are {', '.join(known)}")
+        chosen.update(matching)
+    return [page for page in pages if page.name in chosen or not names]
 
 
 # Twins
