@@ -240,11 +240,15 @@ def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (project / "book/index.md").write_text("# Other prose\n")
     assert changed() == []
     assert changed({"count": 3}) == ["parameters"]
-    (project / "package/cli.py").write_text("Read by no page.")
+    for folder in ("cli", "figures/cli"):
+        (project / "package" / folder).mkdir(parents=True)
+    for file in ("cli/main.py", "__main__.py"):
+        (project / "package" / file).write_text("Read by no page.")
     assert changed() == []
-    (project / "package/ssim.py").write_text("Read by pages.")
-    assert changed() == ["package"]
-    (project / "package/ssim.py").unlink()
+    for file in ("losses.py", "figures/charts.py", "figures/cli/charts.py"):
+        (project / "package" / file).write_text("Read by pages.")
+        assert changed() == ["package"]
+        (project / "package" / file).unlink()
     (project / "recorded").mkdir()
     (project / "recorded/result.json").write_text("{}")
     assert changed() == ["recorded results"]

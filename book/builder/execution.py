@@ -28,11 +28,8 @@ from sadefect.paper.store import store
 from sadefect.provenance import BUILDING, commit, processor
 
 PACKAGE = Path(__file__).resolve().parents[2] / "sadefect"
-# Changing these re-runs no page: no page reads them.
-NOT_READ_BY_PAGES = (
-    "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
-    "outputs.py", "pages.py", "pdf.py", "printing.py", "report.py", "status.py", "webpage.py",
-)  # fmt: skip
+# Changing these executes no page again: the shell, which no page reads.
+SHELL = ("cli", "__main__.py")
 FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to take nothing recorded.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
 # For outputs of a cell that has ended. papermill fails after 4, which a picture can take on a busy
@@ -65,10 +62,7 @@ def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[st
     return {
         "script": digest(notebook_text(page.notebook())),
         "parameters": digest(parameters),
-        "package": digest_of_files(
-            PACKAGE,
-            [path for path in _files(PACKAGE) if path.name not in NOT_READ_BY_PAGES],
-        ),
+        "package": digest_of_files(PACKAGE, _read_by_pages()),
         "recorded results": digest_of_files(recorded, _files(recorded)),
         LOCAL: local_results(),
         "backend": digest(os.environ.get("KERAS_BACKEND")),
@@ -76,6 +70,11 @@ def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[st
         "libraries": libraries(),
         "asked to take nothing recorded": ",".join(filter(_asked, FRESH)),
     }
+
+
+def _read_by_pages() -> Iterator[Path]:
+    files = _files(PACKAGE)
+    return (path for path in files if path.relative_to(PACKAGE).parts[0] not in SHELL)
 
 
 def digest(value: Any) -> str:
