@@ -151,6 +151,16 @@ def test_twins_are_made_found_stale_and_never_differ(project: Path) -> None:
     assert write_twins(project, check=True) == [orphan]
 
 
+def test_line_ends_of_windows_change_nothing(project: Path) -> None:
+    page = Page(project / "notebooks/first.py")
+    header, parameters, notebook = page.header(), page.parameters(), page.notebook()
+    write_twins(project)
+    for file in (page.script, page.twin):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert (page.header(), page.parameters(), page.notebook()) == (header, parameters, notebook)
+    assert write_twins(project) == []
+
+
 def test_contents_and_scripts_must_agree(project: Path) -> None:
     shutil.copy(project / "notebooks/second.py", project / "notebooks/third.py")
     with pytest.raises(BookError, match=r"notebooks/third is not in book/_toc.yml"):

@@ -242,7 +242,7 @@ def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
             stale.append(twin)
             if not check:
                 with whole(twin) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
+                    temporary.write_text(text, encoding="utf-8", newline="\n")
     return stale
 
 
