@@ -13,20 +13,13 @@ from bs4 import BeautifulSoup
 from links import broken_links
 from PIL import Image
 
-from book.builder import build as book
-from book.builder import execution
-from book.builder.build import build, render
-from book.builder.execution import execute, inputs
-from book.builder.pages import (
-    PROFILES,
-    ROOT,
-    BookError,
-    Page,
-    pages,
-    read_profile,
-    select,
-    write_twins,
-)
+from book.builder import execution, inputs
+from book.builder.build import build, warn_if_not_publishable
+from book.builder.execution import execute
+from book.builder.inputs import input_digests
+from book.builder.pages import PROFILES, ROOT, BookError, Page, pages, select, write_twins
+from book.builder.profiles import Profile, read_profile
+from book.builder.render import render
 from book.ext import webpage
 from sadefect.figures.data import MEDIA_TYPE
 from sadefect.paper import numbers as paper
@@ -73,7 +66,7 @@ raise KeyError("the cause")
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with two pages that need no framework, and a package that nobody edits now."""
     (tmp_path / "package").mkdir()
-    monkeypatch.setattr(execution, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(inputs, "PACKAGE", tmp_path / "package")
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "cache"))  # Others may add to the user's.
     for folder in ("notebooks/profiles", "book"):
         (tmp_path / folder).mkdir(parents=True)
@@ -116,14 +109,14 @@ def test_each_page_has_a_header_and_parameters_that_papermill_understands(page: 
 def test_each_profile_fits_the_pages(name: str) -> None:
     profile = read_profile(name)
     for page in pages():
-        assert set(profile.of(page)) <= set(page.parameters())
+        assert set(profile.values_for(page)) <= set(page.parameters())
 
 
 def test_the_paper_profile_asks_for_the_papers_budget_on_every_page() -> None:
     profile, budgets = read_profile("paper"), {}
     for page in pages():
         values = {name: default for name, (_, default) in page.parameters().items()}
-        values |= profile.of(page)
+        values |= profile.values_for(page)
         if "patches_seen" in values:
             budgets[page.name] = values["patches_seen"]
         assert values.get("compute", True) is True, page.name
@@ -201,12 +194,19 @@ def test_a_parameter_that_is_not_declared_as_asked_is_an_error(project: Path, en
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ("cell_timeout: 9\npages: {first: {cuont: 1}}", "first declares no parameter cuont"),
+        (
+            "cell_timeout: 9\npages: {first: {cuont: 1}}",
+            "declares no parameter cuont; did you mean count?",
+        ),
         ("cell_timeout: 9\ncommon: {cuont: 1}", "no page declares the common parameter cuont"),
-        ("cell_timeout: 9\npages: {frist: {}}", "notebooks/frist.py does not exist"),
+        (
+            "cell_timeout: 9\npages: {frist: {}}",
+            "frist.py does not exist; did you mean first?",
+        ),
         ("cell_timeout: 9\npages: {first: {rate: 5e-4}}", "rate: float, received '5e-4'"),
         ("cell_timeout: 9\npages: {first: {count: true}}", "count: int, received True"),
         ("common: {}", "expected cell_timeout"),
+        ("cell_timeout: long", "expected cell_timeout"),
         ("cell_timeout: 9\nnotebooks: {}", "expected cell_timeout"),
     ],
 )
@@ -217,7 +217,7 @@ def test_a_profile_that_does_not_fit_stops(project: Path, profile: str, message:
 
 
 def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
-    with pytest.raises(BookError, match="there are quick"):
+    with pytest.raises(BookError, match="did you mean quick. there are quick"):
         execute("quikc", root=project)
     with pytest.raises(BookError, match="did you mean first. there are first, second"):
         execute(only=["frist"], root=project)
@@ -237,14 +237,14 @@ def test_pages_are_selected_by_name_or_by_how_it_begins() -> None:
 
 
 def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*execution.PLACES, *execution.FRESH, "KERAS_BACKEND"):
+    for name in (*execution.PLACES, *inputs.FRESH, "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
     page = Page(project / "notebooks/first.py")
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
 
     def changed(parameters: dict | None = None) -> list[str]:
-        after = inputs(page, parameters or {}, project)
+        after = input_digests(page, parameters or {}, project)
         return [name for name in before if before[name] != after[name]]
 
     (project / "book/index.md").write_text("# Other prose\n")
@@ -266,28 +266,30 @@ def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (project / "data/nanotwice").mkdir(parents=True)
     monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
     assert changed() == ["data"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     (project / "data/nanotwice/Normal").mkdir()
     assert changed() == ["data"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert changed() == ["backend"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     add_result(project / "cache")
     assert changed() == ["results of this machine"]
 
 
 def test_a_build_with_real_images_is_not_to_be_published(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
-    assert book.not_to_be_published() == ""
+    warn_if_not_publishable()
+    assert capsys.readouterr().out == ""
     for name in ("Normal/one.png", "Anomalous/images/two.png", "Anomalous/gt/two_gt.png"):
         path = project / "data/nanotwice" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (32, 32)).save(path)
     with pytest.warns(UserWarning, match="nanotwice"):  # They are not the known files.
-        assert "images of nanotwice" in book.not_to_be_published()
+        warn_if_not_publishable()
+    assert "images of nanotwice" in capsys.readouterr().out
 
 
 def add_result(cache: Path) -> None:
@@ -315,15 +317,16 @@ def test_a_page_knows_the_results_that_it_adds(
     assert sorted(execute(root=project)) == ["first", "second"], "there may be a larger budget"
 
 
-def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_changed_is_executed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
     monkeypatch.chdir(project)
     monkeypatch.setenv("SADEFECT_DATA", "data")  # Kernels work in another folder.
     with (project / "notebooks/second.py").open("a") as script:
         script.write('\n# %%\nimport os\nprint(os.environ["SADEFECT_DATA"])\n')
-    said: list[str] = []
-    assert sorted(execute(root=project, say=said.append)) == ["first", "second"]
-    assert any("[2/2]" in line and "executed in" in line for line in said)
+    assert sorted(execute(root=project)) == ["first", "second"]
+    assert re.search(r"\[2/2\] \w+ executed in", capsys.readouterr().out)
     executed = project / "book/_build/executed"
     notebook = json.loads((executed / "first.ipynb").read_text())
     assert any("count = 2" in "".join(cell["source"]) for cell in notebook["cells"])
@@ -399,7 +402,7 @@ def test_a_kernel_that_does_not_start_is_tried_twice(
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
     page = Page(project / "notebooks/second.py")
-    job = execution._Job(page, {}, inputs(page, {}, project), "quick", 60, project)
+    job = execution._Job(page, {}, input_digests(page, {}, project), Profile("quick", 60), project)
     _, failure = execution._execute_page(job)
     assert len(calls) == 2
     assert bool(failure) == (times == 2)
