@@ -131,7 +131,7 @@ def find(experiment, *, fresh=False):
     for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
         if folder.exists():
             try:
-                return _read(folder, source)
+                return _read_result(folder, source)
             except (StoreError, FileNotFoundError) as error:
                 if source == "recorded" or isinstance(error, OtherVersion):
                     raise
@@ -140,7 +140,7 @@ def find(experiment, *, fresh=False):
     return None
 
 
-def _read(folder, source):
+def _read_result(folder, source):
     stored = load_json(folder / "result.json")
     curves = load_arrays(folder / "curves.npz")
     try:
@@ -155,19 +155,20 @@ def _read(folder, source):
         ) from error
 
 
-def results(sources=("local", "recorded")):
-    """All results of the store and of ``recorded/``, the store's first; no experiment twice.
+def stored_results(sources=("local", "recorded")):
+    """Read all results of the store and of ``recorded/``, the store's first; none twice.
 
     What cannot be read in the store is left out with a warning.
     """
-    found = {}
+    results = {}
     for source, folder in places("evaluations", ""):
         for path in sorted(folder.glob("*/result.json")) if source in sources else ():
-            if path.parent.name not in found:
+            key = path.parent.name
+            if key not in results:
                 try:
-                    found[path.parent.name] = _read(path.parent, source)
+                    results[key] = _read_result(path.parent, source)
                 except (StoreError, FileNotFoundError) as error:
                     if source == "recorded":
                         raise
                     warnings.warn(f"left out: {error}", stacklevel=2)
-    return list(found.values())
+    return list(results.values())
