@@ -105,7 +105,7 @@ def made_up_for(claim, values, **changes):
 def test_claims_are_told_apart_and_complete():
     assert len(BY_KEY) == len(CLAIMS) >= 15
     for claim in CLAIMS:
-        assert claim.place.source in (paper.SEED, paper.QUOTED, paper.RECALLED)
+        assert claim.place.source in (paper.LAST_PAGE, paper.QUOTED, paper.RECALLED)
         assert (ROOT / "notebooks" / f"{claim.place.page}.py").is_file(), claim.place.page
         for text in (claim.text, claim.sentence):
             assert text.endswith(".") and "|" not in text and "{" not in text

@@ -7,8 +7,9 @@ Frameworks are imported by the checks that need them.
 import numpy as np
 
 from sadefect.paper import numbers as paper
-from sadefect.paper.rules import Exceeds
+from sadefect.paper.rules import Exceeds, checked
 
+CLEAR = 0.1  # Of AUROC: a clear lead, where the paper gives no numbers.
 TERM, OTHERS = 0.1, 0.9  # The term meant is below the one, the other two are above the other.
 
 
@@ -45,6 +46,12 @@ def _whole_patch(function, p, q):
     return np.stack([np.asarray(values).reshape(-1) for values in maps])
 
 
+@checked(
+    "For {pairs} pairs of patches our SSIM is eq. 8, which stays within -1 and 1; it is 1 where "
+    "patches are equal and below {different_below:g} where they differ.",
+    pairs=100,
+    different_below=0.999,
+)
 def ssim_is_bounded(pairs, different_below):
     """Compare SSIM with eq. 8 in float64, for equal and for different patches."""
     from sadefect.structural_similarity import SSIMOptions, ssim_map
@@ -62,6 +69,11 @@ def ssim_is_bounded(pairs, different_below):
     )
 
 
+@checked(
+    "For {pairs} pairs of patches the product and eq. 8 differ by less than {apart:g}.",
+    pairs=100,
+    apart=1e-4,
+)
 def ssim_is_a_product(pairs, apart):
     """Compare SSIM with the product of its three terms."""
     from sadefect.structural_similarity import ssim_components, ssim_map
@@ -77,6 +89,12 @@ def answers_alone(terms, number, own=TERM, others=OTHERS):
     return bool(terms[number] < own and min(beside) > others)
 
 
+@checked(
+    "Three pairs of patches with one squared difference in all pixels, each changed in one "
+    "respect: its term is below {own:g}, and the other two above {others:g}.",
+    own=TERM,
+    others=OTHERS,
+)
 def each_term_sees_one_thing(own, others):
     """Compare patches that differ in luminance, contrast or structure alone."""
     from sadefect.structural_similarity import ssim_components
@@ -122,6 +140,11 @@ def against_edges(maps, border=0):
     return auroc(masks, values)
 
 
+@checked(
+    "A checkerboard with defects is compared with the clean one moved by a pixel: AUROC of "
+    "defects against edges is higher for SSIM than for ℓ² by at least {lead:g}.",
+    lead=CLEAR,
+)
 def edges_mislead_less(lead):
     """Compare SSIM and squared differences where a reconstruction is off by a pixel."""
     from sadefect.datasets import load_dataset
@@ -142,6 +165,7 @@ def edges_mislead_less(lead):
     )
 
 
+@checked("Output size, kernel, stride and padding of all nine layers of our encoder are equal.")
 def encoder_is_table_1():
     """Compare the encoder with table 1, layer by layer."""
     from sadefect.models import build_encoder, table_1_row
@@ -151,7 +175,7 @@ def encoder_is_table_1():
     names = [layer.name for layer in encoder.layers if hasattr(layer, "kernel_size")]
     reported = {
         name: (size.replace("d", str(d)), filtering)
-        for name, (size, filtering) in paper.TABLE_1.items()
+        for name, (size, filtering) in paper.REPORTED_ENCODER.items()
     }
     equal = sum(
         name in names and table_1_row(encoder.get_layer(name)) == row
@@ -164,6 +188,7 @@ def encoder_is_table_1():
     )
 
 
+@checked("Each layer of our encoder is undone by one of the same kernel, stride and padding.")
 def decoder_is_a_mirror():
     """Compare the decoder with the encoder, the last layer with the first."""
     from sadefect.models import build_decoder, build_encoder, table_1_row

@@ -5,7 +5,7 @@ A rule on results takes one number for each run that it compares. Its threshold 
 
 import operator
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 from sadefect.methods import METHODS
@@ -109,9 +109,6 @@ class Rule:
 
     def _subject(self, runs):
         return _named(runs[:1], runs)
-
-    def _predicate(self, runs):
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -287,7 +284,7 @@ class Check:
 
     check: Callable
     text: str
-    limits: dict = field(default_factory=dict)
+    limits: dict
 
     def sentence(self, runs=(), measure=None):
         """Say the rule with its limits."""
@@ -296,6 +293,11 @@ class Check:
     def decide(self):
         """Return whether the claim holds, and the numbers that say so."""
         return self.check(**self.limits)
+
+
+def checked(text, **limits):
+    """Make a `Check` of the function below."""
+    return lambda check: Check(check, text, limits)
 
 
 @dataclass(frozen=True)
