@@ -154,6 +154,16 @@ def test_a_result_of_another_version_is_kept():
     assert path.exists()
 
 
+def test_settings_that_a_method_does_not_own_are_not_read():
+    run(TINY)
+    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    stored = load_json(path)
+    foreign = {"features": "of an earlier version", "variance": "of another method"}
+    save_json(path, stored | {"experiment": stored["experiment"] | foreign})
+    assert find(TINY).experiment == TINY
+    assert [result.experiment for result in stored_results(["local"])] == [TINY]
+
+
 def test_a_damaged_state_starts_again(capsys):
     run(TINY)
     state = training_folder(TINY) / "state.npz"
