@@ -53,10 +53,10 @@ COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_se
 @app.command("results", rich_help_panel=PAPER)
 def show_results(as_json: Json = False):
     """All results, recorded and local."""
-    from sadefect.paper.store import results
+    from sadefect.paper.store import stored_results
 
     load_framework()
-    rows = [result.row() for result in results()]
+    rows = [result.row() for result in stored_results()]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
     if as_json:
         print(json.dumps(rows, indent=2))
