@@ -89,10 +89,10 @@ def test_tiles_give_the_map_of_the_whole(detector, average, shape):
     model, detector = detector.model_, Detector(**SMALL, average=average, stride=13)
     detector.model_ = model
     image = texture(3, shape)
-    whole = detector._of_image(image, "", 0)
-    tiled = detector._of_image(image, "", 0, tile=60)
+    whole = detector._of_image(image, "")
+    tiled = detector._of_image(image, "", tile=60)
     np.testing.assert_allclose(tiled, whole, atol=2e-5)
-    reconstructions = [detector._of_image(image, "", 1, tile=tile) for tile in (2048, 60)]
+    reconstructions = [detector._of_image(image, "", "reconstruction", tile) for tile in (2048, 60)]
     np.testing.assert_allclose(*reconstructions, atol=2e-6)
 
 

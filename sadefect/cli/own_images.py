@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from sadefect.cli.printing import table
-from sadefect.defaults import FPR, IMAGE_FPR, PATCHES
+from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
 Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]

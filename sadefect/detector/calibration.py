@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, special
 
-from sadefect.defaults import FPR, HELD_OUT, IMAGE_FPR
+from sadefect.datasets.base import HELD_OUT
+from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.metrics import PixelMetrics
 from sadefect.segmentation import check_share
 

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect.datasets import Dataset, load_dataset
+from sadefect.datasets.base import held_out
 from sadefect.datasets.images import as_gray
-from sadefect.defaults import FPR, IMAGE_FPR, PATCHES, held_out
 from sadefect.detector import saving as detector_files
 from sadefect.detector.calibration import EIGHT, Calibration, sizes
+from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
 from sadefect.detector.evaluation import Tally
 from sadefect.detector.inputs import check_masks, name_of, named_images, read
 from sadefect.detector.stack import Stack

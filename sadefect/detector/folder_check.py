@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.datasets.folder import mask_beside
 from sadefect.datasets.images import as_gray, is_image, read_mask, read_pixels
-from sadefect.defaults import HELD_OUT, held_out
 from sadefect.detector.calibration import images_needed
 from sadefect.errors import DataError
 
