@@ -302,24 +302,24 @@ def test_a_saved_detector_says_the_same(detector, saved):
     ],
 )
 def test_what_does_not_fit_is_refused(saved, tmp_path, change, message):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "changed.sadefect"
     if isinstance(change.get("settings"), dict):
         change = {"settings": header["settings"] | change["settings"]}
-    detector_files.write(path, header | change, arrays)
+    detector_files.write_file(path, header | change, arrays)
     with pytest.raises(StoreError, match=message):
         Detector.load(path)
 
 
 @pytest.mark.parametrize("name", ["weights.003", "pixels.counts", "areas", "rates"])
 def test_arrays_that_do_not_fit_are_refused(saved, tmp_path, name):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "changed.sadefect"
     for other in (arrays[name][:-1][:0], np.full_like(arrays[name], -1).astype("float64") * np.nan):
-        detector_files.write(path, header, arrays | {name: other})
+        detector_files.write_file(path, header, arrays | {name: other})
         with pytest.raises(StoreError, match="train it again"):
             Detector.load(path)
-    detector_files.write(path, header, {key: arrays[key] for key in arrays if key != name})
+    detector_files.write_file(path, header, {key: arrays[key] for key in arrays if key != name})
     with pytest.raises(StoreError, match="train it again"):
         Detector.load(path)
 

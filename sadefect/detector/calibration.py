@@ -1,4 +1,4 @@
-"""What maps of held-out defect-free images allow: thresholds of pixels, and of whole images.
+"""Thresholds of pixels, and of whole images, from the maps of held-out defect-free images.
 
 An image is judged by its largest region of flagged pixels. Good images hold many small specks that
 reach far up; a defect is a region. The largest value of a map, by contrast, is that of its noisiest

@@ -10,7 +10,7 @@ from sadefect.detector import saving
 from sadefect.detector.calibration import Calibration, label_regions
 from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
 from sadefect.detector.downscaling import Downscaled
-from sadefect.detector.evaluation import evaluate
+from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.finding import Finding
 from sadefect.detector.inputs import name_of, named_images, read
 from sadefect.detector.stack import Stack
@@ -358,7 +358,7 @@ class Detector:
         DataError
             If there are no test images with masks.
         """
-        return evaluate(self, dataset, fpr, image_fpr=image_fpr, show=show, resume=resume)
+        return evaluate_detector(self, dataset, fpr, image_fpr=image_fpr, show=show, resume=resume)
 
     def save(self, path):
         """Write this detector to one file: numbers and JSON, no code.
@@ -367,7 +367,7 @@ class Detector:
         -------
         Path
         """
-        return saving.save(self, path)
+        return saving.save_detector(self, path)
 
     @classmethod
     def load(cls, path):
@@ -378,7 +378,7 @@ class Detector:
         StoreError
             If the file is damaged, something else, or of a later version.
         """
-        return saving.load(cls, path)
+        return saving.load_detector(cls, path)
 
     def export(self, path, format="onnx"):
         """Write the network, patches to reconstructions, for another runtime.
@@ -393,6 +393,6 @@ class Detector:
         -------
         Path
         """
-        from sadefect.detector.export import export
+        from sadefect.detector.export import export_network
 
-        return export(self, path, format)
+        return export_network(self, path, format)

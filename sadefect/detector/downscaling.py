@@ -7,11 +7,10 @@ from sadefect.errors import DataError, out_of_memory
 
 
 class Downscaled:
-    """A gray image that is downscaled part by part, as parts are asked for.
+    """A gray image that is downscaled part by part, so that it is never held whole as floats.
 
-    Indexed with a pair of slices, like the array ``(H // factor, W // factor)`` that it stands
-    for; so the whole image is never held as floats. Rows and columns that are left over at the
-    lower and right border belong to no block.
+    A pair of slices gives a part of the array ``(H // factor, W // factor)`` that it stands for.
+    Rows and columns left over at the lower and right border belong to no block.
 
     Parameters
     ----------

@@ -25,14 +25,8 @@ class Evaluation:
     def update(self, finding, mask, kind):
         """Count the `Finding` of an image whose true mask is known."""
         self.pixels.update(mask, finding.map)
-        self.images.append(
-            {
-                "kind": kind,
-                "score": finding.score,
-                "defect": finding.defect,
-                "true": bool(mask.any()),
-            }
-        )
+        verdict = {"score": finding.score, "defect": finding.defect}
+        self.images.append({"kind": kind, "true": bool(mask.any())} | verdict)
 
     def metrics(self, thresholds):
         """Return metrics and curves, two dicts; see `Detector.evaluate`."""
@@ -70,7 +64,7 @@ class Evaluation:
         return evaluation
 
 
-def evaluate(detector, dataset, fpr, *, image_fpr, show=None, resume=None):
+def evaluate_detector(detector, dataset, fpr, *, image_fpr, show=None, resume=None):
     """Compare maps with masks; see `Detector.evaluate`."""
     if not isinstance(dataset, Dataset):
         dataset = load_dataset("folder", dataset)

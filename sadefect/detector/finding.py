@@ -1,4 +1,4 @@
-"""What a detector says of one image."""
+"""The verdict on an image."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from sadefect.segmentation import regions
 
 
 class Finding(NamedTuple):
-    """What a detector says of one image.
+    """A detector's verdict on an image, and where it rests.
 
     ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
     taken for defects; ``score`` the area of the largest flagged region in pixels; ``defect`` the

@@ -30,7 +30,7 @@ class Remark(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a check remembers of an image; ``period`` is as in `period`, after downscaling."""
+    """Measurements of an image; ``period`` is that of `period`, after downscaling."""
 
     path: Path
     digest: str
@@ -117,7 +117,7 @@ def _measure(path, shrink):
 
 
 def period(image):
-    """The wavelength in pixels that holds the middle of the power of an image's texture.
+    """Return the wavelength in pixels that holds the middle of the power of an image's texture.
 
     Half of the power lies in longer waves, half in shorter ones. NaN for a constant image.
 

@@ -21,7 +21,7 @@ GROUP_COLOURS = {
 }  # fmt: skip
 
 
-def write(output, detector, fpr, image_fpr, *, title, truth=None, metrics=None, curves=None):
+def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics=None, curves=None):
     """Write ``report.html`` into an `Output`.
 
     Parameters
@@ -98,12 +98,13 @@ def _readable(value):
 
 def _choose(rows, limit):
     """Choose rows to show pictures of, in three groups; no row twice."""
-    highest, rest = rows[:SHOWN], rows[SHOWN:]
-    nearest = sorted(rest, key=lambda row: abs(np.log1p(row["score"]) - np.log1p(limit)))[:SHOWN]
-    rest = [row for row in rest if not any(row is near for near in nearest)]
-    nearest = [row for row in rows if any(row is near for near in nearest)]
-    titles = ("Highest scores", "Nearest to the threshold", "Lowest scores")
-    return zip(titles, (highest, nearest, rest[-SHOWN:]), strict=True)
+    rest = rows[SHOWN:]
+    distances = [abs(np.log1p(row["score"]) - np.log1p(limit)) for row in rest]
+    near = set(np.argsort(distances, kind="stable")[:SHOWN].tolist())
+    far = [row for number, row in enumerate(rest) if number not in near]
+    yield "Highest scores", rows[:SHOWN]
+    yield "Nearest to the threshold", [rest[number] for number in sorted(near)]
+    yield "Lowest scores", far[-SHOWN:]
 
 
 def _metrics(metrics):

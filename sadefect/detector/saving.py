@@ -15,7 +15,7 @@ OLDER = {1: "whose verdicts were by the largest value of a map; they are by its 
 MOST_BYTES = 1_000_000_000  # The largest network of table 2, with d = 1000, has 19 million.
 
 
-def save(detector, path):
+def save_detector(detector, path):
     """Write a fitted `Detector` to a file; see `Detector.save`."""
     from keras import ops
 
@@ -29,13 +29,13 @@ def save(detector, path):
     arrays = {"history": detector.history_} | detector.calibration_.state()
     for number, variable in enumerate(detector.model_.weights):
         arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
-    write(path, header, arrays)
+    write_file(path, header, arrays)
     return Path(path)
 
 
-def load(cls, path):
+def load_detector(cls, path):
     """Read the detector, of the class ``cls``, that a file holds; see `Detector.load`."""
-    header, arrays = read(path)
+    header, arrays = read_file(path)
     try:
         return _restored(cls, header, arrays)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
@@ -67,7 +67,7 @@ def _restored(cls, header, arrays):
     return detector
 
 
-def write(path, header, arrays):
+def write_file(path, header, arrays):
     """Write a dict of JSON values and a dict of arrays, whole or not at all."""
     from safetensors.numpy import save
 
@@ -77,8 +77,8 @@ def write(path, header, arrays):
         temporary.write_bytes(save(arrays, {"sadefect": text}))
 
 
-def read(path):
-    """Read the header and the arrays that `write` wrote.
+def read_file(path):
+    """Read the header and the arrays that `write_file` wrote.
 
     Raises
     ------
