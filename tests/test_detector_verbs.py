@@ -125,7 +125,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
     shell, model, images, tmp_path, monkeypatch, error
 ):
     shell("segment", model, images, "-o", tmp_path / "straight")
-    of_tiles, calls = detector_module.tiles, []
+    of_tiles, calls = detector_module.compute_in_tiles, []
 
     def fails(*arguments):
         calls.append(arguments)
@@ -133,7 +133,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
             raise error
         return of_tiles(*arguments)
 
-    monkeypatch.setattr(detector_module, "tiles", fails)
+    monkeypatch.setattr(detector_module, "compute_in_tiles", fails)
     code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
     second = sorted(images.iterdir())[1]
     assert code == 1 and f"out of memory (while looking at {second}, 70x90 pixels)" in text

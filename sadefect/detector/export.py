@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sadefect.errors import StoreError
+from sadefect.errors import StoreError, require_choice
 from sadefect.files import whole
 from sadefect.inference import engines
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 
 
-def export(detector, path, format="onnx"):
+def export_network(detector, path, format="onnx"):
     """Write patches ``(B, P, P, 1)`` to reconstructions; any batch size, float32.
 
     Settings and thresholds go along, as JSON: in ONNX under the property ``sadefect``, in OpenVINO
@@ -34,13 +34,12 @@ def export(detector, path, format="onnx"):
     Raises
     ------
     ValueError
-        If the format is not known, or the path does not end as it should.
+        If the format is not known, or the path has another suffix.
     StoreError
         If the extra, ``sadefect[export]`` or ``sadefect[engine]``, is not installed.
     """
     path = Path(path)
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {tuple(FORMATS)}; received {format!r}")
+    require_choice("format", format, FORMATS)
     if path.suffix != FORMATS[format]:
         raise ValueError(f"path must end in {FORMATS[format]} for {format}; received {path}")
     try:
@@ -90,7 +89,7 @@ def _openvino(detector):
 
 
 def thresholds(detector):
-    """What goes with the network, as plain values."""
+    """Return the default thresholds of a detector, as plain values."""
     return {
         "pixels": detector.threshold()._asdict(),
         "images": detector.image_threshold().as_dict(),
