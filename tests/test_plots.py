@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sadefect.figures.panels import Panel, house_style, provenance, show_panels
+from sadefect.figures.panels import Panel, house_style, inspection_row, provenance, show_panels
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.inspection import Inspection
 
 PICTURE = np.linspace(0, 1, 256).reshape(16, 16)
 MASK = PICTURE > 0.7
@@ -64,6 +65,20 @@ def test_outlines_of_nothing_and_of_everything_are_left_out():
 def test_what_cannot_be_shown(rows, message):
     with pytest.raises(ValueError, match=message):
         show_panels(rows)
+
+
+def test_a_row_of_an_inspection_has_what_may_be_shown():
+    result = SimpleNamespace(experiment=Experiment(dataset="nanotwice", method="l2"))
+    private = Inspection(result, "0", "debris", None, None, MASK, PICTURE > 0.5, PICTURE)
+    assert [panel.title for panel in inspection_row(private)] == [
+        "residual map, ℓ²",
+        "segmentation, ℓ²",
+    ]
+    assert (inspection_row(private)[-1].image == 1).all()
+    shown = Inspection(result, "0", "debris", PICTURE, PICTURE, MASK, PICTURE > 0.5, PICTURE)
+    panels = inspection_row(shown, side=8)
+    assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
+    assert {panel.image.shape for panel in panels} == {(8, 8)}
 
 
 def test_style_leaves_no_trace():

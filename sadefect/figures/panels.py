@@ -18,7 +18,9 @@ from matplotlib.figure import Figure as _Figure
 from PIL import Image
 
 from sadefect.figures.data import MEDIA_TYPE, figure_data
+from sadefect.methods import METHODS, RESIDUALS
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.inspection import Inspection
 from sadefect.provenance import BUILDING, commit, processor, versions
 
 # Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing. Those of
@@ -196,6 +198,61 @@ def _draw(panel, axes):
         ticks = [low, (low + high) / 2, high]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
         bar.outline.set_visible(False)
+
+
+def segmentation_panel(inspection: Inspection, side: int = 0) -> Panel:
+    """Return the image, or white where it may not be shown, with what the threshold finds on it.
+
+    Parameters
+    ----------
+    inspection : Inspection
+    side : int
+        Of the square shown, about the largest defect, in pixels; 0 shows all.
+    """
+    window = inspection.window(side)
+    ground = np.ones(inspection.mask.shape) if inspection.image is None else inspection.image
+    return Panel(
+        ground[window],
+        f"segmentation, {_label(inspection)}",
+        outline=inspection.mask[window],
+        found=inspection.found[window],
+    )
+
+
+def residual_panel(inspection: Inspection, side: int = 0) -> Panel:
+    """Return the residual map, true defects outlined; ``side`` is that of `segmentation_panel`."""
+    window = inspection.window(side)
+    top = max(float(np.quantile(inspection.residual, 0.999)), 1e-12)
+    return Panel(
+        inspection.residual[window],
+        f"residual map, {_label(inspection)}",
+        RESIDUALS[inspection.result.experiment.residual].unit,
+        (0.0, top),
+        outline=inspection.mask[window],
+    )
+
+
+def inspection_row(inspection: Inspection, side: int = 0) -> list[Panel]:
+    """Return panels of input, reconstruction, residual map and segmentation.
+
+    Images that may not be shown are left out; ``side`` is that of `segmentation_panel`.
+    """
+    window = inspection.window(side)
+    shown = []
+    if inspection.image is not None:
+        shown = [
+            Panel(
+                inspection.image[window],
+                f"input, {inspection.kind}",
+                outline=inspection.mask[window],
+            ),
+            Panel(inspection.reconstruction[window], f"reconstruction, {_label(inspection)}"),
+        ]
+    return [*shown, residual_panel(inspection, side), segmentation_panel(inspection, side)]
+
+
+def _label(inspection):
+    return METHODS[inspection.result.experiment.method].label
 
 
 def provenance(*sources):
