@@ -286,9 +286,9 @@ def _load(model, fpr, image_fpr):
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
     load_framework()
     detector = Detector.load(model)
-    from sadefect.inference.engines import describe
+    from sadefect.provenance import describe_engine
 
-    print(f"{describe()} runs the network.", file=sys.stderr)
+    print(f"{describe_engine()} runs the network.", file=sys.stderr)
     return detector
 
 
