@@ -472,8 +472,7 @@ def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
     ramp.save(tmp_path / "_images/ramp.png")
     page = tmp_path / "page.html"
     page.write_text('<img src="_images/ramp.png"> <a href="other.png">', encoding="utf-8")
-    builder = SimpleNamespace(format="html", name="html")
-    webpage.shrink_pictures(SimpleNamespace(builder=builder, outdir=tmp_path), None)
+    webpage.shrink_pictures(tmp_path)
     (file,) = (tmp_path / "_images").iterdir()
     text = page.read_text(encoding="utf-8")
     assert text == f'<img src="_images/{file.name}"> <a href="other.png">'

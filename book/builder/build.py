@@ -7,7 +7,6 @@ checkout of the repository, from which all paths are taken.
 
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -44,32 +43,6 @@ def build(
     warn_if_not_publishable()
     print(f"Done in {time.monotonic() - start:.0f} s. Open {index.as_uri()}")
     return index
-
-
-def pdf(profile: str = "quick", *, root: Path = ROOT, output: Path | None = None) -> Path:
-    """Execute what changed, then print all pages as one; parameters as in `execute`.
-
-    Returns
-    -------
-    Path
-        ``sadefect.pdf`` in `output`.
-
-    Raises
-    ------
-    BookError
-        If it cannot be built, or there is no Chromium to print it.
-    """
-    output = output or root / "book" / "_build"
-    execute(profile, root=root, output=output)
-    work, target = output / "sphinx", output / "sadefect.pdf"
-    with alone(output):
-        print("Building one page of all pages, and printing it, about a minute ...")
-        built = run_sphinx(stage(root, output), work, "singlehtml")
-        print_page(built / "index.html", target)
-        shutil.rmtree(work)
-    warn_if_not_publishable()
-    print(f"Printed {target}")
-    return target
 
 
 def warn_if_not_publishable() -> None:
@@ -110,8 +83,17 @@ def _build(profile: _Profile = "quick", jobs: _Jobs = None) -> None:
 
 @app.command("pdf")
 def _pdf(profile: _Profile = "quick") -> None:
-    """Print the whole book as one PDF."""
-    pdf(profile)
+    """Execute the pages that changed and print the whole book as one PDF."""
+    execute(profile)
+    output = ROOT / "book" / "_build"
+    work, target = output / "sphinx", output / "sadefect.pdf"
+    with alone(output):
+        print("Building one page of all pages, and printing it, about a minute ...")
+        built = run_sphinx(stage(ROOT, output), work, "singlehtml")
+        print_page(built / "index.html", target)
+        shutil.rmtree(work)
+    warn_if_not_publishable()
+    print(f"Printed {target}")
 
 
 @app.command("execute")
@@ -148,11 +130,3 @@ def _parameters(name: str, profile: _Profile = "quick") -> None:
         raise BookError(f"no page {name}; {choices(name, known)}")
     values = read_profile(profile).values_for(known[name])
     print(yaml.safe_dump(values, sort_keys=False), end="")
-
-
-def main() -> None:
-    """Run a command; a problem with the book is a message, not a traceback."""
-    try:
-        app()
-    except BookError as error:
-        sys.exit(f"error: {error}")

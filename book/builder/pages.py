@@ -210,9 +210,9 @@ def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
     chosen = set()
     for name in names:
         matching = [name] if name in known else [page for page in known if page.startswith(name)]
+        chosen.update(matching)
         if not matching:
             raise BookError(f"no page begins with {name}; {choices(name, known)}")
-        chosen.update(matching)
     return [page for page in pages if page.name in chosen or not names]
 
 

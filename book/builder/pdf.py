@@ -1,4 +1,4 @@
-"""A page of HTML printed as PDF by the system's Chromium, with an outline from its headings."""
+"""Prints a page of HTML as PDF with the system's Chromium, with an outline from its headings."""
 
 import os
 import shutil
@@ -22,13 +22,13 @@ PATIENCE = 600  # Seconds.
 
 
 def chromium() -> str | None:
-    """The program, if there is one."""
+    """Return the path of the program, if there is one."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def print_page(page: Path, target: Path) -> None:
-    """Print a page when its formulas are set.
+    """Print a page as PDF once its formulas are set.
 
     Raises
     ------

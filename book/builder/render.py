@@ -12,17 +12,10 @@ from typing import Any
 import nbformat
 import yaml
 
+from book.builder import status
 from book.builder.execution import alone
 from book.builder.inputs import digest, digest_of_files, digest_of_libraries
 from book.builder.pages import ROOT, BookError, Page, pages, repository, write_notebook
-from book.builder.status import (
-    PLACE,
-    PLACE_OF_RESULTS,
-    foot_of_notebook,
-    foot_of_prose,
-    table,
-    table_of_results,
-)
 from sadefect.figures.data import MEDIA_TYPE
 
 # What lies at the root of the repository and is shown in the book.
@@ -60,13 +53,13 @@ def stage(root: Path, output: Path) -> Path:
     linked = (folder / "status.md").is_file()
     executed = [(page, _read_executed(page, output / "executed")) for page in pages(root)]
     for page, notebook in executed:
-        foot = foot_of_notebook(page, notebook, linked)
+        foot = status.foot_of_notebook(page, notebook, linked)
         _prepare(notebook, foot, folder / "notebooks")
         write_notebook(notebook, folder / "notebooks" / page.twin.name)
     for path in folder.glob("*.md"):
-        text = path.read_text(encoding="utf-8").replace(PLACE, table(executed))
-        text = text.replace(PLACE_OF_RESULTS, table_of_results(executed))
-        path.write_text(text + foot_of_prose(linked), encoding="utf-8")
+        text = path.read_text(encoding="utf-8").replace(status.PLACE, status.table(executed))
+        text = text.replace(status.PLACE_OF_RESULTS, status.table_of_results(executed))
+        path.write_text(text + status.foot_of_prose(linked), encoding="utf-8")
     for name in SHOWN:
         if (root / name).is_file():
             shutil.copy(root / name, folder)

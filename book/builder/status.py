@@ -1,4 +1,4 @@
-"""What a build knows of its own pages: the foot of each, and a table of all."""
+"""Tells what a build knows of its own pages: the foot of each, and tables of all."""
 
 from collections import Counter
 from datetime import datetime
@@ -17,7 +17,7 @@ ORIGINS = {  # Of a result, and how the table calls it.
 
 
 def foot_of_notebook(page: Page, notebook: Any, linked: bool) -> str:
-    """How to run a page, what it costs, and what made this copy, as Markdown.
+    """Tell how to run a page, what it costs, and what made this copy, as Markdown.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def foot_of_notebook(page: Page, notebook: Any, linked: bool) -> str:
     linked : bool
         Whether there is a page on the state of all pages.
     """
-    known = notebook.metadata["sadefect"]
+    record = notebook.metadata["sadefect"]
+    seconds = record["seconds"]
     minutes = ", ".join(f"{page.minutes(profile):g} ({profile})" for profile in PROFILES)
     return f"""## Run it yourself
 
@@ -35,17 +36,17 @@ def foot_of_notebook(page: Page, notebook: Any, linked: bool) -> str:
 book` runs this page again when something that it reads has changed; one page alone is run by
 
 ```bash
-python -m book.builder execute {page.name} --profile {known["profile"]}
+python -m book.builder execute {page.name} --profile {record["profile"]}
 ```
 
 *What it costs*: minutes on two cores, by profile: {minutes}. *What made this copy*: code
-`{known["commit"]}`, the {known["profile"]} profile, {_when(notebook)}, in {known["seconds"]:.0f} s
-on {_machine(known)}.{_link(linked)}
+`{record["commit"]}`, the {record["profile"]} profile, {_when(notebook)}, in {seconds:.0f} s
+on {_machine(record)}.{_link(linked)}
 """
 
 
 def foot_of_prose(linked: bool) -> str:
-    """What made a page that is not a notebook, as Markdown."""
+    """Tell what made a page that is not a notebook, as Markdown."""
     return f"""
 
 ---
@@ -55,15 +56,15 @@ build.{_link(linked)}
 """
 
 
-def table(found: list[tuple[Page, Any]]) -> str:
-    """All pages that are notebooks, as Markdown: what they have in common, and a table.
+def table(executed: list[tuple[Page, Any]]) -> str:
+    """Tell of all pages that are notebooks, as Markdown: what they have in common, and a table.
 
     Parameters
     ----------
-    found : list of tuple
+    executed : list of tuple
         Pages and their executed copies.
     """
-    rows = [_row(page, notebook) for page, notebook in found]
+    rows = [_row(page, notebook) for page, notebook in executed]
     same = [name for name in rows[0] if len({row[name] for row in rows}) == 1] if rows[1:] else []
     shared = ", ".join(f"{name} {rows[0][name]}" for name in same)
     header = [name for name in rows[0] if name not in same] if rows else []
@@ -71,27 +72,24 @@ def table(found: list[tuple[Page, Any]]) -> str:
     return f"Of all pages: {shared}.\n\n{text}" if shared else text
 
 
-def table_of_results(found: list[tuple[Page, Any]]) -> str:
-    """All results that pages used, where they came from and who used them, as a Markdown table.
+def table_of_results(executed: list[tuple[Page, Any]]) -> str:
+    """List all results that pages used, where they came from and who used them, as Markdown.
 
     Parameters
     ----------
-    found : list of tuple
+    executed : list of tuple
         Pages and their executed copies.
     """
-    used = {}
-    for page, notebook in found:
-        for key, origin in _origins(notebook).items():
-            used.setdefault((key, origin), []).append(
-                f"[{page.name.split('_')[0]}](notebooks/{page.twin.name})"
-            )
-    return _markdown(
-        ("result", "where from", "pages"),
-        [
-            (f"`{key}`", ORIGINS[origin], ", ".join(by))
-            for (key, origin), by in sorted(used.items())
-        ],
-    )
+    users = {}
+    for page, notebook in executed:
+        link = f"[{page.name.split('_')[0]}](notebooks/{page.twin.name})"
+        for result in _origins(notebook).items():
+            users.setdefault(result, []).append(link)
+    rows = [
+        (f"`{key}`", ORIGINS[origin], ", ".join(links))
+        for (key, origin), links in sorted(users.items())
+    ]
+    return _markdown(("result", "where from", "pages"), rows)
 
 
 def _markdown(header, rows):
@@ -100,43 +98,36 @@ def _markdown(header, rows):
 
 
 def _row(page, notebook):
-    known = notebook.metadata["sadefect"]
+    record = notebook.metadata["sadefect"]
+    counts = Counter(_origins(notebook).values())
+    results = [f"{counts[origin]} {name}" for origin, name in ORIGINS.items() if counts[origin]]
     return {
         "page": f"[{page.header()['title'].replace('|', ' ')}](notebooks/{page.twin.name})",
         "executed": _when(notebook),
-        "seconds": f"{known['seconds']:.0f}",
-        "results that it used": _results(notebook),
-        "profile": known["profile"],
-        "code": f"`{known['commit']}`",
-        "machine": _machine(known),
+        "seconds": f"{record['seconds']:.0f}",
+        "results that it used": ", ".join(results) or "none stored",
+        "profile": record["profile"],
+        "code": f"`{record['commit']}`",
+        "machine": _machine(record),
     }
 
 
 def _origins(notebook):
-    """Keys of the results that a page says it used, and where each came from."""
-    found = {}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            told = output.get("metadata", {}).get("text/markdown", {}).get("sadefect", {})
-            found |= {one["key"]: one["source"] for one in told.get("results", [])}
-    return found
-
-
-def _results(notebook):
-    """How many results, and where they came from."""
-    counts = Counter(_origins(notebook).values())
-    told = [f"{counts[origin]} {name}" for origin, name in ORIGINS.items() if counts[origin]]
-    return ", ".join(told) or "none stored"
+    """Return keys of the results that a page says it used, and where each came from."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    about = [output.get("metadata", {}).get("text/markdown", {}) for output in outputs]
+    results = [result for told in about for result in told.get("sadefect", {}).get("results", [])]
+    return {result["key"]: result["source"] for result in results}
 
 
 def _when(notebook):
-    """The time at which papermill began, in UTC."""
+    """Return the time at which papermill began, in UTC."""
     start = datetime.fromisoformat(notebook.metadata["papermill"]["start_time"])
     return f"{start:%Y-%m-%d %H:%M} UTC"
 
 
-def _machine(known):
-    return f"{known['machine']['cores']} cores of {known['machine']['processor']}"
+def _machine(record):
+    return f"{record['machine']['cores']} cores of {record['machine']['processor']}"
 
 
 def _link(linked):

@@ -1,4 +1,4 @@
-"""Sphinx extension: what a page of the book has beyond what Jupyter Book gives it.
+"""Adds to the pages of the book, as a Sphinx extension, what Jupyter Book does not give them.
 
 No request leaves a page, from a disk or from a server: MathJax lies beside the pages, with its
 licence. Images say how large they are and are loaded when they come into view; each is in the
@@ -31,14 +31,23 @@ _ICONS = re.compile(r'<script [^>]*\bsrc="[^"]*scripts/fontawesome\.js[^"]*"></s
 _IMAGE = re.compile(r'<img\b(?P<rest>[^>]*?\bsrc="(?P<source>[^"]+)"[^>]*?)\s*/?>')
 
 
-def copy_mathjax(app, error):
-    """Put MathJax beside the pages."""
+def complete_site(app, error):
+    """Complete a site that was built: MathJax, nothing unused, small pictures."""
     if error or app.builder.format != "html":
         return
+    site = Path(app.outdir)
+    copy_mathjax(site)
+    remove_unused(site)
+    if app.builder.name != "singlehtml":
+        shrink_pictures(site)
+
+
+def copy_mathjax(site):
+    """Put MathJax beside the pages."""
     package = metadata.distribution("django-static-mathjax")
     for name in MATHJAX:
         source = Path(package.locate_file(f"mathjax/static/mathjax/{name}"))
-        target = Path(app.outdir) / "_static" / "mathjax" / name
+        target = site / "_static" / "mathjax" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True)
@@ -46,41 +55,38 @@ def copy_mathjax(app, error):
             shutil.copy(source, target)
 
 
-def remove_unused(app, error):
-    """Leave out what no reader's browser needs, above all a copy of the theme's icons in 1.5 MB.
+def remove_unused(site):
+    """Remove what no reader's browser needs, above all a copy of the theme's icons in 1.5 MB.
 
     The theme has its icons as fonts too; maps are for who works on it.
     """
-    if error or app.builder.format != "html":
-        return
-    static = Path(app.outdir) / "_static"
+    static = site / "_static"
     for file in [*static.rglob("*.map"), *static.rglob("*.ttf"), static / "scripts/fontawesome.js"]:
         file.unlink(missing_ok=True)
-    for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(_ICONS.sub("", text), encoding="utf-8")
+    _substitute(site, _ICONS, lambda _: "")
 
 
-def shrink_pictures(app, error):
+def shrink_pictures(site):
     """Give pages their pictures as lossless WebP where that is smaller, by a third as a rule."""
-    if error or app.builder.format != "html" or app.builder.name == "singlehtml":
-        return
 
     def smaller(file):
         other = file.with_suffix(".webp")
         Image.open(file).convert("RGB").save(other, "webp", lossless=True, quality=60)
-        worse, better = sorted((file, other), key=lambda one: -one.stat().st_size)
+        better, worse = sorted((other, file), key=lambda path: path.stat().st_size)
         worse.unlink()
         return file.name, better.name
 
     with ThreadPoolExecutor() as pool:
-        names = dict(pool.map(smaller, (Path(app.outdir) / "_images").glob("*.png")))
-    if not names:
-        return
-    any_name = re.compile("|".join(map(re.escape, names)))
-    for page in Path(app.outdir).rglob("*.html"):
+        names = dict(pool.map(smaller, (site / "_images").glob("*.png")))
+    if names:
+        any_name = re.compile("|".join(map(re.escape, names)))
+        _substitute(site, any_name, lambda match: names[match.group()])
+
+
+def _substitute(site, pattern, replacement):
+    for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        page.write_text(any_name.sub(lambda name: names[name.group()], text), encoding="utf-8")
+        page.write_text(pattern.sub(replacement, text), encoding="utf-8")
 
 
 class AuthorYear(BaseLabelStyle):
@@ -101,7 +107,7 @@ class AuthorYear(BaseLabelStyle):
 
 
 class AuthorYearStyle(Style):
-    """The bibliography's usual style, with these labels."""
+    """Bibliography in the usual style, with these labels."""
 
     default_label_style = AuthorYear
 
@@ -110,7 +116,7 @@ register_plugin("pybtex.style.formatting", "sadefect", AuthorYearStyle)
 
 
 def complete_page(app, pagename, templatename, context, doctree):
-    """Images come when they are in view, into room that was kept for them; MathJax for formulas."""
+    """Load images when they come into view, into room kept for them, and MathJax for formulas."""
     if not doctree:
         return
     when = "" if app.builder.name == "singlehtml" else ' loading="lazy" decoding="async"'
@@ -136,7 +142,5 @@ def complete_page(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("html-page-context", complete_page, priority=900)  # After all others.
-    app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", remove_unused)
-    app.connect("build-finished", shrink_pictures)
+    app.connect("build-finished", complete_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
