@@ -40,7 +40,7 @@ seen = {
 
 def rows(dataset):
     """One row of pictures for each method."""
-    return [inspection.row(one, charts.method_name(one.result), side) for one in seen[dataset]]
+    return [plots.inspection_row(one, side) for one in seen[dataset]]
 
 
 # %% [markdown]
@@ -77,14 +77,7 @@ glue(
 # The whole image, at thresholds for the same false positive rate on defect-free images:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres-whole", "caption": "Segmentations of the whole image. Colours as above."}, "image": {"alt": "The whole image with the segmentation of each method: found pixels inside and outside the outlined defects in two colours."}}
-plots.show_panels(
-    [
-        [
-            inspection.found_panel(one, charts.method_name(one.result), one.window(0))
-            for one in seen[datasets[0]]
-        ]
-    ]
-)
+plots.show_panels([[plots.segmentation_panel(one) for one in seen[datasets[0]]]])
 
 # %% [markdown]
 # ## Synthetic fibres

@@ -38,7 +38,9 @@ from sadefect.figures import charts
 from sadefect.figures.panels import Panel, provenance, show_panels
 from sadefect.metrics import auroc
 from sadefect.paper import numbers as paper
-from sadefect.paper.claim_checks import CLEAR, against_edges, leads_clearly
+from sadefect.paper.claim_checks import against_edges
+from sadefect.paper.claims import CLEAR
+from sadefect.paper.rules import Exceeds
 from sadefect.paper.run import train_experiment, trained_model
 from sadefect.structural_similarity import ssim_components, ssim_residual
 
@@ -178,7 +180,7 @@ charts.table(
             "edges mislead ℓ² more than SSIM",
             f"AUROC against edges, a lead of {CLEAR:g}",
             f"SSIM {edge_scores['ssim']:.3f}, ℓ² {edge_scores['l2']:.3f}",
-            "yes" if leads_clearly(edge_scores["ssim"], edge_scores["l2"]) else "no",
+            "yes" if Exceeds(CLEAR).holds((edge_scores["ssim"], edge_scores["l2"])) else "no",
         ),
         (
             "contrast reacts most to the defects (recalled)",

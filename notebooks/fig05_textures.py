@@ -66,13 +66,7 @@ def figure(dataset):
     inputs = [
         Panel(one.image, name, outline=one.mask) for one, name in zip(group, names, strict=True)
     ]
-    rows = [
-        [
-            inspection.found_panel(one, charts.method_name(one.result), one.window(0))
-            for one in group
-        ]
-        for group in seen[dataset]
-    ]
+    rows = [[plots.segmentation_panel(one) for one in group] for group in seen[dataset]]
     return plots.show_panels([inputs, *rows])
 
 

@@ -47,13 +47,8 @@ seen = {
 rows = []
 for kind, pair in seen.items():
     here = pair[0].window(side)
-    maps, found = zip(
-        *(
-            inspection.row(each, charts.method_name(result), side)[-2:]
-            for result, each in zip(results, pair, strict=True)
-        ),
-        strict=True,
-    )
+    maps = [plots.residual_panel(one, side) for one in pair]
+    found = [plots.segmentation_panel(one, side) for one in pair]
     image, mask = pair[0].image[here], pair[0].mask[here]
     rows += [[Panel(image, kind), *maps], [Panel(image, f"{kind}, outlined", outline=mask), *found]]
 plots.show_panels(rows)

@@ -19,7 +19,7 @@ from sadefect.detector import inputs as given
 from sadefect.detector import outputs
 from sadefect.detector.calibration import ImageThreshold
 from sadefect.detector.folder_check import check_folder
-from sadefect.inference.engines import describe
+from sadefect.provenance import describe_engine
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
@@ -420,7 +420,7 @@ def test_the_shell_says_nothing_that_is_not_for_its_user(model, images, tmp_path
         [sys.executable, "-m", "sadefect", *map(str, arguments)], capture_output=True, text=True
     )
     assert ended.returncode == 0 and len(json.loads(ended.stdout)) == 1
-    assert ended.stderr == f"{describe()} runs the network.\n"
+    assert ended.stderr == f"{describe_engine()} runs the network.\n"
 
 
 # check

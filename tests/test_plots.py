@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
-from sadefect.figures.panels import Panel, house_style, provenance, show_panels
+from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
+from sadefect.figures.panels import Panel, house_style, inspection_row, provenance, show_panels
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.inspection import Inspection
 
 PICTURE = np.linspace(0, 1, 256).reshape(16, 16)
 MASK = PICTURE > 0.7
@@ -66,6 +68,20 @@ def test_what_cannot_be_shown(rows, message):
         show_panels(rows)
 
 
+def test_a_row_of_an_inspection_has_what_may_be_shown():
+    result = SimpleNamespace(experiment=Experiment(dataset="nanotwice", method="l2"))
+    private = Inspection(result, "0", "debris", None, None, MASK, PICTURE > 0.5, PICTURE)
+    assert [panel.title for panel in inspection_row(private)] == [
+        "residual map, ℓ²",
+        "segmentation, ℓ²",
+    ]
+    assert (inspection_row(private)[-1].image == 1).all()
+    shown = Inspection(result, "0", "debris", PICTURE, PICTURE, MASK, PICTURE > 0.5, PICTURE)
+    panels = inspection_row(shown, side=8)
+    assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
+    assert {panel.image.shape for panel in panels} == {(8, 8)}
+
+
 def test_style_leaves_no_trace():
     before = dict(matplotlib.rcParams)
     with house_style():
@@ -96,3 +112,27 @@ def test_provenance_names_what_made_a_number():
         assert part in text
     assert text.count("abc123") == 1
     assert "keras" in provenance().data
+
+
+def test_one_painter_gives_hits_false_alarms_and_outlines_their_colours():
+    flagged, truth = np.zeros((2, 5, 5), bool)
+    truth[1:3, 1:3] = flagged[2:4, 2:4] = True
+    layers = paint(flagged, truth), outline(truth, "truth")
+    opaque = np.uint8(255 * OPACITY + 0.5)
+    assert tuple(layers[0][2, 2]) == (*ImageColor.getrgb(COLOURS["hit"]), opaque)
+    assert tuple(layers[0][3, 3]) == (*ImageColor.getrgb(COLOURS["false_alarm"]), opaque)
+    assert np.array_equal(layers[0][..., 3] > 0, flagged)
+    assert not (layers[1][truth] > 0).any(), "an outline lies outside"
+    picture = np.asarray(overlay(np.full((5, 5), 0.5), *layers))
+    assert tuple(picture[2, 3]) == ImageColor.getrgb(COLOURS["truth"])
+    assert tuple(picture[0, 0]) == tuple(picture[4, 4]) == (128, 128, 128)
+    alone = paint(flagged)
+    assert (alone[flagged] == (*ImageColor.getrgb(COLOURS["false_alarm"]), opaque)).all()
+
+
+def test_the_colours_of_maps_are_those_of_matplotlib():
+    magma = matplotlib.colormaps["magma"](np.arange(256))[:, :3]
+    assert np.array_equal(MAGMA, np.round(255 * magma))
+    assert np.asarray(heat_map(np.array([[0.0, 2.0, 9.0]]), 2.0)).tolist() == [
+        MAGMA[[0, 255, 255]].tolist()
+    ]

@@ -62,7 +62,7 @@
         if (seam > 0) {
           context.drawImage(both[0], 0, 0, seam, canvas.height, 0, 0, seam, canvas.height);
         }
-        context.fillStyle = "#56B4E9";
+        context.fillStyle = data.colour;
         context.fillRect(seam - 1, 0, 2, canvas.height);
       }
       Promise.all([loaded(data.before), loaded(data.after)]).then(function (found) {

@@ -278,10 +278,10 @@ def _load(model, fpr, image_fpr):
         if not 0 <= share <= 1:
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
     load_framework()
-    from sadefect.inference.engines import describe
+    from sadefect.provenance import describe_engine
 
     detector = Detector.load(model)
-    print(f"{describe()} runs the network.", file=sys.stderr)
+    print(f"{describe_engine()} runs the network.", file=sys.stderr)
     return detector, BRIGHTEST * detector.threshold(0).value
 
 

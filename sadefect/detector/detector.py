@@ -21,6 +21,7 @@ from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
 from sadefect.patches import STRIDE
 from sadefect.provenance import NUMERICS
 from sadefect.segmentation import DIAMETER, segment
+from sadefect.structural_similarity import SSIMOptions
 
 NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
 
@@ -105,7 +106,9 @@ class Detector:
                 f"stride must be at most patch_size={self.patch_size}, or pixels are left out; "
                 f"received {self.stride!r}"
             )
-        self.recipe.build_loss()  # Checks the method and its window.
+        recipe = self.recipe  # Which checks the method; its window is checked here.
+        if "window_size" in METHODS[self.method].settings:
+            SSIMOptions(data_range=1.0, **recipe.ssim_options)
 
     @property
     def recipe(self):

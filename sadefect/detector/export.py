@@ -8,7 +8,7 @@ import numpy as np
 
 from sadefect.errors import StoreError, require_choice
 from sadefect.files import whole
-from sadefect.inference import engines
+from sadefect.inference.openvino import PRECISION, network
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 
@@ -51,7 +51,7 @@ def export_network(detector, path, format="onnx"):
         ) from error
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
     if format == "openvino":
-        settings["compile_with"] = engines.PRECISION
+        settings["compile_with"] = PRECISION
     with whole(path) as temporary:
         write(temporary, json.dumps(settings))
         if format == "openvino":
@@ -81,9 +81,9 @@ def _openvino(detector):
     import openvino
 
     def write(path, said):
-        network = engines.network(detector.model_)
-        network.set_rt_info(said, "sadefect")
-        openvino.save_model(network, path, compress_to_fp16=False)
+        converted = network(detector.model_)
+        converted.set_rt_info(said, "sadefect")
+        openvino.save_model(converted, path, compress_to_fp16=False)
 
     return write
 

@@ -10,18 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from sadefect.datasets.images import as_gray
+from sadefect.detector.overlay import heat_map, outline, overlay
 from sadefect.errors import DataError
 from sadefect.files import explained, save_json, whole
 
-# Of magma, at equal distances: matplotlib is no dependency of the module.
-MAGMA = np.array(
-    [[0, 0, 4], [28, 16, 68], [79, 18, 123], [129, 37, 129], [181, 54, 122], [229, 80, 100],
-     [251, 135, 97], [254, 194, 135], [252, 253, 191]]
-)  # fmt: skip
-FOUND, TRUTH = (213, 94, 0), (86, 180, 233)  # Outlines, as in `sadefect.figures.panels`.
 COLUMNS = (
     "image", "verdict", "score", "threshold", "peak", "area", "regions", "boxes", "error",
 )  # fmt: skip
@@ -169,23 +163,13 @@ class Output:
         save_json(self.folder / "results.json", self.rows)
 
 
-def heat(map, top):
-    """A map in colour, uint8 ``(H, W, 3)``, from 0 to ``top``."""
-    places = np.linspace(0, 255, len(MAGMA))
-    colours = np.stack([np.interp(np.arange(256), places, MAGMA[:, one]) for one in range(3)], -1)
-    return colours.astype("uint8")[np.uint8(np.clip(map / max(top, 1e-12), 0, 1) * 255)]
-
-
 def pictures(found, truth, top):
-    """Heat map, mask, and the image with outlines of what was found and, in blue, what is true."""
-    gray = np.uint8(np.round(as_gray(found.image) * 255))
-    overlay = np.repeat(gray[..., None], 3, axis=-1)
-    for mask, colour in ((truth, TRUTH), (found.mask, FOUND)):
-        if mask is not None and mask.any():
-            width = max(1, round(max(gray.shape) / 250))
-            overlay[ndimage.binary_dilation(mask, iterations=width) & ~mask] = colour
+    """Return heat map, mask, and the image with outlines of flagged and of true regions."""
+    width = max(1, round(max(found.mask.shape) / 250))
+    masks = {"truth": truth, "flagged": found.mask}
+    outlines = [outline(mask, name, width) for name, mask in masks.items() if mask is not None]
     return [
-        Image.fromarray(heat(found.map, top)),
+        heat_map(found.map, top),
         Image.fromarray(np.uint8(found.mask) * 255),
-        Image.fromarray(overlay),
+        overlay(as_gray(found.image), *outlines),
     ]

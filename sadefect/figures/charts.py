@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
-from sadefect.figures.panels import COLOURS, WIDTH, Figure, house_style
+from sadefect.figures.panels import INK, WIDTH, Figure, house_style
 from sadefect.methods import METHODS
 from sadefect.paper import numbers as paper
 
@@ -147,7 +147,7 @@ def region_overlaps(results):
             if dataset == "nanotwice":
                 axes.plot(
                     paper.OVERLAP_FPR.value, paper.OVERLAP_MEDIAN.value, "x", markersize=8,
-                    markeredgewidth=2, color=COLOURS["text"],
+                    markeredgewidth=2, color=INK,
                     label=f"paper's median, SSIM: > {paper.OVERLAP_MEDIAN.value:g}",
                 )  # fmt: skip
             axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="false positive rate")
@@ -179,7 +179,7 @@ def sensitivity(cells, reported):
             theirs = {values.index(v): one.value for v, one in reported.get(name, {}).items()}
             axes.plot(ours.keys(), ours.values(), "o-", color=METHODS["ssim"].colour, label="ours")
             if theirs:
-                axes.plot(theirs.keys(), theirs.values(), "o--", color=COLOURS["text"],
+                axes.plot(theirs.keys(), theirs.values(), "o--", color=INK,
                           markerfacecolor="white", label="paper")  # fmt: skip
             axes.set_xticks(range(len(values)), [str(value) for value in values])
             axes.margins(x=0.1)
@@ -253,7 +253,7 @@ def false_alarm_rates(found):
         for axes, (name, groups) in zip(panels, found["groups"].items(), strict=True):
             labels = [group["where"] for group in groups]
             axes.barh(labels, [group["rate"] for group in groups], color=METHODS["ssim"].colour)
-            axes.axvline(found["fpr"], color=COLOURS["text"], linestyle="--", linewidth=1)
+            axes.axvline(found["fpr"], color=INK, linestyle="--", linewidth=1)
             axes.invert_yaxis()
             axes.set_title(AROUND[name])
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -394,7 +394,7 @@ def differences(readings):
                 f"{change:+.3f}", (change, place), xytext=(4 if change >= 0 else -4, 0),
                 textcoords="offset points", va="center", ha="left" if change >= 0 else "right",
             )  # fmt: skip
-        axes.axvline(0, color=COLOURS["text"], linewidth=0.8)
+        axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.margins(x=0.2)

@@ -17,18 +17,14 @@ import numpy as np
 from matplotlib.figure import Figure as _Figure
 from PIL import Image
 
+from sadefect.detector.overlay import COLOURS, paint
 from sadefect.figures.data import MEDIA_TYPE, figure_data
+from sadefect.methods import METHODS, RESIDUALS
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.inspection import Inspection
 from sadefect.provenance import BUILDING, commit, processor, versions
 
-# Okabe and Ito's palette, which colour-blind readers tell apart; one colour for one thing. Those of
-# methods are in `sadefect.methods`.
-COLOURS = {
-    "truth": "#56B4E9",  # Outlines of true defects, on gray and on magma.
-    "hit": "#F0E442",  # Pixels that were found and are defective,
-    "false_alarm": "#CC79A7",  # and those that are not.
-    "text": "#222222",
-}
+INK = "#222222"  # Of text and axes.
 WIDTH = 8.0  # Inches; a page's column.
 DPI = 130
 FOLDED = 2  # More trainings than these are named in a list that opens.
@@ -38,16 +34,16 @@ STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
-    "axes.edgecolor": COLOURS["text"],
-    "axes.labelcolor": COLOURS["text"],
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.family": "DejaVu Sans",  # Comes with matplotlib, so that no machine lacks it.
     "font.size": 9,
-    "text.color": COLOURS["text"],
-    "xtick.color": COLOURS["text"],
-    "ytick.color": COLOURS["text"],
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "legend.frameon": False,
 }
 
@@ -178,11 +174,7 @@ def _draw(panel, axes):
     )
     axes.set_title(panel.title)
     if panel.found is not None:
-        true = np.zeros(panel.found.shape, bool) if panel.outline is None else panel.outline
-        paint = np.zeros((*panel.found.shape, 4))
-        for name, where in (("hit", true), ("false_alarm", ~true)):
-            paint[panel.found & where] = matplotlib.colors.to_rgba(COLOURS[name], 0.85)
-        axes.imshow(paint, aspect="equal")
+        axes.imshow(paint(panel.found, panel.outline), aspect="equal")
     if panel.outline is not None and panel.outline.any() and not panel.outline.all():
         axes.contour(panel.outline, levels=[0.5], colors=COLOURS["truth"], linewidths=0.8)
     if panel.unit:
@@ -196,6 +188,61 @@ def _draw(panel, axes):
         ticks = [low, (low + high) / 2, high]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
         bar.outline.set_visible(False)
+
+
+def segmentation_panel(inspection: Inspection, side: int = 0) -> Panel:
+    """Return the image, or white where it may not be shown, with what the threshold finds on it.
+
+    Parameters
+    ----------
+    inspection : Inspection
+    side : int
+        Of the square shown, about the largest defect, in pixels; 0 shows all.
+    """
+    window = inspection.window(side)
+    ground = np.ones(inspection.mask.shape) if inspection.image is None else inspection.image
+    return Panel(
+        ground[window],
+        f"segmentation, {_label(inspection)}",
+        outline=inspection.mask[window],
+        found=inspection.found[window],
+    )
+
+
+def residual_panel(inspection: Inspection, side: int = 0) -> Panel:
+    """Return the residual map, true defects outlined; ``side`` is that of `segmentation_panel`."""
+    window = inspection.window(side)
+    top = max(float(np.quantile(inspection.residual, 0.999)), 1e-12)
+    return Panel(
+        inspection.residual[window],
+        f"residual map, {_label(inspection)}",
+        RESIDUALS[inspection.result.experiment.residual].unit,
+        (0.0, top),
+        outline=inspection.mask[window],
+    )
+
+
+def inspection_row(inspection: Inspection, side: int = 0) -> list[Panel]:
+    """Return panels of input, reconstruction, residual map and segmentation.
+
+    Images that may not be shown are left out; ``side`` is that of `segmentation_panel`.
+    """
+    window = inspection.window(side)
+    shown = []
+    if inspection.image is not None:
+        shown = [
+            Panel(
+                inspection.image[window],
+                f"input, {inspection.kind}",
+                outline=inspection.mask[window],
+            ),
+            Panel(inspection.reconstruction[window], f"reconstruction, {_label(inspection)}"),
+        ]
+    return [*shown, residual_panel(inspection, side), segmentation_panel(inspection, side)]
+
+
+def _label(inspection):
+    return METHODS[inspection.result.experiment.method].label
 
 
 def provenance(*sources):

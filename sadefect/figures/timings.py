@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from sadefect.detector.overlay import COLOURS
 from sadefect.errors import StoreError
-from sadefect.figures.panels import COLOURS, WIDTH, Figure, house_style
+from sadefect.figures.panels import INK, WIDTH, Figure, house_style
 from sadefect.files import load_json
 from sadefect.methods import METHODS
 from sadefect.paper.store import recorded_folder
@@ -59,18 +60,13 @@ def benchmark(name):
 
 # What tells lines apart: a colour, a mark and dashes, in the order that the lines come in.
 LOOKS = (
-    ("ssim", "o-"),
-    ("l2", "s--"),
-    ("feature_matching", "^:"),
-    ("vae", "D-."),
-    ("false_alarm", "v-"),
-    ("text", "x--"),
+    (METHODS["ssim"].colour, "o-"),
+    (METHODS["l2"].colour, "s--"),
+    (METHODS["feature_matching"].colour, "^:"),
+    (METHODS["vae"].colour, "D-."),
+    (COLOURS["false_alarm"], "v-"),
+    (INK, "x--"),
 )
-
-
-def colour_of(name):
-    """A method's colour, or another of the figures'."""
-    return METHODS[name].colour if name in METHODS else COLOURS[name]
 
 
 def lines(panels, *, height=3.4):
@@ -92,10 +88,10 @@ def lines(panels, *, height=3.4):
         drawn = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (title, panel) in zip(drawn, panels.items(), strict=True):
             for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
-                axes.plot(x, y, look, color=colour_of(colour), markersize=4, label=name)
+                axes.plot(x, y, look, color=colour, markersize=4, label=name)
             if "limit" in panel:
                 name, value = panel["limit"]
-                axes.axhline(value, color=COLOURS["text"], linestyle="--", linewidth=1)
+                axes.axhline(value, color=INK, linestyle="--", linewidth=1)
                 axes.annotate(
                     name, (0.02, value), xycoords=("axes fraction", "data"),
                     xytext=(0, -10), textcoords="offset points", fontsize=8,

@@ -5,7 +5,9 @@ import json
 from html import escape
 from io import BytesIO
 
-from sadefect.figures.panels import COLOURS
+from PIL import Image
+
+from sadefect.figures.panels import INK
 
 SIZE, LEFT, BOTTOM, TOP = 220, 44, 40, 8  # Of the square of an ROC plot, and around it.
 
@@ -22,8 +24,6 @@ def uri(content):
 
 def image_tag(content, alt):
     """The picture of an explorer, which says how large it is."""
-    from PIL import Image
-
     width, height = Image.open(BytesIO(content)).size
     return (
         f'<img data-picture src="{uri(content)}" alt="{escape(alt)}" '
@@ -85,11 +85,11 @@ def roc_tag(name, curves, first):
  data-size="{SIZE}"><title id="{name}-roc-title">ROC curves of the part shown, for
  {escape(" and ".join(curves))}: share of defective pixels found against share of the others
  flagged</title>
-<rect width="100%" height="100%" fill="#ffffff"/><g font-size="11" fill="{COLOURS["text"]}">{ticks}
+<rect width="100%" height="100%" fill="#ffffff"/><g font-size="11" fill="{INK}">{ticks}
 <text x="{LEFT + SIZE / 2}" y="{bottom + 32}" text-anchor="middle">false positive rate</text>
 <text transform="translate(13 {TOP + SIZE / 2}) rotate(-90)" text-anchor="middle">true positive
  rate</text>
 <path d="M{place(0, 0)}L{place(1, 1)}" stroke="#888888"/>{lines}{legend}</g>
-<circle data-marker r="5" cx="-20" cy="-20" fill="{COLOURS["text"]}" stroke="#ffffff"
+<circle data-marker r="5" cx="-20" cy="-20" fill="{INK}" stroke="#ffffff"
  stroke-width="1.5"/><circle data-hover r="5" cx="-20" cy="-20" fill="none"
- stroke="{COLOURS["text"]}" stroke-width="1.5"/></svg>"""
+ stroke="{INK}" stroke-width="1.5"/></svg>"""

@@ -16,10 +16,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
+from sadefect.detector.overlay import COLOURS, overlay
 from sadefect.figures.data import MEDIA_TYPE, picture_data
 from sadefect.figures.explorers.markup import figure_tag, image_tag, uri
-from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.panels import Figure, Panel, show_panels
 from sadefect.provenance import BUILDING
 
 QUALITY = 75  # Of pictures; maps are exact.
@@ -227,6 +229,7 @@ def comparison(name, before, after, *, names, alt, caption, text=""):
             f"{names[0]} {100 * seam:.0f} %, {names[1]} {100 * (1 - seam):.0f} %" for seam in seams
         ],
         "texts": [text] * len(seams),
+        "colour": COLOURS["truth"],
         "after": uri(found[0].picture),
         "before": uri(found[2].picture),
     }
@@ -241,16 +244,14 @@ def comparison(name, before, after, *, names, alt, caption, text=""):
     return shown(Explorer(html, label, frame, len(seams), start, data=offered))
 
 
-def picture(array):
-    """Gray values or colours in [0, 1] as a WebP file, or a `panels.Figure` as one."""
-    from PIL import Image
-
-    if hasattr(array, "_repr_png_"):
-        opened = Image.open(BytesIO(array._repr_png_())).convert("RGB")
-    else:
-        opened = Image.fromarray(np.round(255 * np.clip(array, 0, 1)).astype("uint8"))
+def picture(shown):
+    """Return gray values in [0, 1], a PIL image or a figure as a WebP file."""
+    if isinstance(shown, Figure):
+        shown = Image.open(BytesIO(shown._repr_png_())).convert("RGB")
+    elif not isinstance(shown, Image.Image):
+        shown = overlay(shown)
     with BytesIO() as file:
-        opened.save(file, format="webp", quality=QUALITY, method=4)
+        shown.save(file, format="webp", quality=QUALITY, method=4)
         return file.getvalue()
 
 

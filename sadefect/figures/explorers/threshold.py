@@ -6,18 +6,16 @@ One of the explorers of `sadefect.figures.explorers.slider`. Needs the extra ``s
 from html import escape
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
-from scipy import ndimage
 
+from sadefect.detector.overlay import COLOURS, OPACITY, outline, overlay, paint
 from sadefect.figures.data import numbers, picture_data
 from sadefect.figures.explorers.markup import base64_of, figure_tag, image_tag, roc_tag, uri
 from sadefect.figures.explorers.slider import Explorer, Step, picture, shown
-from sadefect.figures.panels import COLOURS, Panel
+from sadefect.figures.panels import Panel
 from sadefect.methods import METHODS, RESIDUALS
 
 SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 0.98, 49)]))
-PAINT = 0.85  # Opacity of found pixels.
 
 
 class Levels(NamedTuple):
@@ -126,8 +124,9 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
 
     def frame(position, method):
         i = at[method][position]
-        found = cut[method].levels > i
-        return Step(values[method][position], painted(image, mask, found), texts[method][position])
+        flagged = cut[method].levels > i
+        painted = overlay(image, paint(flagged, mask), outline(mask, "truth"))
+        return Step(values[method][position], picture(painted), texts[method][position])
 
     data = {
         "kind": "threshold",
@@ -146,7 +145,7 @@ def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
             for method, one in cut.items()
         },
         "first": first,
-        "paint": PAINT,
+        "paint": OPACITY,
         "colours": {key: COLOURS[key] for key in ("truth", "hit", "false_alarm")},
     }
     curves = {
@@ -215,17 +214,3 @@ def segmentations(name, seen, fpr, *, side=0, alt, caption):
         alt=alt,
         caption=caption,
     )
-
-
-def _rgb(key):
-    return np.array(matplotlib.colors.to_rgb(COLOURS[key]))
-
-
-def painted(image, mask, found):
-    """A gray image with the outline of true defects and with found pixels in their two colours."""
-    rgb = np.repeat(np.clip(image, 0, 1)[..., None], 3, axis=-1)
-    for key, where in (("hit", mask), ("false_alarm", ~mask)):
-        here = found & where
-        rgb[here] = (1 - PAINT) * rgb[here] + PAINT * _rgb(key)
-    rgb[ndimage.binary_dilation(mask) & ~mask] = _rgb("truth")
-    return picture(rgb)
