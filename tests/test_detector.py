@@ -8,8 +8,10 @@ from PIL import Image
 from scipy import ndimage, special
 
 from sadefect import DataError, Detector, StoreError, anomaly_map, opening
+from sadefect.datasets.images import as_gray
 from sadefect.detector import saving as detector_files
 from sadefect.detector.calibration import ImageThreshold, conformal_threshold
+from sadefect.detector.downscaling import Downscaled
 from sadefect.detector.inputs import named_images
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
@@ -136,6 +138,14 @@ def test_shrinking_keeps_the_images_size(store):
     at_the_border = np.zeros((139, 180), "float32")
     at_the_border[136:] = found.max() * 9
     assert shrunk.judge(images[0], at_the_border).score == 2 * 180
+
+
+def test_a_part_of_a_downscaled_image_is_that_of_the_whole():
+    pixels = np.random.default_rng(0).integers(256, size=(50, 71, 3), dtype="uint8")
+    image = Downscaled(pixels, 3, 8)
+    blocks = as_gray(pixels)[:48, :69].reshape(16, 3, 23, 3).mean(axis=(1, 3))
+    assert image.shape == blocks.shape
+    np.testing.assert_allclose(image[2:9, 5:23], blocks[2:9, 5:23], atol=1e-6)
 
 
 def test_a_folder_a_generator_and_arrays_train_the_same(store, tmp_path):

@@ -273,13 +273,12 @@ def check(
 def _load(model, fpr, image_fpr):
     """Load a detector, and the value that its heat maps show brightest, the same for all images."""
     from sadefect.detector.detector import Detector
+    from sadefect.provenance import describe_engine
 
     for name, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
         if not 0 <= share <= 1:
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
     load_framework()
-    from sadefect.provenance import describe_engine
-
     detector = Detector.load(model)
     print(f"{describe_engine()} runs the network.", file=sys.stderr)
     return detector, BRIGHTEST * detector.threshold(0).value

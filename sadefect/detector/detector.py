@@ -23,8 +23,6 @@ from sadefect.provenance import NUMERICS
 from sadefect.segmentation import DIAMETER, segment
 from sadefect.structural_similarity import SSIMOptions
 
-NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
-
 
 @dataclass(eq=False)
 class Detector:
@@ -228,7 +226,7 @@ class Detector:
 
     def _learnt(self, name):
         if not hasattr(self, name):
-            raise StoreError(NOTHING_LEARNT)
+            raise StoreError("this detector has learnt nothing yet; call fit, or Detector.load")
         return getattr(self, name)
 
     def anomaly_map(self, image):

@@ -16,7 +16,7 @@ from sadefect.detector.overlay import heat_map, outline, overlay
 from sadefect.errors import DataError
 from sadefect.files import explained, save_json, whole
 
-COLUMNS = (
+TABLE_COLUMNS = (
     "image", "verdict", "score", "threshold", "peak", "area", "regions", "boxes", "error",
 )  # fmt: skip
 PICTURES = ("map", "mask", "overlay")
@@ -149,7 +149,7 @@ class Output:
         lines = []
         for row in self.rows:
             boxes = [region["box"] for region in row.get("regions", [])]
-            line = {name: row[name] for name in COLUMNS if name in row}
+            line = {name: row[name] for name in TABLE_COLUMNS if name in row}
             line |= {"regions": len(boxes), "threshold": threshold}
             lines.append(line | {"boxes": " ".join("-".join(map(str, box)) for box in boxes)})
         path = self.folder / "results.csv"
@@ -157,19 +157,19 @@ class Output:
             whole(path, within=self.partial) as temporary,
             open(temporary, "w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, TABLE_COLUMNS)
             writer.writeheader()
             writer.writerows(lines)
         save_json(self.folder / "results.json", self.rows)
 
 
-def pictures(found, truth, top):
+def pictures(finding, truth, top):
     """Return heat map, mask, and the image with outlines of flagged and of true regions."""
-    width = max(1, round(max(found.mask.shape) / 250))
-    masks = {"truth": truth, "flagged": found.mask}
+    width = max(1, round(max(finding.mask.shape) / 250))
+    masks = {"truth": truth, "flagged": finding.mask}
     outlines = [outline(mask, name, width) for name, mask in masks.items() if mask is not None]
     return [
-        heat_map(found.map, top),
-        Image.fromarray(np.uint8(found.mask) * 255),
-        overlay(as_gray(found.image), *outlines),
+        heat_map(finding.map, top),
+        Image.fromarray(np.uint8(finding.mask) * 255),
+        overlay(as_gray(finding.image), *outlines),
     ]
