@@ -54,6 +54,7 @@ notebooks: $(INSTALLED)  ## Make the .ipynb twins of the notebook scripts
 lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python -m book.builder twins --check
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows

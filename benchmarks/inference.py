@@ -7,8 +7,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
 from sadefect import Experiment, anomaly_map, load_dataset, windows
-from sadefect.inference import engines
 from sadefect.paper.run import trained_model
+from sadefect.provenance import chosen_engine
 from sadefect.structural_similarity import ssim_residual
 
 from ._measure import gflop, peak, ratio, report, taking_turns
@@ -35,7 +35,7 @@ calls = {
     "predict": lambda: model.predict(patches, verbose=0),
     "our map, Keras": map_by("keras"),
 }
-fast = engines.chosen() == "openvino"
+fast = chosen_engine() == "openvino"
 if fast:
     calls["our map, OpenVINO"] = map_by("openvino")
 calls["our SSIM map alone"] = lambda: ssim_residual(image, image)

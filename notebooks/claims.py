@@ -19,14 +19,14 @@ from IPython.display import Markdown
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
 from sadefect.paper import numbers
-from sadefect.paper.store import results
-from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, judge, recorded
+from sadefect.paper.store import stored_results
+from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, decide_claims
 
-verdicts = judge(recorded() if only_recorded else results())
+verdicts = decide_claims(stored_results(["recorded"]) if only_recorded else stored_results())
 used = {r.experiment.evaluation_key: r for verdict in verdicts for r in verdict.used}
 decided = [r for verdict in verdicts if verdict.verdict != NOT_TESTABLE for r in verdict.used]
 budget = max((r.experiment.patches_seen for r in decided), default=0)
-counts = {name: sum(one.verdict == name for one in verdicts) for name in VERDICTS}
+counts = {name: sum(verdict.verdict == name for verdict in verdicts) for name in VERDICTS}
 told = ", ".join(f"**{count} {name}**" for name, count in counts.items())
 trained = (
     f"The longest training behind them saw {budget:,} patches, {100 * budget / numbers.BUDGET:.3g} % "
@@ -42,7 +42,7 @@ from statistics import mean
 
 from myst_nb import glue
 
-first = {one.claim.key: one for one in verdicts}["ssim_beats_l2"]
+first = {verdict.claim.key: verdict for verdict in verdicts}["ssim_beats_l2"]
 # The verdict's own runs; those of further seeds are shorter, and stand beside it on this page.
 longest = max((r.experiment.patches_seen for r in first.used), default=0)
 ours = {}
@@ -72,11 +72,12 @@ table(
     ("the paper claims", "verdict", "the rule, and what came out"),
     [
         (
-            f"{one.claim.text} *({one.claim.where}; {one.claim.source})*",
-            f"**{one.verdict}**, see [{one.claim.page.split('_')[0]}]({one.claim.page}.ipynb)",
-            f"*{one.claim.rule}* {one.evidence}",
+            f"{claim.text} *({claim.place.where}; {claim.place.source})*",
+            f"**{verdict.verdict}**, see [{page.split('_')[0]}]({page}.ipynb)",
+            f"*{claim.sentence}* {verdict.evidence}",
         )
-        for one in verdicts
+        for verdict in verdicts
+        for claim, page in [(verdict.claim, verdict.claim.place.page)]
     ],
 )
 

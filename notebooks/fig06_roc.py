@@ -34,14 +34,14 @@ from sadefect.figures.origins import origin
 from sadefect.figures.tables import score_table, spread_table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import have_all, headline, learning_curve, over_seeds, pictured
-from sadefect.paper.store import results as all_results
+from sadefect.paper.store import stored_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None, "features": features}
 results = headline(datasets, methods, patches_seen, **settings)
 both = [*methods, *others]
 complete = [name for name in datasets if patches_seen or have_all(name, both, **settings)]
 every = headline(complete, both, patches_seen, **settings)
-stored = all_results()
+stored = stored_results()
 
 # %% [markdown]
 # ## The curves

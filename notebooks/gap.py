@@ -31,12 +31,11 @@ from sadefect.paper.comparisons import headline, learning_curve
 from sadefect.paper.false_alarms import false_alarms, located
 from sadefect.paper.open_readings import scorings
 from sadefect.paper.run import run
-from sadefect.paper.store import find
-from sadefect.paper.store import results as all_results
+from sadefect.paper.store import find, stored_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 [best] = headline([dataset], ["ssim"], patches_seen, **settings)[dataset]
-stored = all_results()
+stored = stored_results()
 curves = [learning_curve(replace(best.experiment, seed=seed), stored) for seed in seeds]
 
 # %% [markdown]

@@ -25,15 +25,16 @@ import numpy as np
 from sadefect import anomaly_map, build_autoencoder, windows
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
-from sadefect.inference import engines
+from sadefect.inference.forward import BATCH, forward
 from sadefect.paper import numbers
+from sadefect.provenance import describe_engine
 from sadefect.structural_similarity import ssim_residual
 
 # How long a network takes does not depend on its weights, nor on the image: both are random.
 model = build_autoencoder(latent_dim=latent_dim)
 image = np.random.default_rng(0).random((height, width), dtype="float32")
-batch = np.zeros((engines.BATCH, 128, 128, 1), "float32")
-run = engines.forward(model)
+batch = np.zeros((BATCH, 128, 128, 1), "float32")
+run = forward(model)
 
 
 def seconds(call):
@@ -48,7 +49,7 @@ def seconds(call):
 
 patches = len(windows(image, 128, stride)[1])
 whole = seconds(lambda: anomaly_map(model, image, stride=stride, window_size=window_size))
-forward = seconds(lambda: run(batch)) / engines.BATCH
+forward_seconds = seconds(lambda: run(batch)) / BATCH
 residual = seconds(lambda: ssim_residual(image, image, window_size=window_size))
 
 # %% [markdown]
@@ -59,15 +60,15 @@ table(
     ("step", "seconds", "share"),
     [
         (
-            f"forward passes of {patches} windows, {engines.describe()}",
-            patches * forward,
-            f"{100 * patches * forward / whole:.0f} %",
+            f"forward passes of {patches} windows, {describe_engine()}",
+            patches * forward_seconds,
+            f"{100 * patches * forward_seconds / whole:.0f} %",
         ),
         ("SSIM map of the image", residual, f"{100 * residual / whole:.0f} %"),
         (
             "cutting windows, averaging",
-            whole - patches * forward - residual,
-            f"{100 * (whole - patches * forward - residual) / whole:.0f} %",
+            whole - patches * forward_seconds - residual,
+            f"{100 * (whole - patches * forward_seconds - residual) / whole:.0f} %",
         ),
         ("the whole image", whole, "100 %"),
     ],
@@ -83,7 +84,7 @@ table(
 table(
     ("what", "the paper's seconds", "our seconds"),
     [
-        ("one patch, forward", numbers.SECONDS_PER_PATCH, forward),
+        ("one patch, forward", numbers.SECONDS_PER_PATCH, forward_seconds),
         (f"one image of {width}x{height} pixels", numbers.SECONDS_PER_IMAGE, whole),
         *(
             ("one image, features of a pretrained network", one, "-")

@@ -33,7 +33,7 @@ from sadefect.paper import numbers
 autoencoder = build_autoencoder(patch_size, latent_dim)
 encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")
 rows = []
-for name, (output, filtering) in numbers.TABLE_1.items():
+for name, (output, filtering) in numbers.REPORTED_ENCODER.items():
     output = output.replace("d", str(latent_dim))  # The paper writes 1x1xd.
     layer = encoder.get_layer(name)
     our_output, our_filtering = table_1_row(layer)

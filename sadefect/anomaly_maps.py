@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect.errors import DataError, require_choice
-from sadefect.inference.engines import BATCH, forward
+from sadefect.inference.forward import BATCH, forward
 from sadefect.losses import l2_residual, vae_residual
 from sadefect.methods import RESIDUALS
 from sadefect.patches import STRIDE, OverlapAverage, windows

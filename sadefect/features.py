@@ -6,8 +6,6 @@ The paper does not say how gray patches enter a network for colour, nor whether 
 before or after the last rectifier; here each is an option or is said where it is decided.
 
 ImageNet's weights are not part of this package: `load_extractor` reads them from a file of yours.
-What ships instead is a *stand-in*: the same three layers, trained by `tools.train_standin` on a few
-photographs and textures. It has the shape of ImageNet's extractor, not its knowledge.
 
 References
 ----------
@@ -24,8 +22,6 @@ References
 """
 
 import hashlib
-import json
-import math
 import os
 import zipfile
 from pathlib import Path
@@ -34,7 +30,7 @@ import keras
 import numpy as np
 from keras import layers as keras_layers
 
-from sadefect.errors import DataError
+from sadefect.errors import DataError, require_choice
 
 # torchvision's name of a layer, then its filters, kernel, stride and padding.
 CONVOLUTIONS = (
@@ -46,8 +42,7 @@ SMALLEST = (7, 15, 31)  # Side of a patch that leaves one pixel on the map of ea
 # Of ImageNet's red, green and blue in [0, 1]; what torchvision's weights were trained with.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-SOURCES = ("auto", "imagenet", "standin")
-STANDIN = Path(__file__).parent / "weights" / "alexnet_standin.npz"
+SOURCES = ("imagenet",)
 FILES = ("alexnet.npz", "alexnet.safetensors")  # Looked for in this order.
 HOW_TO_GET = """\
 To get it, run where torchvision is installed:
@@ -115,10 +110,8 @@ def build_extractor(layers=3, *, outputs="third", last_relu=True):
 
 
 def _build(layers, outputs, last_relu, *, name, initializer):
-    if layers not in (1, 2, 3):
-        raise ValueError(f"layers must be 1, 2 or 3; received {layers!r}")
-    if outputs not in ("third", "all"):
-        raise ValueError(f'outputs must be "third" or "all"; received {outputs!r}')
+    require_choice("layers", layers, (1, 2, 3))
+    require_choice("outputs", outputs, ("third", "all"))
     if outputs == "third" and layers < 3:
         raise ValueError(f'layers={layers} has no third layer; pass outputs="all"')
     gray = keras.Input((None, None, 1), name="patch")
@@ -158,51 +151,23 @@ def _read_npz(path):
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise _refuse(
             path, f"expected plain arrays, got a file that cannot be read ({error})"
-        ) from (error)
+        ) from error
 
 
 def _read_safetensors(path):
-    """The six arrays of a safetensors file: header length, JSON header, raw numbers.
+    from safetensors import SafetensorError, safe_open
 
-    References
-    ----------
-    Format: https://huggingface.co/docs/safetensors
-    """
-    size = os.path.getsize(path)
     weights = {}
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        start = 8 + length
-        if start > size:
-            raise _refuse(path, f"expected a header of {length} bytes, got a file of {size}")
-        try:
-            header = json.loads(file.read(length))
-            entries = {
-                key: (
-                    header[key]["dtype"],
-                    [int(side) for side in header[key]["shape"]],
-                    [int(offset) for offset in header[key]["data_offsets"]],
-                )
-                for key in SHAPES
-                if key in header
-            }
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise _refuse(path, f"expected a safetensors header, got {error!r}") from error
-        for key, (kind, shape, offsets) in entries.items():
-            dtype = {"F16": "<f2", "F32": "<f4"}.get(kind)
-            if dtype is None:
-                raise _refuse(path, f"expected {key} as F32 or F16, got {kind!r}")
-            # Before anything is read, so that a wrong header asks for no memory.
-            _check_shape(path, key, shape)
-            nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-            if len(offsets) != 2 or offsets[0] < 0 or offsets[1] - offsets[0] != nbytes:
-                raise _refuse(path, f"expected {nbytes} bytes for {key}, got offsets {offsets}")
-            if start + offsets[1] > size:
-                raise _refuse(
-                    path, f"expected {key} up to byte {start + offsets[1]}, got a file of {size}"
-                )
-            file.seek(start + offsets[0])
-            weights[key] = np.frombuffer(file.read(nbytes), dtype).reshape(shape)
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            for key in SHAPES.keys() & set(opened.keys()):
+                array = opened.get_slice(key)
+                _check_shape(path, key, array.get_shape())  # Before anything of it is read.
+                weights[key] = array[:]
+    except (SafetensorError, OSError, TypeError) as error:
+        raise _refuse(
+            path, f"expected a safetensors file, got one that is not ({error})"
+        ) from error
     return weights
 
 
@@ -252,46 +217,15 @@ def fingerprint(weights):
     return digest.hexdigest()[:12]
 
 
-def _imagenet_file():
-    """Where ImageNet's weights are, or None."""
-    folder = os.environ.get("SADEFECT_WEIGHTS")
-    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
-    return next((path for path in paths if path.is_file()), None)
-
-
-def resolve_source(source="auto"):
-    """What "auto" means here and now: "imagenet" where its file is found, else "standin".
+def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=True):
+    """Build the extractor of eq. 3 with weights.
 
     Parameters
     ----------
-    source : {"auto", "imagenet", "standin"}
-
-    Returns
-    -------
-    {"imagenet", "standin"}
-
-    Raises
-    ------
-    ValueError
-        If ``source`` is none of the three.
-    """
-    if source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}; received {source!r}")
-    if source != "auto":
-        return source
-    return "imagenet" if _imagenet_file() else "standin"
-
-
-def load_extractor(source="auto", *, layers=3, outputs="third", last_relu=True):
-    """The extractor of eq. 3 with weights.
-
-    Parameters
-    ----------
-    source : {"auto", "imagenet", "standin"}
-        "imagenet" reads ``alexnet.npz`` or ``alexnet.safetensors`` in the folder that the
-        environment variable SADEFECT_WEIGHTS names. The file is taken at its word; the name that is
-        returned says which weights they were. "standin" is what ships with this package, see
-        `tools.train_standin`. "auto" is "imagenet" where such a file is found, else "standin".
+    source : {"imagenet"}
+        Reads ``alexnet.npz`` or ``alexnet.safetensors`` in the folder that the environment variable
+        SADEFECT_WEIGHTS names. The file is taken at its word; the name that is returned says which
+        weights they were.
     layers, outputs, last_relu
         As in `build_extractor`.
 
@@ -300,14 +234,14 @@ def load_extractor(source="auto", *, layers=3, outputs="third", last_relu=True):
     model : keras.Model
         Frozen; see `build_extractor`.
     name : str
-        "imagenet" or "standin", a hyphen, and a fingerprint: the first 12 hexadecimal digits of the
-        SHA-256 of the weights, as float32 in torch's layout, the same for both kinds of file.
+        The source, a hyphen, and a fingerprint: the first 12 hexadecimal digits of the SHA-256 of
+        the weights, as float32 in torch's layout, the same for both kinds of file.
 
     Raises
     ------
     DataError
-        If ImageNet's weights are asked for and not found, or a file is not what it should be; the
-        message says how to make one.
+        If the weights are not found, or a file is not what it should be; the message says how to
+        make one.
 
     References
     ----------
@@ -315,18 +249,18 @@ def load_extractor(source="auto", *, layers=3, outputs="third", last_relu=True):
 
     Examples
     --------
-    >>> model, name = load_extractor("standin")
-    >>> model.name, name.partition("-")[0]
-    ('alexnet_standin', 'standin')
+    >>> model, name = load_extractor()  # doctest: +SKIP
+    >>> name  # doctest: +SKIP
+    'imagenet-f2d3643295cf'
     """
-    source = resolve_source(source)
-    path = STANDIN if source == "standin" else _imagenet_file()
+    require_choice("source", source, SOURCES)
+    folder = os.environ.get("SADEFECT_WEIGHTS")
+    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        folder = os.environ.get("SADEFECT_WEIGHTS")
         raise DataError(
             f"expected {' or '.join(FILES)} in the folder SADEFECT_WEIGHTS, got "
-            f"{f'none of them in {folder}' if folder else 'no such variable'}.\n{HOW_TO_GET}\n"
-            'Or pass source="standin" for a stand-in that is not trained on ImageNet.'
+            f"{f'none of them in {folder}' if folder else 'no such variable'}.\n{HOW_TO_GET}"
         )
     weights = read_weights(path)
     # Zeros draw no random numbers: loading an extractor changes nobody's seed.

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sadefect.features import SMALLEST, load_extractor, resolve_source
+from sadefect.features import SMALLEST, load_extractor
 from sadefect.structural_similarity import SSIMOptions, as_batch, ssim_of_batch, statistics
 
 # Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
@@ -143,7 +143,7 @@ class FeatureMatchingLoss(keras.losses.Loss):
         of the configuration, where ``source`` is then None.
     weight : float
         Lambda of eq. 3, 0 or more.
-    source : {"auto", "imagenet", "standin"} or None
+    source : {"imagenet"} or None
         As in `load_extractor`. The file is read here, not in the first step: some backends cannot
         make variables in a compiled step. None reads no file; set ``extractor`` later.
     outputs, last_relu
@@ -153,8 +153,8 @@ class FeatureMatchingLoss(keras.losses.Loss):
 
     Attributes
     ----------
-    source : {"imagenet", "standin"} or None
-        What "auto" came to; None where an extractor is given.
+    source : {"imagenet"} or None
+        None where an extractor is given.
     extractor_name : str or None
         Source and fingerprint of the weights, as `load_extractor` returns them.
 
@@ -166,7 +166,8 @@ class FeatureMatchingLoss(keras.losses.Loss):
     --------
     >>> import numpy as np
     >>> patches = np.random.default_rng(0).random((2, 64, 64, 1), dtype="float32")
-    >>> float(FeatureMatchingLoss(source="standin")(patches, patches))
+    >>> from sadefect import build_extractor
+    >>> float(FeatureMatchingLoss(build_extractor())(patches, patches))
     0.0
     """
 
@@ -175,7 +176,7 @@ class FeatureMatchingLoss(keras.losses.Loss):
         extractor=None,
         *,
         weight=1.0,
-        source="auto",
+        source="imagenet",
         outputs="third",
         last_relu=True,
         reduction="sum_over_batch_size",
@@ -187,9 +188,9 @@ class FeatureMatchingLoss(keras.losses.Loss):
         self.weight, self.outputs, self.last_relu = weight, outputs, last_relu
         self.extractor, self.source, self.extractor_name = extractor, None, None
         if extractor is None and source is not None:
-            self.source = resolve_source(source)
+            self.source = source
             self.extractor, self.extractor_name = load_extractor(
-                self.source, outputs=outputs, last_relu=last_relu
+                source, outputs=outputs, last_relu=last_relu
             )
 
     def _features(self, x):

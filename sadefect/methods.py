@@ -215,8 +215,8 @@ class Recipe:
         Of a loss with SSIM, as in `ssim_map`; without effect on other methods.
     variance, kl_weight
         Of a VAE, as in `build_vae`.
-    features : {"standin", "imagenet"}
-        What extractor feature matching uses, as in `load_extractor`; other methods forget it.
+    features : {"imagenet"}
+        What extractor feature matching uses, as in `load_extractor`.
     feature_weight : float
         lambda of eq. 3.
     schedule : {"cpu", "small", "paper"}
@@ -252,7 +252,7 @@ class Recipe:
     c2: float | None = None
     variance: str = "fixed"
     kl_weight: float = 1.0
-    features: str = "standin"
+    features: str = "imagenet"
     feature_weight: float = 1.0
     schedule: str = "cpu"
     decay: str = "decoupled"
@@ -267,7 +267,7 @@ class Recipe:
         choices = {
             "method": METHODS,
             "variance": ("fixed", "learned"),
-            "features": ("standin", "imagenet"),
+            "features": ("imagenet",),
             "schedule": SCHEDULES,
             "decay": ("decoupled", "l2"),
             "crops": CROPS,
@@ -278,8 +278,6 @@ class Recipe:
             require_choice(name, getattr(self, name), allowed)
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging must lie in [0, 1); received {self.averaging!r}")
-        if "features" not in METHODS[self.method].settings:
-            fill_in(self, features=Recipe.features)
 
     @property
     def ssim_options(self):

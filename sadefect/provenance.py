@@ -1,24 +1,27 @@
-"""Where a number comes from: commit, versions, machine."""
+"""Where a number comes from: commit, versions, machine, and what runs trained networks."""
 
+import os
 import platform
 import subprocess
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
+
+from sadefect.errors import require_choice
 
 # Raised when the same settings would give other numbers; tests/test_numerics.py watches.
 NUMERICS = {"training": 1, "scoring": 1}
 BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed.
+
+ENGINES = ("auto", "openvino", "keras")
 
 
 def versions():
     """Versions of what the numbers depend on."""
     import keras
 
-    from sadefect.inference.engines import chosen
-
     backend = keras.backend.backend()
     packages = ["sadefect", "keras", "numpy", "scipy", "scikit-image"]
-    packages += ["openvino"] if chosen() == "openvino" else []
+    packages += ["openvino"] if chosen_engine() == "openvino" else []
     found = {name: metadata.version(name) for name in packages}
     for name in {"tensorflow": ("tensorflow-cpu", "tensorflow")}.get(backend, (backend,)):
         try:
@@ -53,3 +56,41 @@ def processor():
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def chosen_engine():
+    """Return the engine that `SADEFECT_ENGINE` asks for; "auto" takes OpenVINO where it is faster.
+
+    Returns
+    -------
+    {"openvino", "keras"}
+
+    Raises
+    ------
+    ValueError
+        If the variable holds something else, or asks for OpenVINO and it is not installed.
+    """
+    asked = os.environ.get("SADEFECT_ENGINE", "auto")
+    require_choice("SADEFECT_ENGINE", asked, ENGINES)
+    installed = util.find_spec("openvino") is not None
+    if asked == "openvino" and not installed:
+        raise ValueError(
+            "SADEFECT_ENGINE=openvino needs OpenVINO, which is not installed: pip install openvino"
+        )
+    if asked == "keras" or not installed:
+        return "keras"
+    # OpenVINO computes on the CPU here; Keras with a GPU is faster.
+    return "openvino" if asked == "openvino" or _keras_is_on_cpu() else "keras"
+
+
+def _keras_is_on_cpu():
+    """Asked of an array, since not every backend can list its devices."""
+    import keras
+
+    return "cpu" in str(keras.ops.zeros(1).device).lower()
+
+
+def describe_engine():
+    """Return the engine and its version, as in "OpenVINO 2026.4.1" or "Keras 3.15.1"."""
+    name = {"openvino": "OpenVINO", "keras": "Keras"}[chosen_engine()]
+    return f"{name} {metadata.version(name.lower())}"

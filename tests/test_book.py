@@ -13,11 +13,13 @@ from bs4 import BeautifulSoup
 from links import broken_links
 from PIL import Image
 
-from book.builder import build as book
-from book.builder import execution
-from book.builder.build import build, render
-from book.builder.execution import execute, inputs
-from book.builder.pages import PROFILES, ROOT, BookError, Page, pages, read_profile, write_twins
+from book.builder import execution, inputs
+from book.builder.build import build, warn_if_not_publishable
+from book.builder.execution import execute
+from book.builder.inputs import input_digests
+from book.builder.pages import PROFILES, ROOT, BookError, Page, pages, select, write_twins
+from book.builder.profiles import Profile, read_profile
+from book.builder.render import render
 from book.ext import webpage
 from sadefect.figures.data import MEDIA_TYPE
 from sadefect.paper import numbers as paper
@@ -64,7 +66,7 @@ raise KeyError("the cause")
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with two pages that need no framework, and a package that nobody edits now."""
     (tmp_path / "package").mkdir()
-    monkeypatch.setattr(execution, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(inputs, "PACKAGE", tmp_path / "package")
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "cache"))  # Others may add to the user's.
     for folder in ("notebooks/profiles", "book"):
         (tmp_path / folder).mkdir(parents=True)
@@ -107,14 +109,14 @@ def test_each_page_has_a_header_and_parameters_that_papermill_understands(page: 
 def test_each_profile_fits_the_pages(name: str) -> None:
     profile = read_profile(name)
     for page in pages():
-        assert set(profile.of(page)) <= set(page.parameters())
+        assert set(profile.values_for(page)) <= set(page.parameters())
 
 
 def test_the_paper_profile_asks_for_the_papers_budget_on_every_page() -> None:
     profile, budgets = read_profile("paper"), {}
     for page in pages():
         values = {name: default for name, (_, default) in page.parameters().items()}
-        values |= profile.of(page)
+        values |= profile.values_for(page)
         if "patches_seen" in values:
             budgets[page.name] = values["patches_seen"]
         assert values.get("compute", True) is True, page.name
@@ -140,6 +142,16 @@ def test_twins_are_made_found_stale_and_never_differ(project: Path) -> None:
     orphan = project / "notebooks/nobody.ipynb"
     orphan.write_text("{}")
     assert write_twins(project, check=True) == [orphan]
+
+
+def test_line_ends_of_windows_change_nothing(project: Path) -> None:
+    page = Page(project / "notebooks/first.py")
+    header, parameters, notebook = page.header(), page.parameters(), page.notebook()
+    write_twins(project)
+    for file in (page.script, page.twin):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert (page.header(), page.parameters(), page.notebook()) == (header, parameters, notebook)
+    assert write_twins(project) == []
 
 
 def test_contents_and_scripts_must_agree(project: Path) -> None:
@@ -182,12 +194,19 @@ def test_a_parameter_that_is_not_declared_as_asked_is_an_error(project: Path, en
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ("cell_timeout: 9\npages: {first: {cuont: 1}}", "first declares no parameter cuont"),
+        (
+            "cell_timeout: 9\npages: {first: {cuont: 1}}",
+            "declares no parameter cuont; did you mean count?",
+        ),
         ("cell_timeout: 9\ncommon: {cuont: 1}", "no page declares the common parameter cuont"),
-        ("cell_timeout: 9\npages: {frist: {}}", "notebooks/frist.py does not exist"),
+        (
+            "cell_timeout: 9\npages: {frist: {}}",
+            "frist.py does not exist; did you mean first?",
+        ),
         ("cell_timeout: 9\npages: {first: {rate: 5e-4}}", "rate: float, received '5e-4'"),
         ("cell_timeout: 9\npages: {first: {count: true}}", "count: int, received True"),
         ("common: {}", "expected cell_timeout"),
+        ("cell_timeout: long", "expected cell_timeout"),
         ("cell_timeout: 9\nnotebooks: {}", "expected cell_timeout"),
     ],
 )
@@ -198,34 +217,48 @@ def test_a_profile_that_does_not_fit_stops(project: Path, profile: str, message:
 
 
 def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
-    with pytest.raises(BookError, match="there are quick"):
+    with pytest.raises(BookError, match="did you mean quick. there are quick"):
         execute("quikc", root=project)
-    with pytest.raises(BookError, match="there are first, second"):
+    with pytest.raises(BookError, match="did you mean first. there are first, second"):
         execute(only=["frist"], root=project)
+
+
+def test_pages_are_selected_by_name_or_by_how_it_begins() -> None:
+    def selected(*names: str) -> list[str]:
+        return [page.name for page in select([Page(Path(f"{name}.py")) for name in known], names)]
+
+    known = ["data", "data_more", "fig07_overlap"]
+    assert selected() == known
+    assert selected("fig07", "data") == ["data", "fig07_overlap"], "a full name is that page alone"
+    assert selected("da") == ["data", "data_more"]
 
 
 # What makes a page run again
 
 
 def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*execution.PLACES, *execution.FRESH, "KERAS_BACKEND"):
+    for name in (*execution.PLACES, *inputs.FRESH, "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
     page = Page(project / "notebooks/first.py")
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
 
     def changed(parameters: dict | None = None) -> list[str]:
-        after = inputs(page, parameters or {}, project)
+        after = input_digests(page, parameters or {}, project)
         return [name for name in before if before[name] != after[name]]
 
     (project / "book/index.md").write_text("# Other prose\n")
     assert changed() == []
     assert changed({"count": 3}) == ["parameters"]
-    (project / "package/cli.py").write_text("Read by no page.")
+    for folder in ("cli", "figures/cli"):
+        (project / "package" / folder).mkdir(parents=True)
+    for file in ("cli/main.py", "__main__.py"):
+        (project / "package" / file).write_text("Read by no page.")
     assert changed() == []
-    (project / "package/ssim.py").write_text("Read by pages.")
-    assert changed() == ["package"]
-    (project / "package/ssim.py").unlink()
+    for file in ("losses.py", "figures/charts.py", "figures/cli/charts.py"):
+        (project / "package" / file).write_text("Read by pages.")
+        assert changed() == ["package"]
+        (project / "package" / file).unlink()
     (project / "recorded").mkdir()
     (project / "recorded/result.json").write_text("{}")
     assert changed() == ["recorded results"]
@@ -233,28 +266,30 @@ def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (project / "data/nanotwice").mkdir(parents=True)
     monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
     assert changed() == ["data"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     (project / "data/nanotwice/Normal").mkdir()
     assert changed() == ["data"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert changed() == ["backend"]
-    before = inputs(page, {}, project)
+    before = input_digests(page, {}, project)
     add_result(project / "cache")
     assert changed() == ["results of this machine"]
 
 
 def test_a_build_with_real_images_is_not_to_be_published(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("SADEFECT_DATA", str(project / "data"))
-    assert book.not_to_be_published() == ""
+    warn_if_not_publishable()
+    assert capsys.readouterr().out == ""
     for name in ("Normal/one.png", "Anomalous/images/two.png", "Anomalous/gt/two_gt.png"):
         path = project / "data/nanotwice" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (32, 32)).save(path)
     with pytest.warns(UserWarning, match="nanotwice"):  # They are not the known files.
-        assert "images of nanotwice" in book.not_to_be_published()
+        warn_if_not_publishable()
+    assert "images of nanotwice" in capsys.readouterr().out
 
 
 def add_result(cache: Path) -> None:
@@ -282,15 +317,16 @@ def test_a_page_knows_the_results_that_it_adds(
     assert sorted(execute(root=project)) == ["first", "second"], "there may be a larger budget"
 
 
-def test_only_what_changed_is_executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_changed_is_executed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.delenv("SADEFECT_REEVALUATE", raising=False)
     monkeypatch.chdir(project)
     monkeypatch.setenv("SADEFECT_DATA", "data")  # Kernels work in another folder.
     with (project / "notebooks/second.py").open("a") as script:
         script.write('\n# %%\nimport os\nprint(os.environ["SADEFECT_DATA"])\n')
-    said: list[str] = []
-    assert sorted(execute(root=project, say=said.append)) == ["first", "second"]
-    assert any("[2/2]" in line and "executed in" in line for line in said)
+    assert sorted(execute(root=project)) == ["first", "second"]
+    assert re.search(r"\[2/2\] \w+ executed in", capsys.readouterr().out)
     executed = project / "book/_build/executed"
     notebook = json.loads((executed / "first.ipynb").read_text())
     assert any("count = 2" in "".join(cell["source"]) for cell in notebook["cells"])
@@ -366,7 +402,7 @@ def test_a_kernel_that_does_not_start_is_tried_twice(
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
     page = Page(project / "notebooks/second.py")
-    job = execution._Job(page, {}, inputs(page, {}, project), "quick", 60, project)
+    job = execution._Job(page, {}, input_digests(page, {}, project), Profile("quick", 60), project)
     _, failure = execution._execute_page(job)
     assert len(calls) == 2
     assert bool(failure) == (times == 2)

@@ -9,20 +9,20 @@ import pytest
 from book.builder.pages import ROOT
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound
-from sadefect.paper import claims, verdicts
 from sadefect.paper import numbers as paper
-from sadefect.paper.claims import AUROC, CLAIMS, OVERLAP, SECONDS
+from sadefect.paper import rules, verdicts
+from sadefect.paper.claims import CLAIMS, OVERLAP, ROC_AREA, SECONDS
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.recording import record
-from sadefect.paper.store import Result
-from sadefect.paper.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, judge, recorded
+from sadefect.paper.rules import Check, NotTestable, Rule
+from sadefect.paper.store import Result, stored_results
+from sadefect.paper.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, decide, decide_claims
 from sadefect.provenance import NUMERICS
 
 BY_KEY = {claim.key: claim for claim in CLAIMS}
-ON_RESULTS = [claim for claim in CLAIMS if claim.needs]
-CHECKED = [claim for claim in CLAIMS if claim.decide and not claim.needs]
+ON_RESULTS = [claim for claim in CLAIMS if isinstance(claim.rule, Rule)]
+CHECKED = [claim for claim in CLAIMS if isinstance(claim.rule, Check)]
 BUDGET = 1_000
-verdict_of = verdicts._judge
 
 # Numbers for a claim's needs, in their order: some that a rule takes, and some that it does not.
 # Where there are two of a kind, the second is just beyond the threshold.
@@ -79,7 +79,7 @@ def made_up(experiment, measure, value, **changes):
     return Result(
         experiment,
         {
-            "auroc": value if measure == AUROC else 0.5,
+            "auroc": value if measure == ROC_AREA else 0.5,
             "overlap": {"0.05": {"median": value if measure == OVERLAP else 0.5}},
             "threshold_images": 1,
         },
@@ -105,23 +105,74 @@ def made_up_for(claim, values, **changes):
 def test_claims_are_told_apart_and_complete():
     assert len(BY_KEY) == len(CLAIMS) >= 15
     for claim in CLAIMS:
-        assert claim.source in (paper.SEED, paper.QUOTED, paper.RECALLED)
-        assert (ROOT / "notebooks" / f"{claim.page}.py").is_file(), claim.page
-        for text in (claim.text, claim.rule):
-            assert text.endswith(".") and "|" not in text
-        assert bool(claim.reason) == (claim.decide is None)
-        assert {"nanotwice", *claims.FABRICS}.issuperset(one.dataset for one in claim.needs)
+        assert claim.place.source in (paper.LAST_PAGE, paper.QUOTED, paper.RECALLED)
+        assert (ROOT / "notebooks" / f"{claim.place.page}.py").is_file(), claim.place.page
+        for text in (claim.text, claim.sentence):
+            assert text.endswith(".") and "|" not in text and "{" not in text
+        assert bool(claim.needs) == isinstance(claim.rule, Rule)
+        assert {"nanotwice", *rules.FABRICS}.issuperset(run.dataset for run in claim.needs)
     assert MADE_UP.keys() == {claim.key for claim in ON_RESULTS}
+
+
+def limits(rule):
+    """The thresholds of a rule, by the names of its fields."""
+    rule = rule.rule if isinstance(rule, rules.OnEachFabric) else rule
+    stored = rule.limits if isinstance(rule, Check) else vars(rule)
+    return {name: value for name, value in stored.items() if isinstance(value, int | float)}
+
+
+@pytest.mark.parametrize("claim", ON_RESULTS + CHECKED, ids=lambda claim: claim.key)
+def test_a_sentence_says_the_thresholds_of_its_rule(claim):
+    for value in limits(claim.rule).values():
+        assert f"{value:g}" in claim.sentence
+
+
+# A rule, and values for which it holds just so: the first of them decides by its threshold.
+AT_THE_THRESHOLD = [
+    (rules.Exceeds(0.3), (0.8, 0.5, 0.4), "at least 0.3"),
+    (rules.Exceeds(0.3, "more than"), (0.801, 0.5, 0.4), "more than 0.3"),
+    (rules.Exceeds(0.3, "at most"), (0.8, 0.5, 0.4), "at most 0.3"),
+    (rules.Bound("exceeds", 0.4), (0.401,), "exceeds 0.4"),
+    (rules.Bound("is below", 0.4), (0.399,), "is below 0.4"),
+    (rules.Faster(4), (3.999,), "less than 4 s"),
+    (rules.Within(0.1, 0.5), (0.6,), "within 0.1 of the paper's 0.5"),
+    (rules.Within(0.1, 0.5), (0.4,), "within 0.1 of the paper's 0.5"),
+    (rules.AtMostBelow(0.1, 0.5, "another"), (0.4,), "at most 0.1 below that of another, 0.5"),
+    (rules.Spread(0.3), (0.8, 0.5, 0.6), "by at most 0.3"),
+    (rules.SecondBelowHalf(), (0.801, 0.4), "below half that of SSIM"),
+    (rules.Highest(), (0.501, 0.5, 0.4), "the highest AUROC of all"),
+    (rules.Lowest("any other"), (0.399, 0.5, 0.4), "below that with any other"),
+    (rules.OnEachFabric(rules.Exceeds(0.3)), (0.8, 0.5, 0.9, 0.6), "at least 0.3"),
+    (rules.OnEachFabric(rules.Exceeds(0.3)), (0.9, 0.5, 0.9, 0.6), "at least 0.3"),
+]
+
+
+@pytest.mark.parametrize(("rule", "values", "words"), AT_THE_THRESHOLD)
+def test_rules_flip_at_their_thresholds(rule, values, words):
+    runs = [Experiment(dataset="nanotwice", method=m) for m in ("ssim", "l2", "vae", "ms_ssim")]
+    assert words in rule.sentence(runs[: len(values)], ROC_AREA)
+    assert rule.holds(values)
+    beyond = [
+        (*values[:at], values[at] + step, *values[at + 1 :])
+        for at in range(len(values))
+        for step in (0.002, -0.002)
+    ]
+    assert not all(map(rule.holds, beyond))
+
+
+def test_rising_values_rise_at_every_step():
+    assert rules.Rising().holds((0.7, 0.701, 0.702))
+    assert not rules.Rising().holds((0.7, 0.701, 0.701))
 
 
 @pytest.mark.parametrize("claim", ON_RESULTS, ids=lambda claim: claim.key)
 def test_results_decide_either_way(claim):
     for expected, cases in zip((REPRODUCED, NOT_REPRODUCED), MADE_UP[claim.key], strict=True):
         for values in cases:
-            verdict = verdict_of(claim, made_up_for(claim, values))
+            verdict = decide(claim, made_up_for(claim, values))
             assert verdict.verdict == expected, (values, verdict.evidence)
             assert "1,000 patches, 0.05 % of the paper's budget" in verdict.evidence
-            assert claim.measure in verdict.evidence
+            assert claim.measure.name in verdict.evidence
             assert len(verdict.used) == len(claim.needs)
 
 
@@ -129,7 +180,7 @@ def test_results_decide_either_way(claim):
 def test_without_one_of_the_results_nothing_is_decided(claim):
     every = made_up_for(claim, MADE_UP[claim.key][0][0])
     for left_out in range(len(every)):
-        verdict = verdict_of(claim, every[:left_out] + every[left_out + 1 :])
+        verdict = decide(claim, every[:left_out] + every[left_out + 1 :])
         assert verdict.verdict == NOT_TESTABLE
         assert verdict.evidence.startswith("Missing: ")
         assert claim.needs[left_out].dataset in verdict.evidence
@@ -155,15 +206,15 @@ def test_nothing_else_counts(claim):
         ],
     }
     for name, results in others.items():
-        verdicts = {one.claim.key: one for one in judge_on_results(results)}
-        assert verdicts[claim.key].verdict == NOT_TESTABLE, name
+        by_key = {verdict.claim.key: verdict for verdict in decide_on_results(results)}
+        assert by_key[claim.key].verdict == NOT_TESTABLE, name
 
 
-def judge_on_results(results):
-    """`judge` without the checks that need no result."""
+def decide_on_results(results):
+    """`decide_claims` without the checks that need no result."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "CLAIMS", tuple(ON_RESULTS))
-        return judge(results)
+        return decide_claims(results)
 
 
 @pytest.mark.parametrize(
@@ -173,52 +224,52 @@ def test_compared_runs_have_one_budget(claim):
     good, bad = (MADE_UP[claim.key][which][0] for which in (0, 1))
     small = made_up_for(claim, good)
     unequal = [made_up(claim.needs[0], claim.measure, 0.9, patches_seen=9_999), *small[1:]]
-    verdict = verdict_of(claim, unequal)
+    verdict = decide(claim, unequal)
     assert verdict.verdict == NOT_TESTABLE and "9,999" in verdict.evidence
     large = made_up_for(claim, bad, patches_seen=2_000)
-    verdict = verdict_of(claim, small + unequal + large)
+    verdict = decide(claim, small + unequal + large)
     assert verdict.verdict == NOT_REPRODUCED and "2,000 patches" in verdict.evidence
-    assert verdict_of(claim, small + unequal + large[1:]).verdict == REPRODUCED
+    assert decide(claim, small + unequal + large[1:]).verdict == REPRODUCED
 
 
 def test_schedules_are_not_mixed_and_seeds_are_averaged():
     claim = BY_KEY["ssim_beats_l2"]
     first = made_up_for(claim, (0.9, 0.6))
     other = made_up_for(claim, (0.9, 0.6), schedule="paper")
-    assert verdict_of(claim, [first[0], other[1]]).verdict == NOT_TESTABLE
+    assert decide(claim, [first[0], other[1]]).verdict == NOT_TESTABLE
     second = made_up_for(claim, (0.7, 0.6), seed=1)
-    verdict = verdict_of(claim, first + second)
+    verdict = decide(claim, first + second)
     assert verdict.verdict == REPRODUCED and "means over 2 seeds" in verdict.evidence
     assert "SSIM 0.800, ℓ² 0.600, difference +0.200" in verdict.evidence
-    assert "seeds" not in verdict_of(claim, first + second[:1]).evidence
+    assert "seeds" not in decide(claim, first + second[:1]).evidence
 
 
 def test_a_verdict_of_one_seed_says_how_far_seeds_differ():
     claim = BY_KEY["ssim_beats_l2"]
     long = made_up_for(claim, (0.9, 0.6), patches_seen=5_000)
     seeds = made_up_for(claim, (0.8, 0.7)) + made_up_for(claim, (0.7, 0.6), seed=1)
-    verdict = verdict_of(claim, long + seeds)
+    verdict = decide(claim, long + seeds)
     assert verdict.verdict == REPRODUCED and len(verdict.used) == 6
     assert "Over 2 seeds at 1,000 patches: SSIM 0.750 (0.700 to 0.800)" in verdict.evidence
     assert "the rule does not hold there" in verdict.evidence
-    assert "the rule" not in verdict_of(claim, long + seeds[:3]).evidence
+    assert "the rule" not in decide(claim, long + seeds[:3]).evidence
 
 
 def test_stand_ins_are_mentioned():
     claim = BY_KEY["ssim_beats_l2_on_fabrics"]
     weave = [
-        made_up(Experiment(dataset="synthetic/weave", method=method), AUROC, value)
+        made_up(Experiment(dataset="synthetic/weave", method=method), ROC_AREA, value)
         for method, value in (("ssim", 0.8), ("l2", 0.7))
     ]
-    verdict = verdict_of(claim, weave)
+    verdict = decide(claim, weave)
     assert verdict.verdict == NOT_TESTABLE and verdict.used == tuple(weave)
     assert "deciding nothing, synthetic/weave: AUROC: SSIM 0.800, ℓ² 0.700" in verdict.evidence
     claim = BY_KEY["feature_matching_no_gain"]
     standin = [
-        made_up(Experiment(dataset="nanotwice", method=method), AUROC, 0.6)
+        made_up(Experiment(dataset="nanotwice", method=method), ROC_AREA, 0.6)
         for method in ("feature_matching", "l2")
     ]
-    verdict = verdict_of(claim, standin)
+    verdict = decide(claim, standin)
     assert verdict.verdict == NOT_TESTABLE
     assert "feature matching (standin features) 0.600" in verdict.evidence
 
@@ -230,7 +281,7 @@ def test_a_result_without_the_number_is_no_result():
         replace(result, curves={}),
         replace(result, provenance=result.provenance | {"seconds": {"training": 1.0}}),
     ):
-        assert verdict_of(claim, [without]).verdict == NOT_TESTABLE
+        assert decide(claim, [without]).verdict == NOT_TESTABLE
 
 
 def halved(function):
@@ -262,11 +313,11 @@ def test_every_check_has_a_way_to_fail():
 
 @pytest.mark.parametrize("key", BROKEN)
 def test_checks_decide_either_way(key, monkeypatch):
-    assert verdict_of(BY_KEY[key], []).verdict == REPRODUCED
+    assert decide(BY_KEY[key], []).verdict == REPRODUCED
     home, name, broken = BROKEN[key]
     module = importlib.import_module(f"sadefect.{home}")
     monkeypatch.setattr(module, name, broken(getattr(module, name)))
-    assert verdict_of(BY_KEY[key], []).verdict == NOT_REPRODUCED
+    assert decide(BY_KEY[key], []).verdict == NOT_REPRODUCED
 
 
 @pytest.mark.parametrize("scale", [1.1, -1.0])
@@ -274,25 +325,26 @@ def test_a_similarity_beyond_its_bounds_is_noticed(scale, monkeypatch):
     module = importlib.import_module("sadefect.structural_similarity")
     right = module.ssim_map
     monkeypatch.setattr(module, "ssim_map", lambda *a, **options: scale * right(*a, **options))
-    assert verdict_of(BY_KEY["ssim_is_bounded"], []).verdict == NOT_REPRODUCED
+    assert decide(BY_KEY["ssim_is_bounded"], []).verdict == NOT_REPRODUCED
 
 
 def test_what_nothing_can_test_says_why():
     for claim in CLAIMS:
-        if claim.decide is None:
-            verdict = verdict_of(claim, [])
-            assert verdict.verdict == NOT_TESTABLE and claim.reason in verdict.evidence
+        if isinstance(claim.rule, NotTestable):
+            verdict = decide(claim, [])
+            assert verdict.verdict == NOT_TESTABLE and claim.rule.reason in verdict.evidence
 
 
 def test_recorded_results_are_read_whatever_the_store_holds(tmp_path, monkeypatch):
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "store"))
     monkeypatch.setenv("SADEFECT_RECORDED", str(tmp_path / "recorded"))
-    assert recorded() == []
+    assert stored_results(["recorded"]) == []
     from sadefect import run
 
     tiny = Experiment(
         dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=16
     )
     record([run(tiny)], tmp_path / "recorded")
-    assert [(one.experiment, one.source) for one in recorded()] == [(tiny, "recorded")]
-    assert len(judge_on_results(recorded())) == len(ON_RESULTS)
+    [recorded] = stored_results(["recorded"])
+    assert (recorded.experiment, recorded.source) == (tiny, "recorded")
+    assert len(decide_on_results([recorded])) == len(ON_RESULTS)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from sadefect import Detector
-from sadefect.paper.store import recorded_folder, results
+from sadefect.paper.store import recorded_folder, stored_results
 
 FIXTURES = Path(__file__).with_name("fixtures")
-RECORDED = results(["recorded"])
+RECORDED = stored_results(["recorded"])
 
 
 def test_a_detector_saved_before_gives_the_same_map(tmp_path):

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, special
 
 from sadefect import DataError, Detector, StoreError, anomaly_map, opening
 from sadefect.detector import saving as detector_files
+from sadefect.detector.calibration import ImageThreshold, conformal_threshold
 from sadefect.detector.inputs import named_images
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
@@ -85,15 +86,14 @@ def test_the_map_is_that_of_the_module(detector):
 
 @pytest.mark.parametrize("average", ["reconstructions", "maps"])
 @pytest.mark.parametrize("shape", [(230, 301), (32, 400), (200, 32)])
-def test_tiles_give_the_map_of_the_whole(detector, average, shape):
+def test_tiles_give_the_map_of_the_whole(detector, average, shape, monkeypatch):
     model, detector = detector.model_, Detector(**SMALL, average=average, stride=13)
     detector.model_ = model
     image = texture(3, shape)
-    whole = detector._of_image(image, "", 0)
-    tiled = detector._of_image(image, "", 0, tile=60)
-    np.testing.assert_allclose(tiled, whole, atol=2e-5)
-    reconstructions = [detector._of_image(image, "", 1, tile=tile) for tile in (2048, 60)]
-    np.testing.assert_allclose(*reconstructions, atol=2e-6)
+    whole, reconstruction = detector.anomaly_map(image), detector.reconstruct(image)
+    monkeypatch.setattr("sadefect.detector.detector.TILE", 60)
+    np.testing.assert_allclose(detector.anomaly_map(image), whole, atol=2e-5)
+    np.testing.assert_allclose(detector.reconstruct(image), reconstruction, atol=2e-6)
 
 
 def test_tiles_cover_every_pixel_once():
@@ -176,6 +176,22 @@ def test_the_threshold_of_images_is_that_of_regions_of_held_out_images(detector)
     assert not found.enough and found.expected == 0.5 and "it takes 19" in found.sentence()
     # In between, the regions of a larger share: never more is flagged than allowed.
     assert detector.image_threshold(fpr=0.07).value == detector.image_threshold(fpr=0.1).value
+
+
+@pytest.mark.parametrize(("flagged", "images"), [(0, 1), (1, 1), (0, 19), (1, 40), (10, 5000)])
+def test_the_bound_is_that_of_clopper_and_pearson(flagged, images):
+    expected = special.betaincinv(flagged + 1, images - flagged, 0.95) if flagged < images else 1
+    assert ImageThreshold(9, 0.05, flagged, images).bound == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("image_fpr", [0, 0.03, 0.05, 0.1, 0.5, 0.9, 1])
+def test_the_conformal_threshold_keeps_its_promise_over_every_image_left_out(image_fpr):
+    scores = np.random.default_rng(0).integers(30, size=40)  # With ties.
+    rejected = [
+        score >= conformal_threshold(np.delete(scores, number), image_fpr)
+        for number, score in enumerate(scores)
+    ]
+    assert np.mean(rejected) <= max(image_fpr, 1 / 40)
 
 
 def test_one_noisy_pixel_makes_no_defect_and_a_faint_region_does(detector):
@@ -286,24 +302,24 @@ def test_a_saved_detector_says_the_same(detector, saved):
     ],
 )
 def test_what_does_not_fit_is_refused(saved, tmp_path, change, message):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "changed.sadefect"
     if isinstance(change.get("settings"), dict):
         change = {"settings": header["settings"] | change["settings"]}
-    detector_files.write(path, header | change, arrays)
+    detector_files.write_file(path, header | change, arrays)
     with pytest.raises(StoreError, match=message):
         Detector.load(path)
 
 
 @pytest.mark.parametrize("name", ["weights.003", "pixels.counts", "areas", "rates"])
 def test_arrays_that_do_not_fit_are_refused(saved, tmp_path, name):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "changed.sadefect"
     for other in (arrays[name][:-1][:0], np.full_like(arrays[name], -1).astype("float64") * np.nan):
-        detector_files.write(path, header, arrays | {name: other})
+        detector_files.write_file(path, header, arrays | {name: other})
         with pytest.raises(StoreError, match="train it again"):
             Detector.load(path)
-    detector_files.write(path, header, {key: arrays[key] for key in arrays if key != name})
+    detector_files.write_file(path, header, {key: arrays[key] for key in arrays if key != name})
     with pytest.raises(StoreError, match="train it again"):
         Detector.load(path)
 

@@ -19,7 +19,7 @@ from sadefect.detector import inputs as given
 from sadefect.detector import outputs
 from sadefect.detector.calibration import ImageThreshold
 from sadefect.detector.folder_check import check_folder
-from sadefect.inference.engines import describe
+from sadefect.provenance import describe_engine
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
@@ -125,7 +125,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
     shell, model, images, tmp_path, monkeypatch, error
 ):
     shell("segment", model, images, "-o", tmp_path / "straight")
-    of_tiles, calls = detector_module.tiles, []
+    of_tiles, calls = detector_module.compute_in_tiles, []
 
     def fails(*arguments):
         calls.append(arguments)
@@ -133,7 +133,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
             raise error
         return of_tiles(*arguments)
 
-    monkeypatch.setattr(detector_module, "tiles", fails)
+    monkeypatch.setattr(detector_module, "compute_in_tiles", fails)
     code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
     second = sorted(images.iterdir())[1]
     assert code == 1 and f"out of memory (while looking at {second}, 70x90 pixels)" in text
@@ -420,7 +420,7 @@ def test_the_shell_says_nothing_that_is_not_for_its_user(model, images, tmp_path
         [sys.executable, "-m", "sadefect", *map(str, arguments)], capture_output=True, text=True
     )
     assert ended.returncode == 0 and len(json.loads(ended.stdout)) == 1
-    assert ended.stderr == f"{describe()} runs the network.\n"
+    assert ended.stderr == f"{describe_engine()} runs the network.\n"
 
 
 # check

@@ -102,6 +102,20 @@ def test_citation_and_readme_fit_the_project() -> None:
             assert re.search(rf"^{''.join(verb)}:", makefile, re.M), f"{text}: make {verb}"
 
 
+def test_line_ends_are_lf_and_binary_files_are_left_alone() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("needs git and a clone")
+    for line in listed.stdout.splitlines():
+        about, _, name = line.partition("\t")
+        kept, _, *attributes = about.split()
+        binary = Path(name).suffix in (".npz", ".png", ".sadefect")
+        assert attributes == (["attr/-text"] if binary else ["attr/text=auto", "eol=lf"]), name
+        assert kept in (("i/-text",) if binary else ("i/lf", "i/none")), name
+
+
 @pytest.mark.slow
 def test_installed_packages_agree_with_each_other() -> None:
     result = subprocess.run(

@@ -74,7 +74,7 @@ def test_a_killed_training_goes_on(folder, model):
         assert not path.exists()
     code, _, error = finish(start(store, *arguments))
     assert code == 0, error
-    (_, one), (_, other) = (detector_files.read(each) for each in (model, path))
+    (_, one), (_, other) = (detector_files.read_file(each) for each in (model, path))
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
 
@@ -127,7 +127,7 @@ def test_two_trainings_of_the_same_wait_for_each_other(folder, tmp_path):
     for process in both:
         code, _, error = finish(process)
         assert code == 0, error
-    (_, one), (_, other) = (detector_files.read(tmp_path / name) for name in ("1.s", "2.s"))
+    (_, one), (_, other) = (detector_files.read_file(tmp_path / name) for name in ("1.s", "2.s"))
     np.testing.assert_array_equal(one["weights.000"], other["weights.000"])
 
 

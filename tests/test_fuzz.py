@@ -86,7 +86,7 @@ def test_changed_detectors_are_read_or_refused(saved, tmp_path, changes, end, he
     else:
         path.write_bytes(changed(data, changes, end))
     try:
-        detector_files.read(path)
+        detector_files.read_file(path)
     except StoreError as error:
         assert "expected" in str(error)
 
@@ -94,9 +94,9 @@ def test_changed_detectors_are_read_or_refused(saved, tmp_path, changes, end, he
 @FEW
 @given(name=st.sampled_from(["settings", "provenance", "version", "format"]), value=VALUES)
 def test_headers_that_say_anything(saved, tmp_path, name, value):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "said.sadefect"
-    detector_files.write(path, header | {name: value}, arrays)
+    detector_files.write_file(path, header | {name: value}, arrays)
     try:
         found = Detector.load(path)
     except StoreError as error:
@@ -108,9 +108,11 @@ def test_headers_that_say_anything(saved, tmp_path, name, value):
 @FEW
 @given(name=st.sampled_from(sorted(Detector().get_params())), value=VALUES)
 def test_settings_that_are_anything(saved, tmp_path, name, value):
-    header, arrays = detector_files.read(saved)
+    header, arrays = detector_files.read_file(saved)
     path = tmp_path / "set.sadefect"
-    detector_files.write(path, header | {"settings": header["settings"] | {name: value}}, arrays)
+    detector_files.write_file(
+        path, header | {"settings": header["settings"] | {name: value}}, arrays
+    )
     try:
         found = Detector.load(path)
     except StoreError as error:

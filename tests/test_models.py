@@ -1,5 +1,6 @@
 """The network is that of table 1, and a saved one loads anywhere."""
 
+import json
 import subprocess
 import sys
 
@@ -8,9 +9,19 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from sadefect import SSIMLoss, build_autoencoder, build_decoder, build_encoder, build_vae
+from sadefect import (
+    FeatureMatchingLoss,
+    L1SSIMLoss,
+    MultiScaleSSIMLoss,
+    SSIMLoss,
+    build_autoencoder,
+    build_decoder,
+    build_encoder,
+    build_extractor,
+    build_vae,
+)
 from sadefect.losses import GaussianLoss
-from sadefect.methods import load_model
+from sadefect.methods import METHODS, load_model
 from sadefect.models import GaussianLatent
 
 # Layer, output size, channels, kernel, stride of table 1.
@@ -73,26 +84,56 @@ def test_unusable_sizes_are_refused(arguments, message):
         build_autoencoder(*arguments)
 
 
-def test_a_saved_model_loads_in_a_fresh_process(tmp_path):
-    model = build_autoencoder(32, 4)
-    model.compile("adam", SSIMLoss(data_range=1.0, window_size=7))
+def untrained_feature_matching():
+    return FeatureMatchingLoss(build_extractor(), source=None)
+
+
+SAVED = {
+    "ssim": (build_autoencoder, {}, lambda: SSIMLoss(data_range=1.0, window_size=7)),
+    "l1_ssim": (build_autoencoder, {}, lambda: L1SSIMLoss(data_range=1.0, share=0.5)),
+    "ms_ssim": (build_autoencoder, {}, lambda: MultiScaleSSIMLoss(data_range=1.0)),
+    "l2": (build_autoencoder, {}, keras.losses.MeanSquaredError),
+    "vae": (build_vae, {}, keras.losses.MeanSquaredError),
+    "vae, learned": (build_vae, {"variance": "learned"}, GaussianLoss),
+    "feature_matching": (build_autoencoder, {}, untrained_feature_matching),
+}
+FRESH = """
+import json, sys
+import numpy as np
+from sadefect import load_model
+folder = sys.argv[1]
+patch = np.load(f"{folder}/patch.npy")
+read = {}
+for name in sys.argv[2:]:
+    model = load_model(f"{folder}/{name}.keras")
+    read[name] = [type(model.loss).__name__, float(np.asarray(model(patch)).sum())]
+print(json.dumps(read))
+"""
+
+
+def test_saved_models_load_in_a_fresh_process(tmp_path):
     patch = np.random.default_rng(0).random((1, 32, 32, 1), dtype="float32")
-    model.train_on_batch(patch, patch)
-    model.save(tmp_path / "model.keras")
     np.save(tmp_path / "patch.npy", patch)
-    script = (
-        "import sys, numpy as np; from sadefect import load_model; "
-        "model = load_model(sys.argv[1] + '/model.keras'); "
-        "patch = np.load(sys.argv[1] + '/patch.npy'); "
-        "print(model.loss.options.window_size, float(np.asarray(model(patch)).sum()))"
-    )
+    written = {}
+    for name, (build, options, loss) in SAVED.items():
+        model = build(32, 4, **options)
+        model.compile("adam", loss())
+        model.save(tmp_path / f"{name}.keras")
+        written[name] = [type(model.loss).__name__, float(np.asarray(model(patch)).sum())]
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FRESH, str(tmp_path), *SAVED], capture_output=True, text=True
     )
-    window, total = done.stdout.split()
-    assert int(window) == 7
-    assert float(total) == pytest.approx(float(np.asarray(model(patch)).sum()), rel=1e-4)
-    assert load_model(tmp_path / "model.keras").count_params() == model.count_params()
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout)
+    assert read.keys() == written.keys()
+    for name, (loss, total) in written.items():
+        assert read[name][0] == loss
+        assert read[name][1] == pytest.approx(total, rel=1e-4)
+    assert load_model(tmp_path / "ssim.keras").loss.get_config()["window_size"] == 7
+
+
+def test_every_method_has_a_model_that_is_saved():
+    assert {name.partition(",")[0] for name in SAVED} == METHODS.keys()
 
 
 @pytest.mark.parametrize("variance", ["fixed", "learned"])

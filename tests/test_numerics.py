@@ -24,10 +24,11 @@ from sadefect import (
     SSIMLoss,
     anomaly_map,
     build_autoencoder,
+    build_extractor,
     build_vae,
     opening,
 )
-from sadefect.inference.engines import BATCH
+from sadefect.inference.forward import BATCH
 from sadefect.losses import FeatureMatchingLoss, GaussianLoss
 from sadefect.methods import SCHEDULES, Schedule
 from sadefect.patches import SYMMETRIES
@@ -54,7 +55,8 @@ SOURCES = {
         "losses",
         "methods",
         "patches",
-        "inference/engines",
+        "inference/forward",
+        "inference/openvino",
         "anomaly_maps",
         "metrics",
         "segmentation",
@@ -89,6 +91,16 @@ def model(build=build_autoencoder, **options):
     return built
 
 
+def made_up_extractor():
+    """AlexNet's layers with weights that depend on no backend's random numbers."""
+    extractor = build_extractor()
+    rng = np.random.default_rng(2)
+    for weight in extractor.weights:
+        spread = 1 / np.sqrt(np.prod(weight.shape[:-1]))
+        weight.assign(rng.normal(0, spread, weight.shape))
+    return extractor
+
+
 def training_values(folder):
     patches = RandomPatches([image()], 32, count=64, seed=5)
     values = {
@@ -112,6 +124,10 @@ def training_values(folder):
             model(), loss, patches, budget, 1000, folder / name, keep=lambda budget: [budget]
         )
         values[name] = curve["loss"].tolist()
+        begun = model()
+        begun.compile(keras.optimizers.Adam(1e-3), loss)
+        batches = [patches.batch(20 * step, 20) for step in range(3)]
+        values[f"{name}, steps"] = [float(begun.train_on_batch(b, b)) for b in batches]
     batch = patches.batch(0, 20)  # The draws of training differ between backends: none here.
     for variance, loss in {
         "fixed": keras.losses.MeanSquaredError(),
@@ -120,9 +136,8 @@ def training_values(folder):
         vae = model(build_vae, variance=variance)
         vae.compile(loss=loss)
         values[f"vae, {variance}"] = float(vae.test_on_batch(batch, batch))
-    matching = FeatureMatchingLoss(source="standin")
-    values["feature matching"] = float(matching(batch, batch[:, ::-1]))
-    values["extractor"] = matching.extractor_name
+    matching = FeatureMatchingLoss(made_up_extractor())
+    values["feature matching, made-up weights"] = float(matching(batch, batch[:, ::-1]))
     return values
 
 
@@ -149,14 +164,15 @@ def scoring_values(_):
 VALUES = {"training": training_values, "scoring": scoring_values}
 
 
-# Fifty steps of training multiply what the last bits of a processor's sums differ by.
+# Fifty steps of training multiply what the last bits of a processor's sums differ by; by how much,
+# the number of threads decides too. First steps are compared as closely as all else.
 TRAINED = ("ssim", "literal", "l2", "ms_ssim", "l1_ssim")
 
 
 def different(found, stored, relative=1e-3):
     if isinstance(stored, dict):
         return found.keys() != stored.keys() or any(
-            different(found[name], stored[name], 1e-2 if name in TRAINED else relative)
+            different(found[name], stored[name], 4e-2 if name in TRAINED else relative)
             for name in stored
         )
     if isinstance(stored, list):

@@ -18,7 +18,7 @@ from sadefect.paper import comparisons
 from sadefect.paper import run as running
 from sadefect.paper.comparisons import largest_budget, over_seeds
 from sadefect.paper.recording import GROUPS, reached, record, record_weights, score
-from sadefect.paper.store import find, results, store, training_folder
+from sadefect.paper.store import find, store, stored_results, training_folder
 from sadefect.training.trajectory import checkpoint_path
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -110,7 +110,7 @@ def test_recorded_results_are_found_without_data_or_weights(empty_store, monkeyp
     monkeypatch.setattr(running, "load_dataset", lambda *args: pytest.fail("data were read"))
     found = run(TINY)
     assert found.source == "recorded" and found.metrics == result.metrics
-    assert [one.source for one in results()] == ["recorded"]
+    assert [one.source for one in stored_results()] == ["recorded"]
     assert not list(empty_store.rglob("checkpoints"))
 
 
@@ -136,7 +136,7 @@ def test_a_damaged_result_is_built_again(name, capsys):
     path = store() / "evaluations" / TINY.evaluation_key / name
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="left out"):
-        assert results(["local"]) == []
+        assert stored_results(["local"]) == []
     assert run(TINY).metrics == metrics
     assert "Computing again" in capsys.readouterr().out
 
@@ -148,10 +148,20 @@ def test_a_result_of_another_version_is_kept():
     stored["experiment"]["sharpness"] = 2
     save_json(path, stored)
     with pytest.warns(UserWarning, match="another's"):
-        assert results(["local"]) == []
+        assert stored_results(["local"]) == []
     with pytest.raises(StoreError, match="sharpness"):
         run(TINY)
     assert path.exists()
+
+
+def test_settings_that_a_method_does_not_own_are_not_read():
+    run(TINY)
+    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    stored = load_json(path)
+    foreign = {"features": "of an earlier version", "variance": "of another method"}
+    save_json(path, stored | {"experiment": stored["experiment"] | foreign})
+    assert find(TINY).experiment == TINY
+    assert [result.experiment for result in stored_results(["local"])] == [TINY]
 
 
 def test_a_damaged_state_starts_again(capsys):

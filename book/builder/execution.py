@@ -1,129 +1,34 @@
 """Executes pages with papermill: only those whose inputs changed, several at once."""
 
-import hashlib
 import json
 import os
-import re
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 import filelock
 import nbformat
+import papermill
 
-from book.builder.pages import ROOT, BookError, Page, notebook_text, pages, read_profile
-from sadefect.datasets.base import data_root
-from sadefect.files import whole
-from sadefect.paper.store import store
+from book.builder.inputs import RESULTS, asked_for_fresh, digest_of_results, input_digests
+from book.builder.pages import ROOT, BookError, Page, pages, select, write_notebook
+from book.builder.profiles import Profile, read_profile
 from sadefect.provenance import BUILDING, commit, processor
 
-PACKAGE = Path(__file__).resolve().parents[2] / "sadefect"
-# Changing these re-runs no page: no page reads them.
-NOT_READ_BY_PAGES = (
-    "__main__.py", "book.py", "cli.py", "detector_verbs.py", "execution.py", "exporting.py",
-    "outputs.py", "pages.py", "pdf.py", "printing.py", "report.py", "status.py", "webpage.py",
-)  # fmt: skip
-FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to take nothing recorded.
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
 # For outputs of a cell that has ended. papermill fails after 4, which a picture can take on a busy
 # machine.
 OUTPUT_SECONDS = 120
 MOST_WORKERS = 4  # A kernel with its framework takes about 1 GB of memory.
-LOCAL = "results of this machine"
 HEARTBEAT = 10  # Seconds between two lines of progress while no page ends.
-
-
-def local_results() -> str:
-    """Digest of the names of all results in the user's store."""
-    found = (store() / "evaluations").glob("*/result.json")
-    return digest(sorted(path.parent.name for path in found))
-
-
-def inputs(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[str, str]:
-    """Digests of all that a page's outputs depend on; while none changes, it is not executed again.
-
-    Prose, contents and configuration of the book are not among them. Of the store of results only
-    the names count, because pages take the largest budget that they find there.
-
-    Returns
-    -------
-    dict
-        What it is (script, parameters, package, recorded results, data, libraries, ...) to a
-        digest of 16 hexadecimal digits.
-    """
-    recorded = root / "recorded"
-    return {
-        "script": digest(notebook_text(page.notebook())),
-        "parameters": digest(parameters),
-        "package": digest_of_files(
-            PACKAGE,
-            [path for path in _files(PACKAGE) if path.name not in NOT_READ_BY_PAGES],
-        ),
-        "recorded results": digest_of_files(recorded, _files(recorded)),
-        LOCAL: local_results(),
-        "backend": digest(os.environ.get("KERAS_BACKEND")),
-        "data": digest([_listing(data_root()), _listing(os.environ.get("SADEFECT_WEIGHTS"))]),
-        "libraries": libraries(),
-        "asked to take nothing recorded": ",".join(filter(_asked, FRESH)),
-    }
-
-
-def digest(value: Any) -> str:
-    """Of text, or of anything that JSON can say."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def digest_of_files(folder: Path, files: Iterable[Path]) -> str:
-    """Of names below `folder` and contents."""
-    return digest(
-        [
-            (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-            for path in sorted(files)
-        ]
-    )
-
-
-def libraries() -> str:
-    """Digest of the installed versions of Python and of all that the project itself depends on."""
-    requirements = metadata.requires("sadefect") or []
-    versions = {"python": sys.version}
-    for name in {re.match(r"[\w.-]+", requirement).group() for requirement in requirements}:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # For another platform, or an extra that is not installed.
-    return digest(versions)
-
-
-def _asked(name: str) -> bool:
-    return os.environ.get(name, "0") not in ("", "0")
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    paths = folder.rglob("*")
-    return (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
-
-
-def _listing(folder: str | Path | None) -> list[Any] | None:
-    """What lies two levels deep, with times: a data set that comes, goes or grows is noticed.
-
-    Whole data sets are not read through at each build; loaders verify those that they know.
-    """
-    if not folder or not Path(folder).is_dir():
-        return None
-    found = [*Path(folder).glob("*"), *Path(folder).glob("*/*")]
-    return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +36,8 @@ class _Job:
     page: Page
     parameters: dict[str, Any]
     inputs: dict[str, str]
-    profile: str
-    cell_timeout: int
+    profile: Profile
     folder: Path  # Of the executed notebooks.
-    threads: int = 1
 
     @property
     def executed(self) -> Path:
@@ -148,8 +51,12 @@ class _Job:
     def log(self) -> Path:
         return self.folder / f"{self.page.name}.log"
 
+    @property
+    def minutes(self) -> float:
+        return self.page.minutes(self.profile.name)
+
     def changes(self) -> list[str]:
-        """What changed since the page was last executed; empty if it need not be again."""
+        """Return what changed since the page was last executed; empty if it need not be again."""
         last = _read(self.executed).get("metadata", {}).get("sadefect")
         if not last:
             return ["not executed yet"]
@@ -166,7 +73,6 @@ def execute(
     root: Path = ROOT,
     output: Path | None = None,
     workers: int | None = None,
-    say: Callable[[str], None] = print,
 ) -> list[str]:
     """Execute the pages whose inputs changed since they were last executed.
 
@@ -175,13 +81,11 @@ def execute(
     profile : {"smoke", "quick", "paper"}
         Which parameters; or the name of another file in ``notebooks/profiles``.
     only : iterable of str
-        Names of pages; all if empty.
+        Names of pages, or how they begin; all pages if empty.
     root, output : Path
         The checkout, and where to put what is built (default ``book/_build``).
     workers : int, optional
         Pages at once; default one a core, at most 4. Their kernels share the cores.
-    say : callable
-        Receives lines of progress.
 
     Returns
     -------
@@ -200,43 +104,37 @@ def execute(
     though nothing changed, unless such a run was cut short: then it goes on where it stopped.
     """
     folder = (output or root / "book" / "_build") / "executed"
-    settings, found = read_profile(profile, root), pages(root)
-    unknown = sorted(set(only) - {page.name for page in found})
-    if unknown:
-        names = ", ".join(page.name for page in found)
-        raise BookError(f"no page {', '.join(unknown)}; there are {names}")
+    settings, chosen = read_profile(profile, root), select(pages(root), only)
     with alone(folder):
-        _clear(folder)
+        for left in folder.glob(".*.ipynb*"):  # A build that was killed was just writing it.
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         jobs = []
-        for page in found:
-            if not only or page.name in only:
-                values = settings.of(page)
-                limit = settings.cell_timeout
-                jobs.append(_Job(page, values, inputs(page, values, root), profile, limit, folder))
+        for page in chosen:
+            values = settings.values_for(page)
+            jobs.append(_Job(page, values, input_digests(page, values, root), settings, folder))
         stale = {job: changes for job in jobs if (changes := job.changes())}
-        if not stale and any(map(_asked, FRESH)):
+        if not stale and asked_for_fresh():
             stale = {job: ["asked to take nothing recorded"] for job in jobs}
-        say(f"Notebooks in the {profile} profile: {len(jobs)}, unchanged: {len(jobs) - len(stale)}")
+        unchanged = len(jobs) - len(stale)
+        print(f"Notebooks in the {profile} profile: {len(jobs)}, unchanged: {unchanged}")
         if stale:
-            _run(stale, workers, say)
+            _run(stale, workers)
             _stamp(stale)
     return [job.page.name for job in stale]
 
 
 def _stamp(jobs: Iterable[_Job]) -> None:
     """Say that pages know the results of this machine, those included that they just added."""
-    known = local_results()
+    results = digest_of_results()
     for job in jobs:
         notebook = nbformat.read(job.executed, as_version=4)
-        if notebook.metadata["sadefect"]["inputs"][LOCAL] != known:
-            notebook.metadata["sadefect"]["inputs"][LOCAL] = known
-            with whole(job.executed) as temporary:
-                temporary.write_text(notebook_text(notebook), encoding="utf-8")
+        notebook.metadata["sadefect"]["inputs"][RESULTS] = results
+        write_notebook(notebook, job.executed)
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One build at a time in a folder.
+    """Allow one build at a time in a folder.
 
     Raises
     ------
@@ -251,45 +149,38 @@ def alone(folder: Path) -> Iterator[None]:
         raise BookError(f"another process builds in {folder.parent}; wait for its end") from None
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a build that was killed was just writing."""
-    for left in folder.glob(".*.ipynb*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str], None]) -> None:
+def _run(stale: dict[_Job, list[str]], workers: int | None) -> None:
+    """Execute pages side by side, each in a process of its own, and print how far they are."""
     # Longest first, so that none trails behind the others.
-    jobs = sorted(stale, key=lambda job: -job.page.minutes(job.profile))
+    jobs = sorted(stale, key=lambda job: -job.minutes)
     for job in jobs:
-        minutes = job.page.minutes(job.profile)
-        say(f"  to do: {job.page.name}, about {minutes:g} min ({', '.join(stale[job])})")
+        print(f"  to do: {job.page.name}, about {job.minutes:g} min ({', '.join(stale[job])})")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = workers or min(cores, len(jobs), MOST_WORKERS)
-    threads = max(1, cores // workers)
     # Processes, because papermill changes the working directory of the whole process; spawned,
     # because a fork of a process with threads may hang.
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+        workers, get_context("spawn"), _prepare_worker, (max(1, cores // workers),)
     )
-    to_do, at_work = [replace(job, threads=threads) for job in reversed(jobs)], {}
+    to_do, at_work = jobs[::-1], {}
     start, done, failures = time.monotonic(), 0, []
     try:
         while at_work or (to_do and not failures):
             # One by one: what the pool has once been given cannot be taken back after a failure.
             while to_do and not failures and len(at_work) < workers:
                 job = to_do.pop()
-                at_work[pool.submit(_work, job)] = job
+                at_work[pool.submit(_execute_logged, job)] = job
             ended = wait(at_work, timeout=HEARTBEAT, return_when=FIRST_COMPLETED).done
             for job, future in [(at_work.pop(future), future) for future in ended]:
                 seconds, failure = future.result()
                 done += 1
                 verb = "FAILED after" if failure else "executed in"
-                say(f"  [{done}/{len(jobs)}] {job.page.name} {verb} {seconds:.0f} s")
+                print(f"  [{done}/{len(jobs)}] {job.page.name} {verb} {seconds:.0f} s")
                 if failure:
                     failures.append(f"{job.page.name}: {failure}")
             if not ended:
                 where = "; ".join(filter(None, map(_position, at_work.values()))) or "starting"
-                say(f"  [{done}/{len(jobs)}] after {time.monotonic() - start:.0f} s: {where}")
+                print(f"  [{done}/{len(jobs)}] after {time.monotonic() - start:.0f} s: {where}")
     except BrokenProcessPool:
         raise BookError(
             "a process that executed a page was killed, perhaps for want of memory; "
@@ -304,7 +195,7 @@ def _run(stale: dict[_Job, list[str]], workers: int | None, say: Callable[[str],
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A notebook as plain JSON; empty if it is not there, or just being written."""
+    """Return a notebook as plain JSON; empty if it is not there, or just being written."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -312,7 +203,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _position(job: _Job) -> str:
-    """Where a page at work is: the cell, and the last line that it printed."""
+    """Say where a page at work is: the cell, and the last line that it printed."""
     cells = _read(job.partial).get("cells", [])
     states = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
     if "running" not in states:
@@ -324,23 +215,23 @@ def _position(job: _Job) -> str:
     return f"{job.page.name} at cell {at + 1} of {len(cells)}{last}"
 
 
-def _end_with_parent() -> None:
-    """Where the build is killed, its workers end too; kernels look after that themselves.
-
-    Without it a worker would go on, write into the folder of the next build, and wait for ever.
-    """
+def end_after(returns: Callable[[], Any]) -> None:
+    """End this process, whatever it is doing, when a call that waits for something returns."""
 
     def watch() -> None:
-        parent_process().join()
+        returns()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(job: _Job) -> tuple[float, str]:
-    """Execute one page in a process of its own."""
+def _prepare_worker(threads: int) -> None:
+    """Set up a process that executes pages; what it sets, its kernels inherit."""
+    # Where the build is killed, its workers end too; kernels look after that themselves. A worker
+    # that went on would write into the folder of the next build, and wait for ever.
+    end_after(parent_process().join)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[name] = str(job.threads)
+        os.environ[name] = str(threads)
     for name in PLACES:  # Relative to where `make book` was called, not to the notebooks.
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
@@ -348,19 +239,24 @@ def _work(job: _Job) -> tuple[float, str]:
     # No widgets, as a page has no kernel that could move them; figures come with their numbers.
     os.environ[BUILDING] = "1"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # Not a kernel of the same name in the user's home.
-    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):  # What kernels say as they come and go frightens, and means nothing.
-        os.dup2(log, stream)
-    os.close(log)
+
+
+def _execute_logged(job: _Job) -> tuple[float, str]:
+    """Execute one page with all that is said on the way in its log.
+
+    What kernels say as they come and go frightens, and means nothing.
+    """
+    with job.log.open("wb") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
     return _execute_page(job)
 
 
 def _execute_page(job: _Job) -> tuple[float, str]:
-    """Seconds, and what went wrong ("" if nothing did)."""
-    import papermill  # A second that a build with nothing to execute can do without.
-
-    start, failure = time.monotonic(), ""
+    """Execute one page; return the seconds it took, and what went wrong ("" if nothing did)."""
+    start = time.monotonic()
     for _ in range(2):
+        failure = ""
         try:
             papermill.execute_notebook(
                 job.page.notebook(),
@@ -368,10 +264,9 @@ def _execute_page(job: _Job) -> tuple[float, str]:
                 job.parameters,
                 progress_bar=False,
                 cwd=job.page.script.parent,
-                execution_timeout=job.cell_timeout,
+                execution_timeout=job.profile.cell_timeout,
                 iopub_timeout=OUTPUT_SECONDS,
             )
-            failure = ""
         except Exception as error:  # Of the page, its kernel or the machinery: all are reported.
             failure = _explain(error, job)
         # Kernels that start at once sometimes take each other's port: that is worth a second try.
@@ -385,22 +280,21 @@ def _execute_page(job: _Job) -> tuple[float, str]:
         for key in ("input_path", "output_path"):  # Paths of this machine are not to be published.
             notebook.metadata.papermill[key] = f"notebooks/{job.page.twin.name}"
         notebook.metadata["sadefect"] = {
-            "profile": job.profile,
+            "profile": job.profile.name,
             "seconds": round(seconds, 1),
             "commit": commit(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
             "inputs": job.inputs,
             "failed": bool(failure),
         }
-        with whole(job.executed) as temporary:
-            temporary.write_text(notebook_text(notebook), encoding="utf-8")
+        write_notebook(notebook, job.executed)
     if failure:
         failure += f"\n  executed copy: {job.executed}\n  what its kernel said: {job.log}"
     return seconds, failure
 
 
 def _explain(error: Exception, job: _Job) -> str:
-    """Cell and error of a failed page; colours the cell red where papermill did not."""
+    """Name cell and error of a failed page; colour the cell red where papermill did not."""
     name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
     if not job.partial.is_file():
         return f"could not be started: {name}: {text}"
@@ -413,7 +307,7 @@ def _explain(error: Exception, job: _Job) -> str:
             return f"its kernel did not start: {name}: {text}"
         if isinstance(error, TimeoutError) and "IOPub" not in text:
             name = "CellTimeout"
-            text = f"took longer than {job.cell_timeout} s, the profile's cell_timeout"
+            text = f"took longer than {job.profile.cell_timeout} s, the profile's cell_timeout"
         red[0].outputs.append(
             nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
         )

@@ -1,18 +1,22 @@
-"""Notebook scripts, their twins, and the profiles that hold their parameters.
+"""Reads notebook scripts and makes their twins.
 
 A page of the book is a script ``notebooks/NAME.py`` in jupytext's percent format: a header, a cell
 of declared parameters, a few calls, a figure. Its twin is the same as an output-free notebook, for
-papermill, Colab and Binder. `book.builder.build` executes and renders them.
+papermill, Colab and Binder.
 """
 
 import ast
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+import papermill
 import yaml
 
 from sadefect.files import whole
@@ -20,8 +24,10 @@ from sadefect.files import whole
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ("smoke", "quick", "paper")
 HEADER_FIELDS = ("The paper shows", "What to expect", "Minutes")
-TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "list": list, "dict": dict}
-
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 # What a twin runs first. On Binder and in a clone the module lies beside the notebooks; on Colab it
 # is fetched, together with the recorded results, which an installed package does not have.
@@ -45,6 +51,13 @@ class BookError(RuntimeError):
     """The book cannot be built; the message says where, why and what to do."""
 
 
+def choices(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names an unknown one may stand for, and list them all."""
+    known = list(known)
+    nearest = "".join(f"did you mean {close}? " for close in get_close_matches(name, known, n=1))
+    return f"{nearest}there are {', '.join(known)}"
+
+
 @dataclass(frozen=True)
 class Page:
     """A notebook script, the source of one page of the book.
@@ -63,32 +76,23 @@ class Page:
 
     @property
     def twin(self) -> Path:
-        """The committed output-free notebook beside the script."""
+        """Return the path of the committed output-free notebook beside the script."""
         return self.script.with_suffix(".ipynb")
 
     def notebook(self) -> nbformat.NotebookNode:
-        """The script as a notebook: no outputs, cell ids from positions, so always the same."""
+        """Read the script as a notebook, always the same: no outputs, cell ids from positions."""
         notebook = jupytext.read(self.script, fmt="py:percent")
         for position, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{position:02d}"  # jupytext's own are random.
             kept = {key: cell.metadata[key] for key in ("mystnb", "tags") if key in cell.metadata}
             cell["metadata"] = nbformat.from_dict(kept)
-        notebook["metadata"] = nbformat.from_dict(
-            {
-                "kernelspec": {
-                    "display_name": "Python 3",
-                    "language": "python",
-                    "name": "python3",
-                },
-                "language_info": {"name": "python"},
-            }
-        )
+        notebook["metadata"] = nbformat.from_dict(METADATA)
         notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
         nbformat.validate(notebook)
         return notebook
 
     def twin_notebook(self) -> nbformat.NotebookNode:
-        """The same with a cell after the header that installs `sadefect` where it is missing."""
+        """Return it with a cell after the header that installs `sadefect` where it is missing."""
         notebook = self.notebook()
         url, branch = repository(self.script.parents[1])
         fetch = FETCH.format(url=url, branch=branch) if url else NO_FETCH
@@ -97,7 +101,7 @@ class Page:
         return notebook
 
     def header(self) -> dict[str, str]:
-        """Title, description and the fields of the first cell.
+        """Return title, description and the fields of the first cell.
 
         Raises
         ------
@@ -120,7 +124,7 @@ class Page:
         return header
 
     def minutes(self, profile: str) -> float:
-        """Minutes that the page takes in a profile, on 2 cores, as its header says.
+        """Return the minutes that the page takes in a profile, on 2 cores, as its header says.
 
         Raises
         ------
@@ -128,52 +132,51 @@ class Page:
             If the header does not say it.
         """
         profile = profile if profile in PROFILES else "quick"  # One of the reader's own.
-        found = re.search(rf"\b{profile} (\d+(?:\.\d+)?)", self.header()["Minutes"])
-        if not found:
+        stated = re.search(rf"\b{profile} (\d+(?:\.\d+)?)", self.header()["Minutes"])
+        if not stated:
             raise BookError(
                 f"{self.script.name}: '- **Minutes**:' must have a number for each profile, as in "
                 f"'smoke 0.2, quick 1, paper 30'; there is none for {profile}"
             )
-        return float(found.group(1))
+        return float(stated.group(1))
 
     def parameters(self) -> dict[str, tuple[str, Any]]:
-        """Declared parameters: name to annotation and default.
+        """Return the declared parameters: name to annotation and default.
 
         Raises
         ------
         BookError
             If there is not exactly one cell tagged ``parameters``, or an entry in it is not of the
-            form ``name: type = literal  # what it is``.
+            form ``name: type = literal  # what it is``. (papermill itself passes over both.)
         """
-        cells = [
-            cell for cell in self.notebook().cells if "parameters" in cell.metadata.get("tags", [])
-        ]
+        notebook = self.notebook()
+        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
         if len(cells) != 1:
             raise BookError(
                 f"{self.script.name}: expected one cell that opens with "
                 f"'# %% tags=[\"parameters\"]', found {len(cells)}"
             )
         declared = {}
-        for node in ast.parse(cells[0].source).body:
-            try:
-                default = ast.literal_eval(node.value)
-                declared[node.target.id] = (ast.unparse(node.annotation), default)
-            except (AttributeError, TypeError, ValueError):
-                raise BookError(
-                    f"{self.script.name}: each parameter must read 'name: type = literal  "
-                    f"# what it is'; found '{ast.unparse(node)}'"
-                ) from None
+        for name, entry in papermill.inspect_notebook(notebook).items():
+            if (annotation := entry["inferred_type_name"]) != "None":
+                with suppress(ValueError, SyntaxError):
+                    declared[name] = (annotation, ast.literal_eval(entry["default"]))
+        if len(declared) < len(ast.parse(cells[0].source).body):
+            raise BookError(
+                f"{self.script.name}: each parameter must read 'name: type = literal  "
+                f"# what it is'; this holds for {', '.join(declared) or 'none'} only"
+            )
         return declared
 
 
 def repository(root: Path = ROOT) -> tuple[str, str]:
-    """Address and branch of the repository, as ``_config.yml`` says; the address may be empty."""
-    there = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
-    return (there["url"] or "").rstrip("/"), there["branch"]
+    """Return the repository's address, which may be empty, and branch, as ``_config.yml`` says."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    return (config["url"] or "").rstrip("/"), config["branch"]
 
 
 def pages(root: Path = ROOT) -> list[Page]:
-    """All pages that are notebooks, by name.
+    """Return all pages that are notebooks, by name.
 
     Raises
     ------
@@ -181,21 +184,36 @@ def pages(root: Path = ROOT) -> list[Page]:
         If `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a page or names
         one that does not exist.
     """
-    found = [Page(script) for script in sorted((root / "notebooks").glob("*.py"))]
-    if not found:
+    scripts = [Page(script) for script in sorted((root / "notebooks").glob("*.py"))]
+    if not scripts:
         raise BookError(
             f"expected notebook scripts in {root / 'notebooks'}, found none; the book is built "
             "from a checkout of the repository, installed by `make install`"
         )
     contents = (root / "book" / "_toc.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"^[^#\n]*\bnotebooks/([\w-]+)", contents, re.MULTILINE))
-    for name in {page.name for page in found} ^ listed:
-        where = "names no script in notebooks/" if name in listed else "is not in book/_toc.yml"
-        raise BookError(f"notebooks/{name} {where}; add it there, or remove it")
-    return found
+    for name in {page.name for page in scripts} ^ listed:
+        problem = "names no script in notebooks/" if name in listed else "is not in book/_toc.yml"
+        raise BookError(f"notebooks/{name} {problem}; add it there, or remove it")
+    return scripts
 
 
-# Twins
+def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
+    """Return the pages that are named, in full or by how they begin; all where no name is given.
+
+    Raises
+    ------
+    BookError
+        If no page's name begins so.
+    """
+    names, known = list(names), [page.name for page in pages]
+    chosen = set()
+    for name in names:
+        matching = [name] if name in known else [page for page in known if page.startswith(name)]
+        if not matching:
+            raise BookError(f"no page begins with {name}; {choices(name, known)}")
+        chosen.update(matching)
+    return [page for page in pages if page.name in chosen or not names]
 
 
 def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
@@ -213,14 +231,14 @@ def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
     list of Path
         Twins that were not equal to their script, and notebooks that have no script.
     """
-    twins = {page.twin: notebook_text(page.twin_notebook()) for page in pages(root)}
+    twins = {page.twin: page.twin_notebook() for page in pages(root)}
     stale = [path for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in twins]
-    for twin, text in twins.items():
-        if not twin.is_file() or twin.read_text(encoding="utf-8") != text:
-            stale.append(twin)
+    for path, notebook in twins.items():
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if text != notebook_text(notebook):
+            stale.append(path)
             if not check:
-                with whole(twin) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
+                write_notebook(notebook, path)
     return stale
 
 
@@ -228,72 +246,7 @@ def notebook_text(notebook: nbformat.NotebookNode) -> str:
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-# Profiles
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Parameters of all pages for one purpose, read from ``notebooks/profiles/NAME.yaml``."""
-
-    name: str
-    cell_timeout: int  # Seconds that one cell may take.
-    common: dict[str, Any] = field(default_factory=dict)  # For each page that declares them.
-    pages: dict[str, dict[str, Any]] = field(default_factory=dict)  # For one page.
-
-    def of(self, page: Page) -> dict[str, Any]:
-        """The parameters that are passed to a page, all of them declared by it.
-
-        Raises
-        ------
-        BookError
-            If the page's part has a parameter that the page does not declare, or one of another
-            type. (papermill itself only warns, and goes on with the default.)
-        """
-        declared, own = page.parameters(), self.pages.get(page.name, {})
-        unknown = sorted(set(own) - set(declared))
-        if unknown:
-            raise BookError(
-                f"profile {self.name}: {page.name} declares no parameter {', '.join(unknown)}; it "
-                f"has {', '.join(declared)}"
-            )
-        values = {key: value for key, value in self.common.items() if key in declared} | own
-        for key, value in values.items():
-            annotation = declared[key][0]
-            expected = TYPES.get(annotation.partition("[")[0], object)
-            if not isinstance(value, expected) or (annotation != "bool" and value is True):
-                raise BookError(
-                    f"profile {self.name}: {page.name} declares {key}: {annotation}, received "
-                    f"{value!r} (YAML reads 5e-4 as text and 5.0e-4 as a number)"
-                )
-        return values
-
-
-def read_profile(name: str, root: Path = ROOT) -> Profile:
-    """Read a profile and check it against the pages.
-
-    Raises
-    ------
-    BookError
-        If there is no such profile, it has a part for a page that does not exist, or a common
-        parameter that no page declares.
-    """
-    path = root / "notebooks" / "profiles" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise BookError(f"no profile {name!r}; there are {known}")
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    unknown = set(content) - {"cell_timeout", "common", "pages"}
-    if unknown or not isinstance(content.get("cell_timeout"), int):
-        raise BookError(
-            f"{path.name}: expected cell_timeout (seconds), common and pages, found "
-            f"{', '.join(content) or 'nothing'}"
-        )
-    profile = Profile(
-        name, content["cell_timeout"], content.get("common") or {}, content.get("pages") or {}
-    )
-    known = {page.name: page.parameters() for page in pages(root)}
-    for missing in set(profile.pages) - set(known):
-        raise BookError(f"{path.name}: notebooks/{missing}.py does not exist; remove its part")
-    for missing in set(profile.common) - {key for declared in known.values() for key in declared}:
-        raise BookError(f"{path.name}: no page declares the common parameter {missing}")
-    return profile
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(notebook_text(notebook), encoding="utf-8", newline="\n")

@@ -53,10 +53,10 @@ COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_se
 @app.command("results", rich_help_panel=PAPER)
 def show_results(as_json: Json = False):
     """All results, recorded and local."""
-    from sadefect.paper.store import results
+    from sadefect.paper.store import stored_results
 
     load_framework()
-    rows = [result.row() for result in results()]
+    rows = [result.row() for result in stored_results()]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -111,29 +111,11 @@ def reproduce(
     jobs: Annotated[int | None, typer.Option(help="Pages executed at once.")] = None,
 ):
     """Run the notebooks and build the book, or run some of the pages alone."""
-    try:
-        from book.builder import build as book
-    except ImportError as error:
-        raise StoreError(
-            f"expected the packages of the book; got {error}; install them: "
-            'pip install "sadefect[book]"'
-        ) from error
-    from book.builder.pages import BookError, pages
+    from sadefect.cli.checkout import run_builder
 
-    try:
-        if not only:
-            book.build(profile, workers=jobs)
-            return
-        names = [page.name for page in pages()]
-        chosen = [name for name in names if name.startswith(tuple(only))]
-        for start in only:
-            if not any(name.startswith(start) for name in names):
-                raise BookError(f"no page begins with {start}; there are {', '.join(names)}")
-        book.execute(profile, only=chosen, workers=jobs)
-        for name in chosen:
-            print(book.ROOT / "book" / "_build" / "executed" / f"{name}.ipynb")
-    except BookError as error:
-        raise StoreError(str(error)) from error
+    jobs_option = [] if jobs is None else ["--jobs", str(jobs)]
+    verb = ["execute", *only] if only else ["build"]
+    run_builder(*verb, "--profile", profile, *jobs_option)
 
 
 @app.command("train-one", hidden=True)

@@ -13,14 +13,17 @@ from typing import Annotated
 import typer
 
 from sadefect.cli.printing import table
-from sadefect.defaults import FPR, IMAGE_FPR, PATCHES
+from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
+from sadefect.errors import DataError
+from sadefect.progress import progress
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
 Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
 Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
 ImageFpr = Annotated[float, typer.Option(help="Share of good images that may be judged defective.")]
 STOPPED = 130  # As shells say it of Ctrl-C.
-BRIGHTEST = 1.2  # Times the largest held-out value: all heat maps of a detector are on one scale.
+LEVEL_COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+BRIGHTEST = 1.2  # Of a heat map, times the largest held-out value.
 
 
 @contextmanager
@@ -77,7 +80,7 @@ def train(
     On two cores 65 patches a second or so: 1,000 to try it out, 100,000 for half an hour.
     """
     from sadefect.detector.detector import Detector
-    from sadefect.errors import DataError
+    from sadefect.detector.export import thresholds
     from sadefect.files import explained
 
     load_framework()
@@ -100,12 +103,10 @@ def train(
         except DataError as error:
             hint = f"`sadefect check {folder}` tells all at once that is to be mended"
             raise DataError(f"{error}\n{hint}" if folder.is_dir() else str(error)) from error
-    images = detector.provenance_["images"]
-    limit = detector.image_threshold()
+    limit, images = detector.image_threshold(), detector.provenance_["images"]
     if as_json:
-        said = {"output": str(output), "settings": detector.get_params()}
-        said |= {"pixels": detector.threshold()._asdict(), "images": limit.as_dict()}
-        print(json.dumps(said | detector.provenance_))
+        settings = {"output": str(output), "settings": detector.get_params()}
+        print(json.dumps(settings | thresholds(detector) | detector.provenance_))
         return
     print(f"saved {output}: {patches:,} patches of {images['trained on']} images")
     if patches < PATCHES:
@@ -131,31 +132,27 @@ def segment(
 
     An image is judged defective if it has a region of flagged pixels larger than good images have.
     """
-    from sadefect.detector import report
     from sadefect.detector.inputs import named_images
     from sadefect.detector.outputs import Output
-    from sadefect.errors import DataError
-    from sadefect.progress import progress
+    from sadefect.detector.report import write_report
 
-    detector = _load(model, fpr, image_fpr)
+    detector, top = _load(model, fpr, image_fpr)
     files = [image for given in images for _, image in named_images(given)]
-    out = Output(output, {"model": _digest(model), "fpr": fpr, "image_fpr": image_fpr})
+    out = Output(output, {"model": _file_digest(model), "fpr": fpr, "image_fpr": image_fpr})
     limit = detector.image_threshold(image_fpr, fpr)
-    top = BRIGHTEST * detector.threshold(0).value
     with resumable(), out.open():
-        with progress("segmenting", len(files), "images") as say:
+        with progress("segmenting", len(files), "images") as report_progress:
             for done, path in enumerate(files, 1):
-                stem = out.stem(path.name)
+                look = partial(detector.look, path, fpr, image_fpr=image_fpr)
                 try:
-                    look = partial(detector.look, path, fpr, image_fpr=image_fpr)
-                    out.add(stem, _identity(path), lambda look=look: (look(), None), top)
+                    out.add(out.stem(path.name), _identity(path), look, top)
                 except DataError as error:
                     print(f"sadefect: {error}", file=sys.stderr)
                     out.fail(path, error)
-                say(done)
+                report_progress(done)
         out.write_table(limit.value)
         title = f"{model.name} on {len(files)} image{'s' * (len(files) > 1)}"
-        page = report.write(out, detector, fpr, image_fpr, title=title)
+        page = write_report(out, detector, fpr, image_fpr, title=title)
     defective = sum(row["verdict"] == "defect" for row in out.rows)
     unread = sum("error" in row for row in out.rows)
     if as_json:
@@ -185,40 +182,38 @@ def evaluate(
     With an output folder, one that was stopped goes on the next time.
     """
     from sadefect.datasets import load_dataset
-    from sadefect.detector import report
     from sadefect.detector.inputs import check_masks
     from sadefect.detector.outputs import Output
+    from sadefect.detector.report import write_report
 
     data = load_dataset("folder", folder)
     check_masks(data)
-    detector = _load(model, fpr, image_fpr)
+    detector, top = _load(model, fpr, image_fpr)
     shares = {"fpr": fpr, "image_fpr": image_fpr}
     with resumable(again=output is not None):
         if output is None:
             metrics, _ = detector.evaluate(data, **shares)
+            _check_unchanged(data, folder)
         else:
-            limit, truth = detector.image_threshold(image_fpr, fpr), {}
-            top = BRIGHTEST * detector.threshold(0).value
-            out = Output(output, {"model": _digest(model), "data": data.fingerprint} | shares)
+            truth = {}
+            out = Output(output, {"model": _file_digest(model), "data": data.fingerprint} | shares)
 
-            def show(found, sample):
-                truth[sample.name] = bool(sample.mask.any())
-
+            def show(finding, sample):
                 def look():
-                    seen = found or detector.look(sample.image, name=sample.name, **shares)
-                    return seen, sample.mask
+                    return finding or detector.look(sample.image, name=sample.name, **shares)
 
-                out.add(out.stem(sample.name), sample.name, look, top)
+                mask = sample.mask
+                truth[sample.name] = bool(mask.any())
+                out.add(out.stem(sample.name), sample.name, look, top, mask)
 
             with out.open():
                 metrics, curves = detector.evaluate(data, show=show, resume=out.counts, **shares)
                 _check_unchanged(data, folder)
-                out.write_table(limit.value)
-                report.write(
+                out.write_table(detector.image_threshold(image_fpr, fpr).value)
+                write_report(
                     out, detector, fpr, image_fpr, title=f"{model.name} on {folder.name}",
                     truth=truth, metrics=metrics, curves=curves,
                 )  # fmt: skip
-    _check_unchanged(data, folder)
     if as_json:
         print(json.dumps(metrics))
         return
@@ -228,8 +223,8 @@ def evaluate(
         ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
         ("AUROC of images", "no good test images" if image is None else image),
     ]
-    for kind, one in metrics["verdicts"].items():
-        rows.append((f"{kind}: judged defective", f"{one['defect']} of {one['images']}"))
+    for kind, counts in metrics["verdicts"].items():
+        rows.append((f"{kind}: judged defective", f"{counts['defect']} of {counts['images']}"))
     table(f"{model.name} on {folder}", ("measured", "came out"), rows)
     if output:
         print(f"see {output / 'report.html'}")
@@ -264,37 +259,34 @@ def check(
     """Look over your images before hours are spent on them."""
     from sadefect.detector.folder_check import check_folder
 
-    found = check_folder(folder, patch_size, window_size, shrink)
+    remarks = check_folder(folder, patch_size, window_size, shrink)
     if as_json:
-        print(json.dumps([one._asdict() for one in found]))
+        print(json.dumps([remark._asdict() for remark in remarks]))
     else:
-        for one in found:
-            typer.secho(f"{one.level:>7}", fg=COLOURS[one.level], bold=True, nl=False)
-            print(f"  {one.text}" + (f"\n         {one.fix}" if one.fix else ""))
-    levels = {one.level for one in found}
+        for level, text, fix in remarks:
+            typer.secho(f"{level:>7}", fg=LEVEL_COLOURS[level], bold=True, nl=False)
+            print(f"  {text}" + (f"\n         {fix}" if fix else ""))
+    levels = {remark.level for remark in remarks}
     raise typer.Exit(1 if "error" in levels or (strict and "warning" in levels) else 0)
 
 
-COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
-
-
 def _load(model, fpr, image_fpr):
+    """Load a detector, and the value that its heat maps show brightest, the same for all images."""
     from sadefect.detector.detector import Detector
 
     for name, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
         if not 0 <= share <= 1:
             _bad(name, f"expected a share in [0, 1]; got {share:g}")
     load_framework()
-    detector = Detector.load(model)
-    from sadefect.inference.engines import describe
+    from sadefect.provenance import describe_engine
 
-    print(f"{describe()} runs the network.", file=sys.stderr)
-    return detector
+    detector = Detector.load(model)
+    print(f"{describe_engine()} runs the network.", file=sys.stderr)
+    return detector, BRIGHTEST * detector.threshold(0).value
 
 
 def _check_unchanged(data, folder):
     from sadefect.datasets import load_dataset
-    from sadefect.errors import DataError
 
     if load_dataset("folder", folder).fingerprint != data.fingerprint:
         raise DataError(
@@ -303,7 +295,7 @@ def _check_unchanged(data, folder):
         )
 
 
-def _digest(path):
+def _file_digest(path):
     import hashlib
 
     return hashlib.sha256(path.read_bytes()).hexdigest()

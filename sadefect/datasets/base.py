@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sadefect.datasets.images import is_image
-from sadefect.defaults import held_out
 from sadefect.files import store
+
+HELD_OUT = 10  # One of so many defect-free images is held out for thresholds.
 
 
 class About(NamedTuple):
@@ -119,6 +120,17 @@ class Dataset:
             )
         trained_on = self.train if train == "all" else self.train[:-count]
         return list(trained_on), list(self.train[-count:])
+
+
+def held_out(images):
+    """Return how many defect-free images, the last ones, are held out; at least one.
+
+    Examples
+    --------
+    >>> held_out(5), held_out(19), held_out(20)
+    (1, 1, 2)
+    """
+    return max(1, images // HELD_OUT)
 
 
 def data_root(root=None) -> Path:

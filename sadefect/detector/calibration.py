@@ -1,4 +1,4 @@
-"""What maps of held-out defect-free images allow: thresholds of pixels, and of whole images.
+"""Thresholds of pixels, and of whole images, from the maps of held-out defect-free images.
 
 An image is judged by its largest region of flagged pixels. Good images hold many small specks that
 reach far up; a defect is a region. The largest value of a map, by contrast, is that of its noisiest
@@ -8,16 +8,18 @@ pixel, and a threshold on it is that of the noisiest good image.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import ndimage
+from scipy.stats import binomtest
 
-from sadefect.defaults import FPR, HELD_OUT, IMAGE_FPR
+from sadefect.datasets.base import HELD_OUT
+from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.metrics import PixelMetrics
 from sadefect.segmentation import check_share
 
 # Shares of pixels for which the regions of held-out images are known; 1 is the whole image.
 RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 CONFIDENCE = 0.95
-EIGHT = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
 
 
 class ImageThreshold(NamedTuple):
@@ -34,15 +36,20 @@ class ImageThreshold(NamedTuple):
 
     @property
     def expected(self):
-        """The share of new good images that will be judged defective, on average."""
+        """The share of new good images that will be judged defective, at most, on average.
+
+        This is the guarantee of split conformal prediction; see `conformal_threshold`.
+        """
         return min(1.0, (self.flagged + 1) / (self.images + 1))
 
     @property
     def bound(self):
-        """What that share stays below, with 95 % confidence."""
-        if self.flagged >= self.images:
-            return 1.0
-        return float(special.betaincinv(self.flagged + 1, self.images - self.flagged, CONFIDENCE))
+        """What that share stays below, with 95 % confidence.
+
+        The one-sided bound of Clopper and Pearson, doi:10.1093/biomet/26.4.404.
+        """
+        counted = binomtest(self.flagged, self.images, alternative="less")
+        return float(counted.proportion_ci(CONFIDENCE, method="exact").high)
 
     @property
     def enough(self):
@@ -50,11 +57,11 @@ class ImageThreshold(NamedTuple):
         return self.expected <= self.fpr + 1e-12
 
     def as_dict(self):
-        """All of it as plain values."""
+        """Return all of it as plain values."""
         return self._asdict() | {"expected": self.expected, "bound": self.bound}
 
     def sentence(self):
-        """What it rests on, in words."""
+        """Say what it rests on, in words."""
         many = "s" * (self.images > 1)
         text = (
             f"it rests on {self.images} held-out good image{many}: expect {self.expected:.2g} of "
@@ -70,7 +77,7 @@ class ImageThreshold(NamedTuple):
 
 
 def images_needed(image_fpr=IMAGE_FPR):
-    """The least number of held-out images with which a share of good images can be kept to.
+    """Return the least number of held-out images that can keep a share of good images.
 
     Examples
     --------
@@ -80,25 +87,68 @@ def images_needed(image_fpr=IMAGE_FPR):
     return int(np.ceil(1 / image_fpr - 1e-9)) - 1
 
 
-def sizes(labels, side=1):
-    """The areas of labelled regions in pixels, the background's first.
+def conformal_threshold(scores, image_fpr):
+    """Return the score from which split conformal prediction rejects an image as not good.
+
+    If k of N held-out good images reach it, a new one does with probability ``(k + 1) / (N + 1)``
+    at most, provided that images come in no particular order (are exchangeable). It is the lowest
+    score for which that is at most ``image_fpr``, or, with too few images for that, the lowest that
+    none of them reaches.
+
+    Parameters
+    ----------
+    scores : int array (N,)
+        Of good images that were not trained on.
+    image_fpr : float
+        In [0, 1].
+
+    Returns
+    -------
+    int
+
+    References
+    ----------
+    Papadopoulos et al., Inductive confidence machines for regression, ECML 2002,
+    doi:10.1007/3-540-36755-1_29; Vovk, Gammerman and Shafer, Algorithmic learning in a random
+    world, 2005, doi:10.1007/b106715; introduced by Angelopoulos and Bates, arXiv:2107.07511.
+
+    Examples
+    --------
+    >>> conformal_threshold(np.arange(19), 0.05), conformal_threshold(np.arange(19), 0.1)
+    (19, 18)
+    """
+    ascending = np.sort(scores)
+    allowed = max(int(image_fpr * (len(scores) + 1) + 1e-9) - 1, 0)  # Of them, to reach it.
+    return int(ascending[-1 - allowed]) + 1 if allowed < len(scores) else 1
+
+
+def label_regions(flagged, side=1):
+    """Number the 8-connected regions of a mask, and measure them.
 
     Where each pixel of a map stands for a block of ``side``, pixels that are left over at the
     border do not count, so that areas are those that the map itself gives.
+
+    Returns
+    -------
+    labels : int array (H, W)
+        0 for the background.
+    areas : int array
+        In pixels, by label; 0 for the background.
     """
+    labels, count = ndimage.label(flagged, EIGHT_NEIGHBOURS)
     height, width = (length // side * side for length in labels.shape)
-    counts = np.bincount(labels[:height:side, :width:side].ravel(), minlength=labels.max() + 1)
-    return counts * side**2
+    areas = np.bincount(labels[:height:side, :width:side].ravel(), minlength=count + 1) * side**2
+    areas[0] = 0
+    return labels, areas
 
 
 def largest_region(flagged):
-    """The area of the largest 8-connected region of a mask, in pixels; 0 if there is none."""
-    labels, count = ndimage.label(flagged, EIGHT)
-    return int(sizes(labels)[1:].max()) if count else 0
+    """Return the area of the largest region of a mask, in pixels; 0 if there is none."""
+    return int(label_regions(flagged)[1].max())
 
 
 class Calibration:
-    """Maps of defect-free images, counted; nothing is kept of them but what thresholds need.
+    """Counts maps of defect-free images; nothing is kept of them but what thresholds need.
 
     Parameters
     ----------
@@ -119,7 +169,7 @@ class Calibration:
 
     @classmethod
     def of(cls, maps, side=1):
-        """Of a sequence of maps, opened; it is gone through twice.
+        """Count a sequence of maps, opened; it is gone through twice.
 
         Parameters
         ----------
@@ -135,7 +185,7 @@ class Calibration:
         return cls(pixels, np.array(areas, "int64"))
 
     def threshold(self, fpr=FPR):
-        """The threshold of pixels that flags a share ``fpr`` of those of held-out images.
+        """Return the threshold of pixels that flags a share ``fpr`` of those of held-out images.
 
         Returns
         -------
@@ -145,11 +195,10 @@ class Calibration:
         return self.pixels.threshold(fpr)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
-        """The area that a region of pixels at or above ``threshold(fpr)`` has to have.
+        """Return how large a region of pixels at or above ``threshold(fpr)`` a defect has to be.
 
-        At most a share ``image_fpr`` of new good images is expected to be judged defective, the
-        threshold's own uncertainty included: of N held-out images so many reach it that, with one
-        more, they are that share of N + 1. With too few images for that, none of them reaches it.
+        This is split conformal prediction, with the largest region as the score; see
+        `conformal_threshold`. It is not exact: the threshold of pixels is of the same images.
 
         Parameters
         ----------
@@ -164,24 +213,23 @@ class Calibration:
         ImageThreshold
         """
         check_share(image_fpr, "image_fpr")
-        areas = np.sort(self.scores(fpr))
-        allowed = min(max(int(image_fpr * (len(areas) + 1) + 1e-9) - 1, 0), len(areas))
-        value = int(areas[-1 - allowed]) + 1 if allowed < len(areas) else 1
-        return ImageThreshold(value, image_fpr, int((areas >= value).sum()), len(areas))
+        scores = self.scores(fpr)
+        value = conformal_threshold(scores, image_fpr)
+        return ImageThreshold(value, image_fpr, int((scores >= value).sum()), len(scores))
 
     def scores(self, fpr=FPR):
-        """The scores of the held-out images, int ``(N,)``; see `image_threshold`."""
+        """Return the scores of the held-out images, int ``(N,)``: their largest regions."""
         check_share(fpr, "fpr")
         return self.areas[:, np.searchsorted(RATES, fpr)]
 
     def state(self):
-        """Everything as a dict of arrays that `from_state` takes."""
+        """Return everything as a dict of arrays that `from_state` takes."""
         pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
         return pixels | {"areas": self.areas, "rates": np.array(RATES)}
 
     @classmethod
     def from_state(cls, arrays):
-        """The object whose `state` is among some arrays.
+        """Return the object whose `state` is among some arrays.
 
         Raises
         ------
@@ -204,6 +252,6 @@ class Calibration:
                 f"expected the areas of {pixels.images} images at {len(RATES)} rates; got "
                 f"{areas.dtype} of shape {areas.shape}"
             )
-        found = cls(pixels, areas)
-        found.threshold(), found.image_threshold()
-        return found
+        calibration = cls(pixels, areas)
+        calibration.threshold(), calibration.image_threshold()  # Raises where there is none.
+        return calibration

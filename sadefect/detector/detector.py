@@ -2,58 +2,28 @@
 
 import os
 from dataclasses import KW_ONLY, asdict, dataclass, fields
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
-from sadefect.datasets import Dataset, load_dataset
-from sadefect.datasets.images import as_gray
-from sadefect.defaults import FPR, IMAGE_FPR, PATCHES, held_out
-from sadefect.detector import saving as detector_files
-from sadefect.detector.calibration import EIGHT, Calibration, sizes
-from sadefect.detector.evaluation import Tally
-from sadefect.detector.inputs import check_masks, name_of, named_images, read
+from sadefect.datasets.base import held_out
+from sadefect.detector import saving
+from sadefect.detector.calibration import Calibration, label_regions
+from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
+from sadefect.detector.downscaling import Downscaled
+from sadefect.detector.evaluation import evaluate_detector
+from sadefect.detector.finding import Finding
+from sadefect.detector.inputs import name_of, named_images, read
 from sadefect.detector.stack import Stack
-from sadefect.detector.tiles import TILE, tiles
-from sadefect.errors import DataError, StoreError, out_of_memory
+from sadefect.detector.tiles import TILE, compute_in_tiles
+from sadefect.errors import DataError, StoreError, require_choice
 from sadefect.files import store
 from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
-from sadefect.metrics import FPRS
 from sadefect.patches import STRIDE
 from sadefect.provenance import NUMERICS
-from sadefect.segmentation import DIAMETER, regions, segment
+from sadefect.segmentation import DIAMETER, segment
+from sadefect.structural_similarity import SSIMOptions
 
 NOTHING_LEARNT = "this detector has learnt nothing yet; call fit, or Detector.load"
-
-
-class Finding(NamedTuple):
-    """What a detector says of one image.
-
-    ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
-    taken for defects; ``score`` the area of the largest flagged region in pixels; ``defect`` the
-    verdict, true where the mask holds anything.
-    """
-
-    name: str
-    image: np.ndarray
-    map: np.ndarray
-    mask: np.ndarray
-    score: int
-    defect: bool
-
-    def row(self):
-        """The verdict and where the defects are, as plain values; boxes end before their ends."""
-        found = [one._asdict() for one in regions(self.mask)]
-        return {
-            "image": self.name,
-            "score": self.score,
-            "peak": float(self.map.max()),
-            "verdict": "defect" if self.defect else "good",
-            "area": float(self.mask.mean()),
-            "regions": [{name: one[name] for name in ("area", "box", "centroid")} for one in found],
-        }
 
 
 @dataclass(eq=False)
@@ -67,12 +37,12 @@ class Detector:
     latent_dim : int or "auto"
         d; "auto" is 100, the paper's for textures.
     patch_size : {128, 64, 32}
-        Side of the patches in pixels, after shrinking.
+        Side of the patches in pixels, after downscaling.
     window_size : int
-        Side of the SSIM window in pixels, after shrinking; odd.
+        Side of the SSIM window in pixels, after downscaling; odd.
     shrink : int
-        Blocks of so many pixels on a side are averaged first, which gives a patch more context.
-        Maps come in the image's own size all the same.
+        Images are downscaled first: blocks of so many pixels on a side are averaged, which gives a
+        patch more context. Maps come in the image's own size all the same.
     stride, average, opening
         As in `Experiment`.
     patches : int
@@ -96,7 +66,7 @@ class Detector:
     -----
     An image is an array or a file, gray or colour (which becomes luminance), of 8 or 16 bit, or of
     floats in [0, 1]; at least a patch large. Memory beyond the image and its map does not grow
-    with the image: it is looked at in tiles.
+    with the image: maps are computed in tiles.
 
     Examples
     --------
@@ -129,39 +99,39 @@ class Detector:
                 raise ValueError(
                     f"{name} must be a whole number of at least {smallest}; received {value!r}"
                 )
-        choices = {"patch_size": PATCH_SIZES, "average": ("reconstructions", "maps")}
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}; received {value!r}")
+        require_choice("patch_size", self.patch_size, PATCH_SIZES)
+        require_choice("average", self.average, ("reconstructions", "maps"))
         if self.stride > self.patch_size:
             raise ValueError(
                 f"stride must be at most patch_size={self.patch_size}, or pixels are left out; "
                 f"received {self.stride!r}"
             )
-        self.recipe.build_loss()  # Checks the method and its window.
+        recipe = self.recipe  # Which checks the method; its window is checked here.
+        if "window_size" in METHODS[self.method].settings:
+            SSIMOptions(data_range=1.0, **recipe.ssim_options)
 
     @property
     def recipe(self):
         """The settings of the training, a `Recipe`."""
-        settings = self.get_params()
-        if settings["latent_dim"] == "auto":
+        names = {field.name for field in fields(Recipe)}
+        settings = {name: value for name, value in self.get_params().items() if name in names}
+        if self.latent_dim == "auto":
             del settings["latent_dim"]
-        names = {field.name for field in fields(Recipe)} & settings.keys()
-        return Recipe(**{name: settings[name] for name in names})
+        return Recipe(**settings)
 
     @property
     def scoring(self):
         """The settings of the maps, a `Scoring`."""
-        names = ("stride", "average", "opening")
         return Scoring(
             residual=METHODS[self.method].residual,
             residual_window_size=self.window_size,
-            **{name: getattr(self, name) for name in names},
+            stride=self.stride,
+            average=self.average,
+            opening=self.opening,
         )
 
     def get_params(self):
-        """The settings, as a dict."""
+        """Return the settings, as a dict."""
         return asdict(self)
 
     def fit(self, images):
@@ -195,10 +165,7 @@ class Detector:
         place, recipe = store() / "detectors", self.recipe
         stack = Stack(place)
         for name, image in named_images(images):
-            pixels = read(image)
-            self._check_size(pixels.shape, name)
-            whole = (slice(0, size // self.shrink) for size in pixels.shape[:2])
-            stack.append(self._gray(pixels, name, *whole))
+            stack.append(self._downscaled(read(image), name)[:, :])
         stack.seal()
         if len(stack) < 2:
             raise DataError(
@@ -206,21 +173,17 @@ class Detector:
                 f"{len(stack)}; add images, or cut the one into two"
             )
         count = held_out(len(stack))
-        images = [stack[number] for number in range(len(stack))]
+        images, kept = stack[:-count], stack[-count:]
         settings = self._training_settings(stack.fingerprint)
-        training = Training(
-            place / settings_digest(settings),
-            recipe,
-            lambda: (images[:-count], images[-count:]),
-            lambda: settings,
-        )
+        folder = place / settings_digest(settings)
+        training = Training(folder, recipe, lambda: (images, kept), lambda: settings)
         self.model_ = load_weights(recipe.build_model(), training.checkpoint(self.patches))
-        curve, seconds = loss_history(training.folder / "state.npz", self.patches)
+        curve, seconds = loss_history(folder / "state.npz", self.patches)
         self.history_ = np.stack([curve["history_patches"], curve["history_loss"]], axis=-1)
-        self._calibrate(images[-count:])
+        self._calibrate(kept)
         self.provenance_ = {
             "data": stack.fingerprint,
-            "images": {"trained on": len(stack) - count, "held out": count},
+            "images": {"trained on": len(images), "held out": count},
             "seconds": seconds,
             "commit": commit(),
             "versions": versions(),
@@ -229,136 +192,96 @@ class Detector:
         return self
 
     def _training_settings(self, data):
-        """What the trajectory depends on: the recipe's settings and these images."""
+        """Return what the trajectory depends on: the recipe's settings and the images."""
         known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
         return self.recipe.recipe_settings() | known | {"data": data, "shrink": self.shrink}
 
     def _calibrate(self, images):
-        """Keep what the maps of shrunk defect-free images say that were not trained on."""
+        """Count the maps of downscaled defect-free images that were not trained on."""
         from sadefect.progress import progress
 
         maps = Stack(store() / "detectors")
         with progress("setting thresholds", len(images), "images") as report:
             for done, image in enumerate(images, 1):
-                maps.append(self._over_tiles(image.shape, lambda *where, image=image: image[where]))
+                maps.append(self._compute(image, "residual"))
                 report(done)
         maps.seal()
         self.calibration_ = Calibration.of(maps, self.shrink)
 
-    def _check_size(self, shape, name):
-        if len(shape) not in (2, 3):
-            raise DataError(f"expected an image, (H, W) or (H, W, 3); got shape {shape}: {name}")
-        least = self.patch_size * self.shrink
-        if min(shape[:2]) < least:
-            raise DataError(
-                f"expected an image of at least {least}x{least} pixels, one patch"
-                f"{f' shrunk by {self.shrink}' if self.shrink > 1 else ''}; got "
-                f"{shape[0]}x{shape[1]}: {name}; use a smaller patch_size, or larger images"
-            )
+    def _downscaled(self, pixels, name):
+        return Downscaled(pixels, self.shrink, self.patch_size, name)
 
-    def _gray(self, pixels, name, rows, columns):
-        """A part of an image in shrunk coordinates: gray, blocks averaged."""
-        side = self.shrink
-        part = pixels[
-            rows.start * side : rows.stop * side, columns.start * side : columns.stop * side
-        ]
-        gray = as_gray(part, name)
-        if side == 1:
-            return gray
-        blocks = (rows.stop - rows.start, side, columns.stop - columns.start, side)
-        return gray.reshape(blocks).mean(axis=(1, 3))
-
-    def _over_tiles(self, shape, read_part, wanted="residual", tile=TILE):
-        """Residual map or reconstruction of a shrunk image that is read part by part."""
+    def _compute(self, image, part):
+        """Compute one part of the `AnomalyMap` of a downscaled image; both would be too large."""
         from sadefect.anomaly_maps import scored_map
 
-        if not hasattr(self, "model_"):
-            raise StoreError(NOTHING_LEARNT)
-        scoring, result = self.scoring, np.empty(shape, "float32")
+        model, scoring = self._learnt("model_"), self.scoring
+
+        def compute(tile):
+            return getattr(scored_map(model, tile, scoring, self.seed), part)
+
         margin = self.window_size + 2 * self.opening
-        for read_here, keep, place in tiles(shape, self.patch_size, self.stride, margin, tile):
-            found = scored_map(self.model_, read_part(*read_here), scoring, self.seed)
-            result[place] = getattr(found, wanted)[keep]
-        return result
+        return compute_in_tiles(image, compute, self.patch_size, self.stride, margin, TILE)
 
-    def _of_image(self, image, name, wanted="residual", tile=TILE):
-        pixels = read(image)
-        self._check_size(pixels.shape, name)
-        height, width = pixels.shape[:2]
-        side = self.shrink
-        try:
-            found = self._over_tiles(
-                (height // side, width // side),
-                lambda *where: self._gray(pixels, name, *where),
-                wanted,
-                tile,
-            )
-        except Exception as error:
-            if out_of_memory(error):
-                error.add_note(f"while looking at {name}, {height}x{width} pixels")
-            raise
-        if side == 1:
-            return found
-        # Each pixel stands for its block, the last row and column for what is left at the border.
-        rows, columns = (
-            np.minimum(np.arange(length) // side, length // side - 1) for length in (height, width)
-        )
-        return found[np.ix_(rows, columns)]
+    def _compute_full_size(self, pixels, name, part):
+        return self._downscaled(pixels, name).enlarged(lambda image: self._compute(image, part))
 
-    # What it says of images
+    def _learnt(self, name):
+        if not hasattr(self, name):
+            raise StoreError(NOTHING_LEARNT)
+        return getattr(self, name)
 
     def anomaly_map(self, image):
-        """The residual map of an image, opened; float32 ``(H, W)``, larger where more anomalous.
+        """Compute the opened residual map of an image: larger where it is more anomalous.
 
         Parameters
         ----------
         image : array or path
+
+        Returns
+        -------
+        float32 array (H, W)
 
         Raises
         ------
         DataError
             If the image cannot be used; the message says why.
         """
-        return self._of_image(image, name_of(image))
+        return self._compute_full_size(read(image), name_of(image), "residual")
 
     def reconstruct(self, image):
-        """What the network makes of an image, float32 ``(H, W)``: look at it to choose settings."""
-        return self._of_image(image, name_of(image), "reconstruction")
+        """Reconstruct an image, float32 ``(H, W)``, which shows whether settings suit it."""
+        return self._compute_full_size(read(image), name_of(image), "reconstruction")
 
     def score(self, image, fpr=FPR):
-        """The area of the largest region of pixels at or above ``threshold(fpr)``, in pixels."""
+        """Return the area in pixels of the largest region at or above ``threshold(fpr)``."""
         return self.look(image, fpr).score
 
     def threshold(self, fpr=FPR):
-        """The threshold of pixels that flags a share ``fpr`` of those of held-out images.
+        """Return the threshold of pixels that flags a share ``fpr`` of those of held-out images.
 
         Returns
         -------
         Threshold
             With the numbers of images and pixels that it rests on.
         """
-        return self._calibrated().threshold(fpr)
+        return self._learnt("calibration_").threshold(fpr)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
-        """The score from which an image is judged defective.
+        """Return the score from which an image is judged defective, by split conformal prediction.
 
-        Chosen so that at most a share ``image_fpr`` of new good images is expected to be, if there
-        are at least ``1 / image_fpr - 1`` held-out images; see `Calibration.image_threshold`.
+        At most a share ``image_fpr`` of new good images is expected to be, if there are at least
+        ``1 / image_fpr - 1`` held-out images; see `Calibration.image_threshold`.
 
         Returns
         -------
         ImageThreshold
             With what it rests on, and how uncertain that makes it.
         """
-        return self._calibrated().image_threshold(image_fpr, fpr)
-
-    def _calibrated(self):
-        if not hasattr(self, "calibration_"):
-            raise StoreError(NOTHING_LEARNT)
-        return self.calibration_
+        return self._learnt("calibration_").image_threshold(image_fpr, fpr)
 
     def segment(self, image, fpr=FPR, *, confirmed=False, image_fpr=IMAGE_FPR):
-        """The pixels of an image that are taken for defects, bool ``(H, W)``.
+        """Return the pixels of an image that are taken for defects, bool ``(H, W)``.
 
         Parameters
         ----------
@@ -370,13 +293,12 @@ class Detector:
         image_fpr : float
             The share of good images in which a region may be kept.
         """
-        map = self.anomaly_map(image)
-        if not confirmed:
-            return segment(map, self.threshold(fpr), 0)
-        return self.judge(image, map, fpr, image_fpr=image_fpr).mask
+        if confirmed:
+            return self.look(image, fpr, image_fpr=image_fpr).mask
+        return segment(self.anomaly_map(image), self.threshold(fpr), 0)
 
     def predict(self, images, fpr=FPR, *, image_fpr=IMAGE_FPR):
-        """Yields the `Finding` of each image, one in memory at a time.
+        """Yield the `Finding` of each image, one in memory at a time.
 
         Parameters
         ----------
@@ -389,7 +311,7 @@ class Detector:
             yield self.look(image, fpr, name, image_fpr=image_fpr)
 
     def look(self, image, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
-        """The `Finding` of one image.
+        """Return the `Finding` of one image.
 
         Parameters
         ----------
@@ -401,15 +323,13 @@ class Detector:
             The share of good images that may be judged defective.
         """
         pixels, name = read(image), name or name_of(image)
-        map = self._of_image(pixels, name)
+        map = self._compute_full_size(pixels, name, "residual")
         return self.judge(pixels, map, fpr, name, image_fpr=image_fpr)
 
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
-        """The `Finding` of an image whose map is known; its verdict and its mask agree."""
+        """Return the `Finding` of an image whose map is known; its verdict and its mask agree."""
         flagged = segment(map, self.threshold(fpr), 0)
-        labels, _ = ndimage.label(flagged, EIGHT)
-        areas = sizes(labels, self.shrink)
-        areas[0] = 0  # Of the background.
+        labels, areas = label_regions(flagged, self.shrink)
         score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr).value
         mask = flagged & (areas >= limit)[labels]
         return Finding(name or name_of(image), image, map, mask, score, score >= limit)
@@ -441,26 +361,7 @@ class Detector:
         DataError
             If there are no test images with masks.
         """
-        from sadefect.progress import progress
-
-        if not isinstance(dataset, Dataset):
-            dataset = load_dataset("folder", dataset)
-        check_masks(dataset)
-        tally = Tally.load(resume) if resume else Tally()
-        with progress("evaluating", len(dataset.test), "images") as report:
-            for done, sample in enumerate(dataset.test, 1):
-                found = None
-                if done > len(tally.images):
-                    found = self.look(sample.image, fpr, sample.name, image_fpr=image_fpr)
-                    tally.update(found, sample.mask, sample.kind)
-                if show:
-                    show(found, sample)
-                if resume and found:
-                    tally.save(resume)
-                report(done)
-        return tally.metrics([self.threshold(one) for one in FPRS])
-
-    # Files
+        return evaluate_detector(self, dataset, fpr, image_fpr=image_fpr, show=show, resume=resume)
 
     def save(self, path):
         """Write this detector to one file: numbers and JSON, no code.
@@ -469,60 +370,18 @@ class Detector:
         -------
         Path
         """
-        from keras import ops
-
-        from sadefect.provenance import versions
-
-        header = {
-            "version": versions()["sadefect"],
-            "settings": self.get_params(),
-            "provenance": self.provenance_,
-        }
-        arrays = {"history": self.history_} | self.calibration_.state()
-        for number, variable in enumerate(self.model_.weights):
-            arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
-        detector_files.write(path, header, arrays)
-        return Path(path)
+        return saving.save_detector(self, path)
 
     @classmethod
     def load(cls, path):
-        """The detector that a file holds.
+        """Read the detector that a file holds.
 
         Raises
         ------
         StoreError
             If the file is damaged, something else, or of a later version.
         """
-        header, arrays = detector_files.read(path)
-        try:
-            return cls._of(header, arrays)
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            raise StoreError(
-                f"expected a detector as sadefect saves it; {path} does not fit together "
-                f"({error}); it was changed, or is of another version "
-                f"({str(header.get('version'))[:20]}); train it again"
-            ) from error
-
-    @classmethod
-    def _of(cls, header, arrays):
-        settings = header["settings"]
-        unknown = set(settings) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown settings {sorted(unknown)}")
-        detector = cls(**settings)
-        weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
-        # Before a network is built: a wrong number must not ask for more memory than the file has.
-        if not any(detector.recipe.latent_dim in one.shape for one in weights):
-            raise ValueError(f"no weights of latent_dim {detector.recipe.latent_dim}")
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ValueError(f"{name} holds NaN or infinity")
-        detector.model_ = detector.recipe.build_model()
-        detector.model_.set_weights(weights)
-        detector.calibration_ = Calibration.from_state(arrays)
-        detector.history_ = arrays["history"]
-        detector.provenance_ = dict(header["provenance"])
-        return detector
+        return saving.load_detector(cls, path)
 
     def export(self, path, format="onnx"):
         """Write the network, patches to reconstructions, for another runtime.
@@ -537,6 +396,6 @@ class Detector:
         -------
         Path
         """
-        from sadefect.detector.export import export
+        from sadefect.detector.export import export_network
 
-        return export(self, path, format)
+        return export_network(self, path, format)

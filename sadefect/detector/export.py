@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sadefect.errors import StoreError
+from sadefect.errors import StoreError, require_choice
 from sadefect.files import whole
-from sadefect.inference import engines
+from sadefect.inference.openvino import PRECISION, network
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 
 
-def export(detector, path, format="onnx"):
+def export_network(detector, path, format="onnx"):
     """Write patches ``(B, P, P, 1)`` to reconstructions; any batch size, float32.
 
     Settings and thresholds go along, as JSON: in ONNX under the property ``sadefect``, in OpenVINO
@@ -34,13 +34,12 @@ def export(detector, path, format="onnx"):
     Raises
     ------
     ValueError
-        If the format is not known, or the path does not end as it should.
+        If the format is not known, or the path has another suffix.
     StoreError
         If the extra, ``sadefect[export]`` or ``sadefect[engine]``, is not installed.
     """
     path = Path(path)
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {tuple(FORMATS)}; received {format!r}")
+    require_choice("format", format, FORMATS)
     if path.suffix != FORMATS[format]:
         raise ValueError(f"path must end in {FORMATS[format]} for {format}; received {path}")
     try:
@@ -52,7 +51,7 @@ def export(detector, path, format="onnx"):
         ) from error
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
     if format == "openvino":
-        settings["compile_with"] = engines.PRECISION
+        settings["compile_with"] = PRECISION
     with whole(path) as temporary:
         write(temporary, json.dumps(settings))
         if format == "openvino":
@@ -82,15 +81,15 @@ def _openvino(detector):
     import openvino
 
     def write(path, said):
-        network = engines.network(detector.model_)
-        network.set_rt_info(said, "sadefect")
-        openvino.save_model(network, path, compress_to_fp16=False)
+        converted = network(detector.model_)
+        converted.set_rt_info(said, "sadefect")
+        openvino.save_model(converted, path, compress_to_fp16=False)
 
     return write
 
 
 def thresholds(detector):
-    """What goes with the network, as plain values."""
+    """Return the default thresholds of a detector, as plain values."""
     return {
         "pixels": detector.threshold()._asdict(),
         "images": detector.image_threshold().as_dict(),

@@ -1,4 +1,4 @@
-"""A look over a folder of images before hours are spent on it: what is wrong, and what to do."""
+"""A check of a folder of images before hours are spent on it: what is wrong, and what to do."""
 
 import hashlib
 from pathlib import Path
@@ -7,17 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.datasets.folder import mask_beside
 from sadefect.datasets.images import as_gray, is_image, read_mask, read_pixels
-from sadefect.defaults import HELD_OUT, held_out
 from sadefect.detector.calibration import images_needed
 from sadefect.errors import DataError
 
-FEW = 2 * HELD_OUT  # Training images under which thresholds rest on a single one.
-DRIFT, CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
+FEW_IMAGES = 2 * HELD_OUT  # Fewer to train on leave a single one for thresholds.
+DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
-FLAT = 0.02  # Standard deviation of gray values under which an image has no texture to speak of.
-NAMED = 3  # Files that a line names.
+LEAST_CONTRAST = 0.02  # Standard deviation of gray values of an image that has any texture.
+FILES_NAMED = 3  # In a line.
+LEVELS_OF_REMARKS = ("error", "warning", "note")
 
 
 class Remark(NamedTuple):
@@ -28,8 +29,8 @@ class Remark(NamedTuple):
     fix: str = ""
 
 
-class Look(NamedTuple):
-    """What is remembered of an image."""
+class Measured(NamedTuple):
+    """Measurements of an image; ``period`` is that of `period`, after downscaling."""
 
     path: Path
     digest: str
@@ -41,7 +42,7 @@ class Look(NamedTuple):
 
 
 def check_folder(folder, patch_size=128, window_size=11, shrink=1):
-    """Look at each image once, and say what would go wrong or come out badly.
+    """Read each image once, and say what would go wrong or come out badly.
 
     Parameters
     ----------
@@ -60,54 +61,63 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1):
         return [Remark("error", f"there is no folder {folder}", "make it, or correct the path")]
     laid_out = (folder / "train" / "good").is_dir()
     good = folder / "train" / "good" if laid_out else folder
-    remarks, train, test = [], [], []
-    for path in _images(good):
-        _look(path, train, remarks, shrink)
-    kinds = sorted(path for path in (folder / "test").glob("[!.]*") if path.is_dir())
-    for kind in kinds if laid_out else ():
-        for path in _images(kind):
-            _look(path, test, remarks, shrink)
-            if kind.name != "good":
-                remarks += _mask(path, folder / "ground_truth" / kind.name)
-    remarks += _counts(good, train, test, laid_out)
-    remarks += _sizes(train + test, patch_size * shrink)
-    remarks += _duplicates(train, test)
-    remarks += _names(train, test)
+    train, remarks = _measure_all(good, shrink)
+    test = []
+    for kind in _subfolders(folder / "test") if laid_out else ():
+        images, unreadable = _measure_all(kind, shrink)
+        test += images
+        remarks += unreadable
+        if kind.name != "good":
+            for path in _images(kind):
+                remarks += _check_mask(path, folder / "ground_truth" / kind.name)
+    remarks += _check_counts(good, train, test, laid_out)
+    remarks += _check_sizes(train + test, patch_size * shrink)
+    remarks += _check_duplicates(train, test)
     if laid_out:
-        remarks += _lonely_masks(folder)
-    if train:
-        remarks += _brightness(train)
-        remarks += _texture(train, patch_size, window_size, shrink)
-    order = ("error", "warning", "note")
-    return sorted(remarks, key=lambda one: order.index(one.level))
+        remarks += _check_lonely_masks(folder)
+    remarks += _check_brightness(train)
+    remarks += _check_texture(train, patch_size, window_size, shrink)
+    return sorted(remarks, key=lambda remark: LEVELS_OF_REMARKS.index(remark.level))
+
+
+def _subfolders(folder):
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
 
 
 def _images(folder):
     return sorted(path for path in folder.iterdir() if is_image(path))
 
 
-def _look(path, looks, remarks, shrink):
-    try:
-        pixels = read_pixels(path)
-        gray = as_gray(pixels, path)
-    except DataError as error:
-        remarks.append(Remark("error", str(error)))
-        return
-    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+def _measure_all(folder, shrink):
+    """Measure the images of a folder; remarks say which cannot be read."""
+    measured, remarks = [], []
+    for path in _images(folder):
+        try:
+            measured.append(_measure(path, shrink))
+        except DataError as error:
+            remarks.append(Remark("error", str(error)))
+    return measured, remarks
+
+
+def _measure(path, shrink):
+    pixels = read_pixels(path)
+    gray = as_gray(pixels, path)
+    colour = pixels.ndim == 3 and pixels.shape[-1] >= 3
     side = max(1, min(256 * shrink, *gray.shape))
     top, left = ((length - side) // 2 for length in gray.shape)
-    looks.append(
-        Look(
-            path, hashlib.sha256(np.ascontiguousarray(gray)).hexdigest(), gray.shape,
-            f"{'gray' if channels < 3 else 'colour'}, {pixels.dtype}",
-            float(gray.mean()), float(gray.std()),
-            period(gray[top : top + side, left : left + side]) / shrink,
-        )
-    )  # fmt: skip
+    return Measured(
+        path,
+        digest=hashlib.sha256(np.ascontiguousarray(gray)).hexdigest(),
+        shape=gray.shape,
+        kind=f"{'colour' if colour else 'gray'}, {pixels.dtype}",
+        mean=float(gray.mean()),
+        deviation=float(gray.std()),
+        period=period(gray[top : top + side, left : left + side]) / shrink,
+    )
 
 
 def period(image):
-    """The wavelength in pixels that holds the middle of the power of an image's texture.
+    """Return the wavelength in pixels that holds the middle of the power of an image's texture.
 
     Half of the power lies in longer waves, half in shorter ones. NaN for a constant image.
 
@@ -128,161 +138,152 @@ def period(image):
     return float(1 / max(frequency[order][np.searchsorted(total, total[-1] / 2)], 1e-6))
 
 
-def _mask(path, masks):
-    found = mask_beside(masks, path)
-    if not found.is_file():
-        return [
-            Remark(
-                "error",
-                f"{path} has no mask",
-                f"draw one as {found}, or move the image out of test",
-            )
-        ]
+def _check_mask(path, masks):
+    mask_path = mask_beside(masks, path)
+    if not mask_path.is_file():
+        fix = f"draw one as {mask_path}, or move the image out of test"
+        yield Remark("error", f"{path} has no mask", fix)
+        return
     try:
-        mask, shape = read_mask(found), as_gray(read_pixels(path), path).shape
+        mask, shape = read_mask(mask_path), as_gray(read_pixels(path), path).shape
     except DataError as error:
-        return [Remark("error", str(error))]
+        yield Remark("error", str(error))
+        return
     if mask.shape != shape:
-        text = f"{found} is {mask.shape[0]}x{mask.shape[1]} pixels, its image {shape[0]}x{shape[1]}"
-        return [Remark("error", text, "draw it on the image itself")]
-    if not mask.any():
+        sizes = ("{}x{}".format(*lengths) for lengths in (mask.shape, shape))
+        text = "{} is {} pixels, its image {}".format(mask_path, *sizes)
+        yield Remark("error", text, "draw it on the image itself")
+    elif not mask.any():
         fix = "draw the defect, or move the image to test/good"
-        return [Remark("warning", f"{found} marks no pixel as defect", fix)]
-    return []
+        yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
 
 
-def _counts(good, train, test, laid_out):
+def _check_counts(good, train, test, laid_out):
     text = f"good images to train on: {len(train)}"
-    text += f"; images to test: {len(test)}" if laid_out else ""
-    remarks = [Remark("note", text)]
+    yield Remark("note", text + (f"; images to test: {len(test)}" if laid_out else ""))
     if len(train) < 2:
         text = f"expected at least 2 good images in {good}; got {len(train)}"
-        remarks.append(Remark("error", text, "add images, or cut one into parts"))
-    elif len(train) < FEW:
+        yield Remark("error", text, "add images, or cut one into parts")
+    elif len(train) < FEW_IMAGES:
         text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
         needed = images_needed()
         fix = f"add good images; {HELD_OUT * needed}, of which {needed} are held out, make that "
         fix += f"one in {needed + 1}"
-        remarks.append(Remark("warning", f"{text}good images may be judged defective", fix))
+        yield Remark("warning", f"{text}good images may be judged defective", fix)
     else:
         count = held_out(len(train))
         text = f"{count} of them will be held out for thresholds: with these, about one good "
-        remarks.append(Remark("note", f"{text}image in {count + 1} is judged defective"))
-    if laid_out and test and not any(one.path.parent.name == "good" for one in test):
+        yield Remark("note", f"{text}image in {count + 1} is judged defective")
+    if laid_out and test and not any(image.path.parent.name == "good" for image in test):
         fix = "add good images that are not trained on, to learn how often they are flagged"
-        remarks.append(Remark("warning", "no good images in test/good", fix))
+        yield Remark("warning", "no good images in test/good", fix)
     if not laid_out:
-        remarks.append(Remark("note", "a flat folder: every image is taken for a good one"))
-    return remarks
+        yield Remark("note", "a flat folder: every image is taken for a good one")
 
 
-def _sizes(looks, least):
-    remarks = []
-    small = [one.path.name for one in looks if min(one.shape) < least]
+def _grouped(images, key):
+    """Group the paths of images by a key of theirs, in the order in which it first appears."""
+    groups = {}
+    for image in images:
+        groups.setdefault(key(image), []).append(image.path)
+    return groups
+
+
+def _check_sizes(images, least):
+    small = [image.path.name for image in images if min(image.shape) < least]
     if small:
         fix = "use a smaller --patch-size or --shrink, or larger images"
         text = f"smaller than one patch of {least}x{least} pixels: {_few(small)}"
-        remarks.append(Remark("error", text, fix))
-    for what, name in (("sizes", "shape"), ("kinds of pixels", "kind")):
-        values = {}
-        for one in looks:
-            values.setdefault(getattr(one, name), []).append(one.path.name)
-        said = [
-            f"{'x'.join(map(str, value)) if name == 'shape' else value} ({len(names)})"
-            for value, names in values.items()
-        ]
-        level = "warning" if len(values) > 1 else "note"
-        fix = "take all images with one camera and one setting" if len(values) > 1 else ""
-        if values:
-            remarks.append(Remark(level, f"{what}: {_few(said)}", fix))
-    if any(one.kind.startswith("colour") for one in looks):
+        yield Remark("error", text, fix)
+    for what, key in (
+        ("sizes", lambda image: "x".join(map(str, image.shape))),
+        ("kinds of pixels", lambda image: image.kind),
+    ):
+        groups = _grouped(images, key)
+        text = f"{what}: {_few([f'{value} ({len(paths)})' for value, paths in groups.items()])}"
+        if len(groups) > 1:
+            yield Remark("warning", text, "take all images with one camera and one setting")
+        elif groups:
+            yield Remark("note", text)
+    if any(image.kind.startswith("colour") for image in images):
         fix = "a defect of the same luminance cannot be seen; convert to the channel that shows it"
-        remarks.append(Remark("note", "colour becomes luminance", fix))
-    return remarks
+        yield Remark("note", "colour becomes luminance", fix)
 
 
-def _duplicates(train, test):
-    remarks, known = [], {}
-    for one in train:
-        known.setdefault(one.digest, []).append(one.path)
-    twice = [_few([path.name for path in paths]) for paths in known.values() if len(paths) > 1]
-    if twice:
-        remarks.append(
-            Remark("warning", f"the same image more than once: {_few(twice)}", "keep one of them")
-        )
-    leaked = [one.path for one in test if one.digest in known]
+def _check_duplicates(train, test):
+    """Look for equal images, and for different ones of one name."""
+    trained_on = _grouped(train, lambda image: image.digest)
+    copies = [_few([p.name for p in paths]) for paths in trained_on.values() if len(paths) > 1]
+    if copies:
+        text = f"the same image more than once: {_few(copies)}"
+        yield Remark("warning", text, "keep one of them")
+    leaked = [image.path.name for image in test if image.digest in trained_on]
     if leaked:
-        text = f"images of the test set that are trained on: {_few([p.name for p in leaked])}"
-        remarks.append(Remark("error", text, "remove them from one of the two"))
-    return remarks
-
-
-def _names(train, test):
-    remarks, seen = [], {}
-    for one in train + test:
-        seen.setdefault(one.path.with_suffix(""), []).append(one.path.name)
-    same = [" and ".join(names) for names in seen.values() if len(names) > 1]
+        text = f"images of the test set that are trained on: {_few(leaked)}"
+        yield Remark("error", text, "remove them from one of the two")
+    named = _grouped(train + test, lambda image: image.path.with_suffix(""))
+    same = [" and ".join(p.name for p in paths) for paths in named.values() if len(paths) > 1]
     if same:
-        remarks.append(Remark("error", f"images of one name: {_few(same)}", "rename one"))
-    return remarks
+        yield Remark("error", f"images of one name: {_few(same)}", "rename one")
 
 
-def _lonely_masks(folder):
-    """Masks for which there is no image."""
-    remarks = []
-    for masks in sorted(path for path in (folder / "ground_truth").glob("[!.]*") if path.is_dir()):
+def _check_lonely_masks(folder):
+    for masks in _subfolders(folder / "ground_truth"):
         images = folder / "test" / masks.name
         stems = {path.stem for path in _images(images)} if images.is_dir() else set()
-        lonely = [p.name for p in _images(masks) if p.stem.removesuffix("_mask") not in stems
-                  and p.stem not in stems]  # fmt: skip
+        lonely = [
+            path.name
+            for path in _images(masks)
+            if stems.isdisjoint((path.stem, path.stem.removesuffix("_mask")))
+        ]
         if lonely:
             text = f"masks in {masks} without an image in {images}: {_few(lonely)}"
-            remarks.append(Remark("warning", text, "add the images, or remove the masks"))
-    return remarks
+            yield Remark("warning", text, "add the images, or remove the masks")
 
 
-def _brightness(train):
-    means = np.array([one.mean for one in train])
-    remarks = []
+def _check_brightness(train):
+    if not train:
+        return
+    means = np.array([image.mean for image in train])
     if len(means) >= 6:
         trend = stats.linregress(np.linspace(0, 1, len(means)), means)
-        if trend.pvalue < CHANCE and abs(trend.slope) > DRIFT:
+        if trend.pvalue < DRIFT_CHANCE and abs(trend.slope) > DRIFT:
             text = f"brightness drifts by name, from a mean gray value of {trend.intercept:.3f} to "
             text += f"{trend.intercept + trend.slope:.3f}"
             fix = "thresholds come from the last tenth; fix the lighting, or shuffle the names"
-            remarks.append(Remark("warning", text, fix))
-    spread = 1.4826 * np.median(np.abs(means - np.median(means)))
-    odd = np.abs(means - np.median(means)) > max(OUTLIER * spread, 0.05)
-    if odd.any():
-        names = _few([one.path.name for one, is_odd in zip(train, odd, strict=True) if is_odd])
+            yield Remark("warning", text, fix)
+    distance = np.abs(means - np.median(means))
+    limit = max(OUTLIER * 1.4826 * np.median(distance), 0.05)
+    odd = [train[number].path.name for number in np.flatnonzero(distance > limit)]
+    if odd:
         fix = "look at them: a good image has to look like the others"
-        remarks.append(Remark("warning", f"much brighter or darker than the rest: {names}", fix))
-    flat = [one.path.name for one in train if one.deviation < FLAT]
+        yield Remark("warning", f"much brighter or darker than the rest: {_few(odd)}", fix)
+    flat = [image.path.name for image in train if image.deviation < LEAST_CONTRAST]
     if flat:
-        text = f"hardly any texture (gray values spread by less than {FLAT}): {_few(flat)}"
-        remarks.append(Remark("warning", text, "raise the contrast; check the exposure"))
-    return remarks
+        text = f"hardly any texture (gray values spread by less than {LEAST_CONTRAST}): "
+        yield Remark("warning", text + _few(flat), "raise the contrast; check the exposure")
 
 
-def _texture(train, patch_size, window_size, shrink):
-    periods = [one.period for one in train if np.isfinite(one.period)]
+def _check_texture(train, patch_size, window_size, shrink):
+    periods = [image.period for image in train if np.isfinite(image.period)]
     if not periods:
-        return []
+        return
     wave = float(np.median(periods))
     after = f" after shrinking by {shrink}" if shrink > 1 else ""
     text = f"the texture's middle wavelength is {wave:.1f} pixels{after}"
     if wave > patch_size / 2:
         fix = "use a larger --shrink, so that a patch sees the pattern repeat"
-        return [Remark("warning", f"{text}: less than two in a patch of {patch_size}", fix)]
-    if wave < 4:
+        yield Remark("warning", f"{text}: less than two in a patch of {patch_size}", fix)
+    elif wave < 4:
         fix = "use a smaller --shrink; the network can hardly draw waves as short as that"
-        return [Remark("warning", text, fix if shrink > 1 else "take images from nearer")]
-    if not wave / 4 <= window_size <= 4 * wave:
+        yield Remark("warning", text, fix if shrink > 1 else "take images from nearer")
+    elif not wave / 4 <= window_size <= 4 * wave:
         fix = f"try --window-size {2 * round(np.clip(wave, 5, 21) // 2) + 1}"
-        return [Remark("warning", f"{text}, the SSIM window {window_size}", fix)]
-    return [Remark("note", text)]
+        yield Remark("warning", f"{text}, the SSIM window {window_size}", fix)
+    else:
+        yield Remark("note", text)
 
 
 def _few(names):
-    more = len(names) - NAMED
-    return ", ".join(map(str, names[:NAMED])) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - FILES_NAMED
+    return ", ".join(names[:FILES_NAMED]) + (f" and {more} more" if more > 0 else "")

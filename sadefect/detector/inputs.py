@@ -1,4 +1,4 @@
-"""Images as somebody gives them: arrays, files, folders, samples and data sets."""
+"""Images as they are given: arrays, files, folders, samples and data sets."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from sadefect.errors import DataError, DatasetNotFound
 
 
 def read(image):
-    """The numbers of an image: of a file as they are stored, of an array itself."""
+    """Return the pixels of an image as they are stored, not yet gray."""
     if isinstance(image, Sample):
         return image.image
     return read_pixels(image) if isinstance(image, str | Path) else np.asanyarray(image)
 
 
 def name_of(image):
-    """What to call an image in a message or a table."""
+    """Return what to call an image in a message or a table."""
     return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
 
 
@@ -32,7 +32,7 @@ def check_masks(dataset):
 
 
 def named_images(images):
-    """Yields a name and an image, path or array, of each of the images."""
+    """Yield the name of each image, and the image: a path, a sample or an array."""
     if isinstance(images, str | Path):
         folder = Path(images).expanduser()
         if folder.is_file():

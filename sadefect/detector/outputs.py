@@ -1,4 +1,4 @@
-"""What `sadefect segment` and `sadefect evaluate` leave in a folder: pictures and tables."""
+"""The folder that `sadefect segment` and `sadefect evaluate` write: pictures and tables."""
 
 import csv
 import hashlib
@@ -45,7 +45,7 @@ class Output:
 
     @contextmanager
     def open(self):
-        """The only run that writes here, with what an earlier one left.
+        """Keep other runs out, and take up what an earlier one left.
 
         Raises
         ------
@@ -100,18 +100,17 @@ class Output:
             log.write(line + "\n")
 
     def stem(self, name):
-        """A file name for an image's name, used once; it never leads out of the folder."""
-        plain = (
-            re.sub(r"[^\w.-]+", "-", re.sub(r"\.\w{3,4}$", "", str(name))).strip("-.") or "image"
-        )
+        """Return a file name for an image's name, once; it never leads out of the folder."""
+        plain = re.sub(r"[^\w.-]+", "-", re.sub(r"\.\w{3,4}$", "", str(name))).strip("-.")
+        plain = plain or "image"
         stem, number = plain[-100:], 2
         while stem.lower() in self.names:
             stem, number = f"{plain[-100:]}-{number}", number + 1
         self.names.add(stem.lower())
         return stem
 
-    def add(self, stem, identity, look, top):
-        """The row of an image: of the earlier run, or of the `Finding` that ``look`` gives.
+    def add(self, stem, identity, look, top, truth=None):
+        """Return the row of an image: of the earlier run, or of the `Finding` that ``look`` gives.
 
         Parameters
         ----------
@@ -120,16 +119,18 @@ class Output:
         identity : str
             Tells an image from one of the same name that is another.
         look : callable
-            Returns a `Finding` and the true mask or None.
+            Returns a `Finding`.
         top : float
             The map's value that is shown brightest.
+        truth : bool array (H, W), optional
+            The true mask.
         """
         row = self.done.get(identity)
         paths = [self.picture(stem, kind) for kind in PICTURES]
         if row is None or not all(path.is_file() for path in paths):
-            found, truth = look()
-            row = found.row()
-            for path, picture in zip(paths, pictures(found, truth, top), strict=True):
+            finding = look()
+            row = finding.row()
+            for path, picture in zip(paths, pictures(finding, truth, top), strict=True):
                 with whole(path, within=self.partial) as temporary:
                     picture.save(temporary, "png")
             self._note(json.dumps({"identity": identity, "row": row}))
@@ -144,7 +145,7 @@ class Output:
         return self.folder / "pictures" / f"{stem}_{kind}.png"
 
     def write_table(self, threshold):
-        """``results.csv``, and the same with every region as ``results.json``."""
+        """Write ``results.csv``, and the same with every region as ``results.json``."""
         lines = []
         for row in self.rows:
             boxes = [region["box"] for region in row.get("regions", [])]

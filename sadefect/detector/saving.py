@@ -1,20 +1,74 @@
 """Saved detectors: one file of numbers and JSON in the safetensors format; no code is in it."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from sadefect.detector.calibration import Calibration
 from sadefect.errors import StoreError
 from sadefect.files import whole
 
 FORMAT = 2  # Raised when what is written no longer means the same.
 OLDER = {1: "whose verdicts were by the largest value of a map; they are by its largest region now"}
-LARGEST = 1_000_000_000  # Bytes; the largest network of table 2, with d = 1000, has 19 million.
+MOST_BYTES = 1_000_000_000  # The largest network of table 2, with d = 1000, has 19 million.
 
 
-def write(path, header, arrays):
-    """Write a dict that JSON can say and a dict of arrays, whole or not at all."""
+def save_detector(detector, path):
+    """Write a fitted `Detector` to a file; see `Detector.save`."""
+    from keras import ops
+
+    from sadefect.provenance import versions
+
+    header = {
+        "version": versions()["sadefect"],
+        "settings": detector.get_params(),
+        "provenance": detector.provenance_,
+    }
+    arrays = {"history": detector.history_} | detector.calibration_.state()
+    for number, variable in enumerate(detector.model_.weights):
+        arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
+    write_file(path, header, arrays)
+    return Path(path)
+
+
+def load_detector(cls, path):
+    """Read the detector, of the class ``cls``, that a file holds; see `Detector.load`."""
+    header, arrays = read_file(path)
+    try:
+        return _restored(cls, header, arrays)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise StoreError(
+            f"expected a detector as sadefect saves it; {path} does not fit together "
+            f"({error}); it was changed, or is of another version "
+            f"({str(header.get('version'))[:20]}); train it again"
+        ) from error
+
+
+def _restored(cls, header, arrays):
+    settings = header["settings"]
+    unknown = set(settings) - {field.name for field in fields(cls)}
+    if unknown:
+        raise ValueError(f"unknown settings {sorted(unknown)}")
+    detector = cls(**settings)
+    weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
+    # Before a network is built: a wrong number must not ask for more memory than the file has.
+    if not any(detector.recipe.latent_dim in array.shape for array in weights):
+        raise ValueError(f"no weights of latent_dim {detector.recipe.latent_dim}")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+    detector.model_ = detector.recipe.build_model()
+    detector.model_.set_weights(weights)
+    detector.calibration_ = Calibration.from_state(arrays)
+    detector.history_ = arrays["history"]
+    detector.provenance_ = dict(header["provenance"])
+    return detector
+
+
+def write_file(path, header, arrays):
+    """Write a dict of JSON values and a dict of arrays, whole or not at all."""
     from safetensors.numpy import save
 
     text = json.dumps({"format": FORMAT} | header)
@@ -23,8 +77,8 @@ def write(path, header, arrays):
         temporary.write_bytes(save(arrays, {"sadefect": text}))
 
 
-def read(path):
-    """What `write` wrote: the header and the arrays.
+def read_file(path):
+    """Read the header and the arrays that `write_file` wrote.
 
     Raises
     ------
@@ -41,8 +95,8 @@ def read(path):
         )
     if not path.is_file():
         raise StoreError(f"expected a saved detector at {path}; there is none; train one first")
-    if path.stat().st_size > LARGEST:
-        raise StoreError(f"expected a detector of at most {LARGEST:,} bytes; {path} has more")
+    if path.stat().st_size > MOST_BYTES:
+        raise StoreError(f"expected a detector of at most {MOST_BYTES:,} bytes; {path} has more")
     try:
         with safe_open(path, framework="numpy") as opened:
             header = json.loads((opened.metadata() or {})["sadefect"])

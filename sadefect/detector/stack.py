@@ -54,7 +54,8 @@ class Stack(Sequence):
         return len(self.shapes)
 
     def __getitem__(self, number):
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
         number = range(len(self))[number]
-        return self.pixels[self.starts[number] : self.starts[number + 1]].reshape(
-            self.shapes[number]
-        )
+        begin, end = self.starts[number : number + 2]
+        return self.pixels[begin:end].reshape(self.shapes[number])

@@ -39,17 +39,17 @@ def spans(length, patch_size, stride, margin, tile=TILE):
 
     Examples
     --------
-    >>> [(one.read.start, one.read.stop) for one in spans(500, 128, 30, 8, tile=250)]
+    >>> [(span.read.start, span.read.stop) for span in spans(500, 128, 30, 8, tile=250)]
     [(0, 368), (120, 500)]
     """
     starts = window_starts(length, patch_size, stride)
     edges = np.linspace(0, length, -(-length // tile) + 1).astype(int).tolist()
-    found = []
+    cut = []
     for begin, end in zip(edges[:-1], edges[1:], strict=True):
         first = int(starts[np.searchsorted(starts, begin - margin - patch_size, "right")])
         last = int(starts[np.searchsorted(starts, end + margin) - 1]) + patch_size
-        found.append(Span(slice(first, last), slice(begin - first, end - first), slice(begin, end)))
-    return found
+        cut.append(Span(slice(first, last), slice(begin - first, end - first), slice(begin, end)))
+    return cut
 
 
 def tiles(shape, patch_size, stride, margin, tile=TILE):
@@ -57,3 +57,24 @@ def tiles(shape, patch_size, stride, margin, tile=TILE):
     for row in spans(shape[0], patch_size, stride, margin, tile):
         for column in spans(shape[1], patch_size, stride, margin, tile):
             yield tuple(zip(row, column, strict=True))
+
+
+def compute_in_tiles(image, compute, patch_size, stride, margin, tile=TILE):
+    """Compute a map of an image tile by tile, in memory that does not grow with the image.
+
+    Parameters
+    ----------
+    image : array (H, W), or what is indexed like one
+    compute : callable
+        Gives the map of an array, of the same shape.
+    patch_size, stride, margin, tile : int
+        As in `spans`.
+
+    Returns
+    -------
+    float32 array (H, W)
+    """
+    result = np.empty(image.shape, "float32")
+    for read, keep, place in tiles(image.shape, patch_size, stride, margin, tile):
+        result[place] = compute(image[read])[keep]
+    return result

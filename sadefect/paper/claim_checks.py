@@ -1,11 +1,13 @@
 """Checks of claims that need no training: of SSIM, of the network, of edges on the checkerboard.
 
-Each takes nothing, and returns whether the claim holds and the numbers that say so.
+Each takes the limits of its rule, and returns whether the claim holds and the numbers that say so.
+Frameworks are imported by the checks that need them.
 """
 
 import numpy as np
 
 from sadefect.paper import numbers as paper
+from sadefect.paper.rules import Exceeds, checked
 
 CLEAR = 0.1  # Of AUROC: a clear lead, where the paper gives no numbers.
 TERM, OTHERS = 0.1, 0.9  # The term meant is below the one, the other two are above the other.
@@ -24,78 +26,98 @@ def _eq_5_to_8(p, q, c1, c2):
     return luminance, contrast, structure, whole
 
 
-def _pairs(count=100):
-    """Patches of 11 pixels, and for each one that is different: noise, brightness, contrast."""
+def _pairs(count):
+    """Make patches of 11 pixels, and a different one for each: noise, brightness, contrast."""
     generator = np.random.default_rng(0)
     p = generator.random((count, 11, 11), dtype="float32")
-    kinds = (
-        lambda one: generator.random(one.shape, dtype="float32"),
-        lambda one: 0.8 * one + 0.2,
-        lambda one: 0.5 + 0.5 * (one - 0.5),
-        lambda one: 1 - one,
+    changes = (
+        lambda patch: generator.random(patch.shape, dtype="float32"),
+        lambda patch: 0.8 * patch + 0.2,
+        lambda patch: 0.5 + 0.5 * (patch - 0.5),
+        lambda patch: 1 - patch,
     )
-    return p, np.stack([kinds[number % len(kinds)](one) for number, one in enumerate(p)])
+    return p, np.stack([changes[number % len(changes)](patch) for number, patch in enumerate(p)])
 
 
 def _whole_patch(function, p, q):
-    """A function of `sadefect.structural_similarity` of whole patches, one number for each pair."""
+    """Apply a function of `sadefect.structural_similarity` to whole patches: a number per pair."""
     values = function(p[..., None], q[..., None], data_range=1.0, padding="valid")
-    each = values if isinstance(values, tuple) else (values,)
-    return np.stack([np.asarray(one).reshape(-1) for one in each])
+    maps = values if isinstance(values, tuple) else (values,)
+    return np.stack([np.asarray(values).reshape(-1) for values in maps])
 
 
-def ssim_is_bounded():
+@checked(
+    "For {pairs} pairs of patches our SSIM is eq. 8, which stays within -1 and 1; it is 1 where "
+    "patches are equal and below {different_below:g} where they differ.",
+    pairs=100,
+    different_below=0.999,
+)
+def ssim_is_bounded(pairs, different_below):
+    """Compare SSIM with eq. 8 in float64, for equal and for different patches."""
     from sadefect.structural_similarity import SSIMOptions, ssim_map
 
-    p, q = _pairs()
+    p, q = _pairs(pairs)
     exact = _eq_5_to_8(p, q, *SSIMOptions(data_range=1.0).constants)[-1]
     equal, different = _whole_patch(ssim_map, p, p)[0], _whole_patch(ssim_map, p, q)[0]
     off = abs(different - exact).max()
     holds = off < 1e-4 and abs(exact).max() <= 1 and equal.min() > 1 - 1e-6
     return (
-        bool(holds and different.max() < 0.999),
+        bool(holds and different.max() < different_below),
         f"{len(p)} pairs of different patches: {different.min():.3f} to {different.max():.3f}, at "
         f"most {off:.0e} from eq. 8 in 64 bits; {len(p)} pairs of equal ones: at least "
         f"{equal.min():.6f}",
     )
 
 
-def ssim_is_a_product():
+@checked(
+    "For {pairs} pairs of patches the product and eq. 8 differ by less than {apart:g}.",
+    pairs=100,
+    apart=1e-4,
+)
+def ssim_is_a_product(pairs, apart):
+    """Compare SSIM with the product of its three terms."""
     from sadefect.structural_similarity import ssim_components, ssim_map
 
-    p, q = _pairs()
+    p, q = _pairs(pairs)
     off = abs(_whole_patch(ssim_components, p, q).prod(0) - _whole_patch(ssim_map, p, q)[0]).max()
-    return bool(off < 1e-4), f"{len(p)} pairs of patches: at most {off:.0e} apart"
+    return bool(off < apart), f"{len(p)} pairs of patches: at most {off:.0e} apart"
 
 
-def answers_alone(terms, number):
-    """Whether one of a pair's three terms is low, and the other two are near 1."""
-    others = [term for at, term in enumerate(terms) if at != number]
-    return bool(terms[number] < TERM and min(others) > OTHERS)
+def answers_alone(terms, number, own=TERM, others=OTHERS):
+    """Return whether one of a pair's three terms is below a limit, and the others above one."""
+    beside = [term for at, term in enumerate(terms) if at != number]
+    return bool(terms[number] < own and min(beside) > others)
 
 
-def each_term_sees_one_thing():
+@checked(
+    "Three pairs of patches with one squared difference in all pixels, each changed in one "
+    "respect: its term is below {own:g}, and the other two above {others:g}.",
+    own=TERM,
+    others=OTHERS,
+)
+def each_term_sees_one_thing(own, others):
+    """Compare patches that differ in luminance, contrast or structure alone."""
     from sadefect.structural_similarity import ssim_components
 
     flat = np.zeros((11, 11), "float32")
     board = np.indices(flat.shape).sum(0).astype("float32") % 2  # Zeros and ones.
     half = (board + 0.5) / 2
     pairs = ((flat, flat + 0.5), (flat + 0.5, board), (half, 1 - half))
-    p, q = (np.stack(each) for each in zip(*pairs, strict=True))
+    p, q = map(np.stack, zip(*pairs, strict=True))
     squared = (p - q) ** 2
     terms = _whole_patch(ssim_components, p, q)  # Rows l, c, s.
-    apart = [answers_alone(column, number) for number, column in enumerate(terms.T)]
-    own = ", ".join(f"{name} {one:.3f}" for name, one in zip("lcs", terms.diagonal(), strict=True))
-    others = terms[~np.eye(3, dtype=bool)].min()
+    alone = [answers_alone(pair, number, own, others) for number, pair in enumerate(terms.T)]
+    meant = zip("lcs", terms.diagonal(), strict=True)
     return (
-        bool(np.ptp(squared) < 1e-6 and all(apart)),
+        bool(np.ptp(squared) < 1e-6 and all(alone)),
         f"squared difference {squared.min():.2f} to {squared.max():.2f} in every pixel; the term "
-        f"meant: {own}; the other two: at least {others:.3f}",
+        f"meant: {', '.join(f'{name} {term:.3f}' for name, term in meant)}; the other two: at "
+        f"least {terms[~np.eye(3, dtype=bool)].min():.3f}",
     )
 
 
 def against_edges(maps, border=0):
-    """AUROC of defects against edges of the checkerboard, all other pixels left out.
+    """Compute the AUROC of defects against edges of the checkerboard, and of no other pixels.
 
     Parameters
     ----------
@@ -118,12 +140,13 @@ def against_edges(maps, border=0):
     return auroc(masks, values)
 
 
-def leads_clearly(ours, theirs):
-    """Whether one AUROC exceeds another by `CLEAR`."""
-    return round(float(ours - theirs), 6) >= CLEAR  # So that rounding decides nothing.
-
-
-def edges_mislead_less():
+@checked(
+    "A checkerboard with defects is compared with the clean one moved by a pixel: AUROC of "
+    "defects against edges is higher for SSIM than for ℓ² by at least {lead:g}.",
+    lead=CLEAR,
+)
+def edges_mislead_less(lead):
+    """Compare SSIM and squared differences where a reconstruction is off by a pixel."""
     from sadefect.datasets import load_dataset
     from sadefect.datasets.synthetic import checkerboard
     from sadefect.structural_similarity import ssim_residual
@@ -136,13 +159,15 @@ def edges_mislead_less():
     # Without what was rolled in from the other side, and around.
     ours, theirs = (against_edges(maps, border=8) for maps in (ssim, l2))
     return (
-        leads_clearly(ours, theirs),
+        Exceeds(lead).holds((ours, theirs)),
         f"AUROC of defects against edges, {len(ssim)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
         f"difference {ours - theirs:.3f}",
     )
 
 
+@checked("Output size, kernel, stride and padding of all nine layers of our encoder are equal.")
 def encoder_is_table_1():
+    """Compare the encoder with table 1, layer by layer."""
     from sadefect.models import build_encoder, table_1_row
 
     d = 100
@@ -150,7 +175,7 @@ def encoder_is_table_1():
     names = [layer.name for layer in encoder.layers if hasattr(layer, "kernel_size")]
     reported = {
         name: (size.replace("d", str(d)), filtering)
-        for name, (size, filtering) in paper.TABLE_1.items()
+        for name, (size, filtering) in paper.REPORTED_ENCODER.items()
     }
     equal = sum(
         name in names and table_1_row(encoder.get_layer(name)) == row
@@ -163,19 +188,21 @@ def encoder_is_table_1():
     )
 
 
+@checked("Each layer of our encoder is undone by one of the same kernel, stride and padding.")
 def decoder_is_a_mirror():
+    """Compare the decoder with the encoder, the last layer with the first."""
     from sadefect.models import build_decoder, build_encoder, table_1_row
 
     encoder, decoder = build_encoder(), build_decoder()
-    there = [layer for layer in encoder.layers if hasattr(layer, "kernel_size")]
-    back = [layer for layer in decoder.layers if hasattr(layer, "kernel_size")][::-1]
+    down = [layer for layer in encoder.layers if hasattr(layer, "kernel_size")]
+    up = [layer for layer in decoder.layers if hasattr(layer, "kernel_size")][::-1]
     equal = sum(
-        tuple(one.input.shape[1:]) == tuple(other.output.shape[1:])
-        and tuple(one.output.shape[1:]) == tuple(other.input.shape[1:])
-        and table_1_row(one)[1] == table_1_row(other)[1]
-        for one, other in zip(there, back, strict=False)
+        tuple(layer.input.shape[1:]) == tuple(mirrored.output.shape[1:])
+        and tuple(layer.output.shape[1:]) == tuple(mirrored.input.shape[1:])
+        and table_1_row(layer)[1] == table_1_row(mirrored)[1]
+        for layer, mirrored in zip(down, up, strict=False)
     )
     return (
-        equal == len(there) == len(back),
-        f"{equal} of {len(there)} layers undone by one of the same kernel, stride and padding",
+        equal == len(down) == len(up),
+        f"{equal} of {len(down)} layers undone by one of the same kernel, stride and padding",
     )

@@ -1,70 +1,81 @@
-"""Results that pages compare: methods with one budget, several seeds, the cells of table 2."""
+"""Finds results that pages compare: methods with one budget, several seeds, cells of table 2."""
 
+from collections import Counter
 from dataclasses import replace
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import DataError, StoreError
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.run import has_weights, run
-from sadefect.paper.store import results
+from sadefect.paper.store import stored_results
 
 
-def learning_curve(experiment, found=None):
-    """Results of the same trajectory and scoring at all budgets scored, smallest first.
+def by_settings(experiments, results, names):
+    """Return the results of experiments that differ from them in the named settings only.
 
-    Those of other data, or of an earlier version of the numerics, are left out. ``found`` are the
-    results to look among, where they were read already.
+    Those of other data, or of an earlier version of the numerics, are left out.
+
+    Returns
+    -------
+    list of dicts
+        One for each experiment: values of the named settings, a tuple, to `Result`.
     """
-    same = [
-        result
-        for result in (results() if found is None else found)
-        if result.stands_for(experiment, but=["patches_seen"])
+    return [
+        {
+            tuple(getattr(result.experiment, name) for name in names): result
+            for result in results
+            if result.stands_for(experiment, but=names)
+        }
+        for experiment in experiments
     ]
-    return sorted(same, key=lambda result: result.experiment.patches_seen)
+
+
+def _shared(runs):
+    return set.intersection(*map(set, runs)) if runs else set()
+
+
+def learning_curve(experiment, results=None):
+    """Return results of one trajectory and scoring at all budgets scored, smallest first.
+
+    Those of other data, or of an earlier version of the numerics, are left out. ``results`` are
+    those to look among, where they were read already.
+    """
+    results = stored_results() if results is None else results
+    [points] = by_settings([experiment], results, ["patches_seen"])
+    return [points[budget] for budget in sorted(points)]
 
 
 def largest_budget(experiments, default=0):
-    """The largest number of patches at which all of them have a result, or the default."""
-    found = results()
-    budgets = [
-        {result.experiment.patches_seen for result in learning_curve(experiment, found)}
-        for experiment in experiments
-    ]
-    return max(set.intersection(*budgets), default=default) if budgets else default
+    """Return the largest number of patches at which all have a result, or the default."""
+    shared = _shared(by_settings(experiments, stored_results(), ["patches_seen"]))
+    return max((budget for (budget,) in shared), default=default)
 
 
-def over_seeds(experiments, found=None):
-    """Results of several seeds, at the largest budget at which all experiments have the same ones.
+def over_seeds(experiments, results=None):
+    """Return results of several seeds, at the largest budget where all experiments have the same.
 
     Parameters
     ----------
     experiments : list of Experiment
         Their own budgets and seeds do not matter.
-    found : list of Result, optional
-        The results to look among, where they were read already.
+    results : list of Result, optional
+        Those to look among, where they were read already.
 
     Returns
     -------
     list of lists of Result
         One list for each experiment, by seed; empty where no two seeds have a budget in common.
     """
-    found = results() if found is None else found
-    runs = []
-    for experiment in experiments:
-        runs.append({})
-        for result in found:
-            if result.stands_for(experiment, but=["patches_seen", "seed"]):
-                one = result.experiment
-                runs[-1][one.patches_seen, one.seed] = result
-    shared = set.intersection(*map(set, runs)) if runs else set()
-    budgets = [budget for budget, _ in shared]
-    repeated = max((budget for budget in budgets if budgets.count(budget) > 1), default=None)
-    keys = sorted(key for key in shared if key[0] == repeated)
-    return [[run[key] for key in keys] for run in runs] if keys else []
+    results = stored_results() if results is None else results
+    runs = by_settings(experiments, results, ["patches_seen", "seed"])
+    counts = Counter(budget for budget, _ in _shared(runs))
+    repeated = max((budget for budget, count in counts.items() if count > 1), default=None)
+    points = sorted(point for point in _shared(runs) if point[0] == repeated)
+    return [[run[point] for point in points] for run in runs] if points else []
 
 
 def headline(datasets, methods, patches_seen=0, **settings):
-    """Results of several methods with one budget for each data set, as pages compare them.
+    """Return results of several methods with one budget for each data set, as pages compare them.
 
     Parameters
     ----------
@@ -84,7 +95,7 @@ def headline(datasets, methods, patches_seen=0, **settings):
     StoreError
         If no budget is given and there is no result to take it from.
     """
-    found = {}
+    compared = {}
     for dataset in datasets:
         experiments = [Experiment(dataset=dataset, method=method, **settings) for method in methods]
         budget = patches_seen or largest_budget(experiments)
@@ -93,51 +104,57 @@ def headline(datasets, methods, patches_seen=0, **settings):
                 f"expected results of {' and '.join(methods)} on {dataset}; there are none with "
                 "one budget; run `sadefect record`, or give patches_seen to train here"
             )
-        found[dataset] = [run(replace(one, patches_seen=budget)) for one in experiments]
-    return found
+        compared[dataset] = [
+            run(replace(experiment, patches_seen=budget)) for experiment in experiments
+        ]
+    return compared
 
 
 def pictured(datasets, methods, patches_seen=0, **settings):
-    """Results to draw images with: `headline`'s, unless only others' weights are here.
+    """Return results to show images of: `headline`'s, unless only others' weights are here.
 
     Weights of a few runs are recorded, of one seed and not always of the longest training. Where
-    the images of a data set are here, a network that can draw them is worth more than a recorded
-    map of one that was trained for longer.
+    the images of a data set are here, a network that can reconstruct them is worth more than a
+    recorded map of one that was trained for longer.
 
     Parameters and returns are those of `headline`.
     """
-    found = headline(datasets, methods, patches_seen, **settings)
-    every = results()
-    for dataset, group in found.items():
-        try:
-            load_dataset(dataset)
-        except DataError:
-            continue
-        if patches_seen or all(has_weights(one.experiment) for one in group):
+    compared = headline(datasets, methods, patches_seen, **settings)
+    results = stored_results()
+    for dataset, group in compared.items():
+        experiments = [result.experiment for result in group]
+        if patches_seen or all(map(has_weights, experiments)) or not _is_here(dataset):
             continue
         runs = [
             {
-                (one.experiment.patches_seen, -one.experiment.seed): one
-                for one in every
-                if one.stands_for(best.experiment, but=["patches_seen", "seed"])
-                and has_weights(one.experiment)
+                (budget, -seed): result
+                for (budget, seed), result in points.items()
+                if has_weights(result.experiment)
             }
-            for best in group
+            for points in by_settings(experiments, results, ["patches_seen", "seed"])
         ]
-        if shared := set.intersection(*map(set, runs)):
-            found[dataset] = [run[max(shared)] for run in runs]
-    return found
+        if shared := _shared(runs):
+            compared[dataset] = [run[max(shared)] for run in runs]
+    return compared
+
+
+def _is_here(dataset):
+    try:
+        load_dataset(dataset)
+    except DataError:
+        return False
+    return True
 
 
 def have_all(dataset, methods, **settings):
-    """Whether all methods have a result on a data set with one budget."""
+    """Return whether all methods have a result on a data set with one budget."""
     return bool(
-        largest_budget([Experiment(dataset=dataset, method=one, **settings) for one in methods])
+        largest_budget([Experiment(dataset=dataset, method=name, **settings) for name in methods])
     )
 
 
 def table_2(dataset, columns, base, patches_seen=0):
-    """Results of the cells of table 2: one setting changed at a time, one budget for all.
+    """Return results of the cells of table 2: one setting changed at a time, one budget for all.
 
     Parameters
     ----------
@@ -159,15 +176,16 @@ def table_2(dataset, columns, base, patches_seen=0):
         name: {value: Experiment(dataset=dataset, **base | {name: value}) for value in values}
         for name, values in columns.items()
     }
-    every = [one for column in cells.values() for one in column.values()]
-    found = results()
-    here = every if patches_seen else [one for one in every if learning_curve(one, found)]
-    budget = patches_seen or largest_budget(here)
+    experiments = [cell for column in cells.values() for cell in column.values()]
+    if not patches_seen:
+        curves = by_settings(experiments, stored_results(), ["patches_seen"])
+        experiments = [cell for cell, points in zip(experiments, curves, strict=True) if points]
+    budget = patches_seen or largest_budget(experiments)
     return {
         name: {
-            value: run(replace(one, patches_seen=budget))
-            for value, one in column.items()
-            if budget and one in here
+            value: run(replace(cell, patches_seen=budget))
+            for value, cell in column.items()
+            if budget and cell in experiments
         }
         for name, column in cells.items()
     }

@@ -12,10 +12,21 @@ from sadefect.errors import require_choice
 from sadefect.methods import METHODS, SSIM_SETTINGS, Recipe, Scoring, fill_in, settings_digest
 from sadefect.provenance import NUMERICS
 
+# Settings that every table of results has a column for.
+COLUMNS = (
+    "dataset",
+    "method",
+    "latent_dim",
+    "window_size",
+    "patch_size",
+    "seed",
+    "patches_seen",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Scoring, Recipe):
-    """Everything that a number in the book depends on.
+    """A recipe and a scoring on a data set: everything that a number in the book depends on.
 
     Parameters
     ----------
@@ -38,9 +49,9 @@ class Experiment(Scoring, Recipe):
 
     Examples
     --------
-    >>> one = Experiment(dataset="synthetic/fibres", patches_seen=10_000)
-    >>> more = Experiment(dataset="synthetic/fibres", patches_seen=20_000)
-    >>> one.training_key == more.training_key, one.evaluation_key == more.evaluation_key
+    >>> short = Experiment(dataset="synthetic/fibres", patches_seen=10_000)
+    >>> long = Experiment(dataset="synthetic/fibres", patches_seen=20_000)
+    >>> short.training_key == long.training_key, short.evaluation_key == long.evaluation_key
     (True, False)
     """
 
@@ -54,13 +65,13 @@ class Experiment(Scoring, Recipe):
     residual_window: str | None = None
 
     def __post_init__(self):
-        fibres = self.dataset == "nanotwice" or self.dataset.startswith("synthetic/fibres")
-        if self.latent_dim is None:
-            fill_in(self, latent_dim=500 if fibres else 100)
         Recipe.__post_init__(self)
-        method = METHODS[self.method]
-        defaults = {"residual": method.residual}
-        defaults |= {f"residual_{name}": getattr(self, name) for name in SSIM_SETTINGS}
+        fibres = self.dataset == "nanotwice" or self.dataset.startswith("synthetic/fibres")
+        defaults = {
+            "latent_dim": 500 if fibres else 100,
+            "residual": METHODS[self.method].residual,
+            **{f"residual_{name}": getattr(self, name) for name in SSIM_SETTINGS},
+        }
         fill_in(self, **{key: v for key, v in defaults.items() if getattr(self, key) is None})
         Scoring.__post_init__(self)
         if self.residual == "vae":
@@ -86,8 +97,8 @@ class Experiment(Scoring, Recipe):
             "numerics": NUMERICS["training"],
         }
         if self.decay_from:
-            branch = {"decay_from": self.decay_from}
-            settings |= branch | {"decay_over": self.patches_seen - self.decay_from}
+            settings["decay_from"] = self.decay_from
+            settings["decay_over"] = self.patches_seen - self.decay_from
         return settings
 
     @cached_property
@@ -112,24 +123,16 @@ class Experiment(Scoring, Recipe):
     @property
     def variant(self):
         """What differs from the defaults, besides the columns every table has."""
-        plain = Experiment(
-            **{
-                name: getattr(self, name)
-                for name in ("dataset", "method", "patches_seen", "latent_dim", "window_size")
-            },
-            patch_size=self.patch_size,
-            schedule=self.schedule,
-            seed=self.seed,
-        )
-        changed = {
-            field.name: getattr(self, field.name)
+        plain = Experiment(**{name: getattr(self, name) for name in (*COLUMNS, "schedule")})
+        changed = [
+            f"{field.name}={getattr(self, field.name)}"
             for field in fields(self)
             if getattr(self, field.name) != getattr(plain, field.name)
-        }
-        return ", ".join(f"{name}={value}" for name, value in changed.items()) or "default"
+        ]
+        return ", ".join(changed) or "default"
 
     def equals(self, other, but):
-        """Whether two experiments differ in the named settings only, or not at all.
+        """Return whether two experiments differ in the named settings only, or not at all.
 
         Examples
         --------

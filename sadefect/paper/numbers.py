@@ -7,7 +7,7 @@ only one page of it; so each number says how it is known.
 from dataclasses import dataclass
 
 # How a number is known.
-SEED = "seen on the paper's last page"
+LAST_PAGE = "seen on the paper's last page"
 QUOTED = "quoted by others who read the paper"
 RECALLED = "recalled, not checked against the text"
 
@@ -20,7 +20,7 @@ class Reported:
     ----------
     value : float
     source : str
-        `SEED`, `QUOTED` or `RECALLED`.
+        `LAST_PAGE`, `QUOTED` or `RECALLED`.
     where : str
         Section, table or figure.
 
@@ -40,13 +40,13 @@ class Reported:
 
 # Area under the ROC curve by data set and method; the others' values are not known to us.
 AUROC = {
-    ("nanotwice", "ssim"): Reported(0.966, SEED, "table 2"),
+    ("nanotwice", "ssim"): Reported(0.966, LAST_PAGE, "table 2"),
     ("nanotwice", "l2"): Reported(0.688, QUOTED, "section 4.3"),
 }
 
 # Table 2: NanoTWICE, SSIM, one setting changed at a time from d=500, K=11, patches of 128.
 TABLE_2 = {
-    field: {setting: Reported(value, SEED, "table 2") for setting, value in column.items()}
+    field: {setting: Reported(value, LAST_PAGE, "table 2") for setting, value in column.items()}
     for field, column in {
         "latent_dim": {50: 0.848, 100: 0.935, 200: 0.961, 500: 0.966, 1000: 0.962},
         "window_size": {3: 0.889, 7: 0.965, 11: 0.966, 15: 0.960, 19: 0.952},
@@ -55,7 +55,7 @@ TABLE_2 = {
 }
 
 # Table 1, the encoder: output size; kernel, stride and padding. The last size is 1x1xd.
-TABLE_1 = {
+REPORTED_ENCODER = {
     "conv1": ("64x64x32", "4x4, 2, 1"),
     "conv2": ("32x32x32", "4x4, 2, 1"),
     "conv3": ("32x32x32", "3x3, 1, 1"),
@@ -68,7 +68,7 @@ TABLE_1 = {
 }
 
 # The side of the patches in pixels; the input of table 1.
-PATCH_SIZE = Reported(128, SEED, "table 2")
+PATCH_SIZE = Reported(128, LAST_PAGE, "table 2")
 
 # Figure 2: the squared difference of every pixel of its patches.
 PATCH_L2 = Reported(0.25, RECALLED, "figure 2")
@@ -82,8 +82,8 @@ OVERLAP_NAPOLETANO = Reported(0.85, RECALLED, "section 4.3, of the feature-based
 SECONDS_PER_PATCH = Reported(0.00223, RECALLED, "section 4.3, a forward pass on a Tesla V100")
 SECONDS_PER_IMAGE = Reported(3.61, RECALLED, "section 4.3, a NanoTWICE image patch by patch")
 SECONDS_FEATURE_BASED = (
-    Reported(15, SEED, "section 4.3, the feature-based method"),
-    Reported(55, SEED, "section 4.3, the feature-based method"),
+    Reported(15, LAST_PAGE, "section 4.3, the feature-based method"),
+    Reported(55, LAST_PAGE, "section 4.3, the feature-based method"),
 )
 
 PATCHES = Reported(10_000, QUOTED, "section 4.2")

@@ -1,4 +1,4 @@
-"""What came out of experiments: the store of this user, and what was recorded for everybody.
+"""Finds what came out of experiments, in the user's store and in what was recorded for everybody.
 
 The store is the user's cache directory, or ``SADEFECT_CACHE``. ``recorded/`` holds the results of
 runs that are too long to repeat. Both have the same layout; a folder appears whole or not at all.
@@ -13,23 +13,24 @@ from pathlib import Path
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.files import load_arrays, load_json, store
-from sadefect.paper.experiment import Experiment
+from sadefect.methods import METHODS, SSIM_SETTINGS
+from sadefect.paper.experiment import COLUMNS, Experiment
 from sadefect.provenance import NUMERICS
 
 
 def recorded_folder():
-    """The folder of recorded results: ``SADEFECT_RECORDED``, or ``recorded/`` of the checkout."""
+    """Return the folder of recorded results, of the checkout or ``SADEFECT_RECORDED``."""
     beside_package = Path(__file__).resolve().parents[2] / "recorded"
     return Path(os.environ.get("SADEFECT_RECORDED") or beside_package)
 
 
 def training_folder(experiment):
-    """Where the store keeps an experiment's trajectory."""
+    """Return where the store keeps an experiment's trajectory."""
     return store() / "trainings" / experiment.training_key
 
 
 def places(kind, key, *, fresh=False):
-    """Where something may be stored: the user's store first, then what was recorded."""
+    """Yield where something may be stored: the user's store first, then what was recorded."""
     yield "local", store() / kind / key
     if not fresh:
         yield "recorded", recorded_folder() / kind / key
@@ -76,7 +77,7 @@ class Result:
         return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
 
     def stands_for(self, experiment, but):
-        """Whether it is of an experiment, the named settings aside, and not outdated."""
+        """Return whether it is of an experiment, the named settings aside, and not outdated."""
         return self.experiment.equals(experiment, but) and not self.outdated
 
     @property
@@ -93,18 +94,9 @@ class Result:
         return turned(self.curves.get("milestones", ()))
 
     def row(self):
-        """The result as one row of `sadefect results --json`."""
-        names = (
-            "dataset",
-            "method",
-            "latent_dim",
-            "window_size",
-            "patch_size",
-            "seed",
-            "patches_seen",
-        )
+        """Return the result as one row of `sadefect results --json`."""
         overlap = self.metrics["overlap"].get("0.05", {})
-        return {name: getattr(self.experiment, name) for name in names} | {
+        return {name: getattr(self.experiment, name) for name in COLUMNS} | {
             "auroc": self.metrics["auroc"],
             "aupro": self.metrics["aupro"],
             "overlap_at_5_percent": overlap.get("median"),
@@ -121,7 +113,7 @@ class Result:
 
 
 def find(experiment, *, fresh=False):
-    """An experiment's stored result, or None; a damaged one is removed with a warning.
+    """Return an experiment's stored result, or None; a damaged one is removed with a message.
 
     Raises
     ------
@@ -131,7 +123,7 @@ def find(experiment, *, fresh=False):
     for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
         if folder.exists():
             try:
-                return _read(folder, source)
+                return _read_result(folder, source)
             except (StoreError, FileNotFoundError) as error:
                 if source == "recorded" or isinstance(error, OtherVersion):
                     raise
@@ -140,13 +132,17 @@ def find(experiment, *, fresh=False):
     return None
 
 
-def _read(folder, source):
+def _read_result(folder, source):
     stored = load_json(folder / "result.json")
     curves = load_arrays(folder / "curves.npz")
     try:
-        experiment = Experiment(**stored["experiment"])
         return Result(
-            experiment, stored["metrics"], curves, stored["provenance"], source, folder.name
+            Experiment(**_own(stored["experiment"])),
+            stored["metrics"],
+            curves,
+            stored["provenance"],
+            source,
+            folder.name,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OtherVersion(
@@ -155,19 +151,30 @@ def _read(folder, source):
         ) from error
 
 
-def results(sources=("local", "recorded")):
-    """All results of the store and of ``recorded/``, the store's first; no experiment twice.
+def _own(settings):
+    """Leave out settings of other methods: versions before had values that are refused today.
+
+    Those of SSIM stay, which any method may be scored with.
+    """
+    special = {name for method in METHODS.values() for name in method.settings}
+    others = special.difference(METHODS[settings["method"]].settings, SSIM_SETTINGS)
+    return {name: value for name, value in settings.items() if name not in others}
+
+
+def stored_results(sources=("local", "recorded")):
+    """Read all results of the store and of ``recorded/``, the store's first; none twice.
 
     What cannot be read in the store is left out with a warning.
     """
-    found = {}
+    results = {}
     for source, folder in places("evaluations", ""):
         for path in sorted(folder.glob("*/result.json")) if source in sources else ():
-            if path.parent.name not in found:
+            key = path.parent.name
+            if key not in results:
                 try:
-                    found[path.parent.name] = _read(path.parent, source)
+                    results[key] = _read_result(path.parent, source)
                 except (StoreError, FileNotFoundError) as error:
                     if source == "recorded":
                         raise
                     warnings.warn(f"left out: {error}", stacklevel=2)
-    return list(found.values())
+    return list(results.values())

@@ -5,23 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sadefect.methods import METHODS
-from sadefect.paper import comparisons, store
+from sadefect.paper import comparisons
 from sadefect.paper import numbers as paper
-from sadefect.paper.claims import (
-    CLAIMS,
-    FABRICS,
-    MEASURES,
-    SECONDS,
-    SETTINGS,
-    STANDINS,
-    Claim,
-    spread,
-)
+from sadefect.paper.claims import CLAIMS, SECONDS, Claim
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.rules import FABRICS, SYMBOLS, Check, NotTestable, spread, varied
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable here"
+STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
 
 
@@ -46,19 +39,14 @@ class Verdict:
     used: tuple = ()
 
 
-def recorded():
-    """What was recorded for everybody, whatever this user's store holds."""
-    return store.results(["recorded"])
-
-
-def judge(results):
+def decide_claims(results):
     """Decide every claim.
 
     Parameters
     ----------
     results : list of Result
-        As of `sadefect.paper.store.results`; those of other data, or of an earlier version of the
-        numerics, are left out.
+        As of `sadefect.paper.store.stored_results`; those of other data, or of an earlier version
+        of the numerics, are left out.
 
     Returns
     -------
@@ -67,31 +55,36 @@ def judge(results):
 
     Examples
     --------
-    >>> by_key = {one.claim.key: one for one in judge([])}
+    >>> by_key = {verdict.claim.key: verdict for verdict in decide_claims([])}
     >>> by_key["ssim_beats_l2"].verdict
     'not testable here'
     >>> by_key["ssim_beats_l2"].evidence
     'Missing: SSIM on nanotwice; ℓ² on nanotwice.'
     """
     current = [result for result in results if not result.outdated]
-    return [_judge(claim, current) for claim in CLAIMS]
+    return [decide(claim, current) for claim in CLAIMS]
 
 
-def _judge(claim, results):
-    if claim.decide is None:
-        return Verdict(claim, NOT_TESTABLE, f"Not tested: {claim.reason}.")
-    if not claim.needs:
-        holds, evidence = claim.decide()
+def decide(claim, results):
+    """Decide one claim by results that are all of these data and numerics.
+
+    Returns
+    -------
+    Verdict
+    """
+    if isinstance(claim.rule, NotTestable):
+        return Verdict(claim, NOT_TESTABLE, f"Not tested: {claim.rule.reason}.")
+    if isinstance(claim.rule, Check):
+        holds, evidence = claim.rule.decide()
         return Verdict(claim, REPRODUCED if holds else NOT_REPRODUCED, f"{evidence}.")
     groups, missing = _comparable(results, claim.needs, claim.measure)
     if missing:
         beside, used = _beside(claim, results)
         return Verdict(claim, NOT_TESTABLE, missing + beside, used)
-    values = _values(groups, claim.measure)
     again = _with_other_seeds(claim, results) if len(groups[0]) == 1 else []
     return Verdict(
         claim,
-        REPRODUCED if claim.decide(values) else NOT_REPRODUCED,
+        REPRODUCED if claim.rule.holds(_means(groups, claim.measure)) else NOT_REPRODUCED,
         _evidence(claim.needs, groups, claim.measure) + _chance(claim, again),
         tuple(result for group in (*groups, *again) for result in group),
     )
@@ -101,23 +94,23 @@ def _with_other_seeds(claim, results):
     """Results of several seeds at a smaller budget, where the verdict rests on one seed."""
     if claim.measure == SECONDS:
         return []
-    having = [one for one in results if MEASURES[claim.measure](one) is not None]
-    return comparisons.over_seeds(claim.needs, having)
+    measured = [result for result in results if claim.measure.number(result) is not None]
+    return comparisons.over_seeds(claim.needs, measured)
 
 
 def _chance(claim, groups):
-    """How far seeds differ, and whether the rule holds for their means."""
+    """Say how far seeds differ, and whether the rule holds for their means."""
     if not groups:
         return ""
     parts = []
     for need, group in zip(claim.needs, groups, strict=True):
-        values = [MEASURES[claim.measure](result) for result in group]
+        values = [claim.measure.number(result) for result in group]
         name = _name(need, claim.needs)
         parts.append(f"{name} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
-    holds = "holds" if claim.decide(_values(groups, claim.measure)) else "does not hold"
+    holds = claim.rule.holds(_means(groups, claim.measure))
     return (
         f" Over {len(groups[0])} seeds at {groups[0][0].experiment.patches_seen:,} patches: "
-        f"{', '.join(parts)}; the rule {holds} there."
+        f"{', '.join(parts)}; the rule {'holds' if holds else 'does not hold'} there."
     )
 
 
@@ -126,33 +119,26 @@ def _comparable(results, needs, measure):
 
     Returns them and an empty string; or nothing, and what is missing.
     """
-    runs = []
-    for need in needs:
-        found = {}
-        for result in results:
-            one = result.experiment
-            alike = one.equals(need, but=["patches_seen", "schedule", "seed"])
-            if alike and MEASURES[measure](result) is not None:
-                found[one.patches_seen, one.schedule, one.seed] = result
-        runs.append(found)
-    if missing := [need for need, found in zip(needs, runs, strict=True) if not found]:
+    measured = [result for result in results if measure.number(result) is not None]
+    runs = comparisons.by_settings(needs, measured, ("patches_seen", "schedule", "seed"))
+    if missing := [need for need, points in zip(needs, runs, strict=True) if not points]:
         return [], f"Missing: {_missing(missing, needs)}."
     shared = set.intersection(*map(set, runs))
     if not shared:
         reached = ", ".join(
-            f"{_name(need, needs)} {max(found)[0]:,}"
-            for need, found in zip(needs, runs, strict=True)
+            f"{_name(need, needs)} {max(points)[0]:,}"
+            for need, points in zip(needs, runs, strict=True)
         )
         return [], f"Missing: a number of patches that all have results for; largest are {reached}."
     # The largest budget, and the paper's schedule before others.
-    best = max((key[:2] for key in shared), key=lambda one: (one[0], one[1] == "paper", one[1]))
-    seeds = sorted(key for key in shared if key[:2] == best)
-    return [[found[key] for key in seeds] for found in runs], ""
+    budget, _, schedule = max((point[0], point[1] == "paper", point[1]) for point in shared)
+    seeds = sorted(point for point in shared if point[:2] == (budget, schedule))
+    return [[points[seed] for seed in seeds] for points in runs], ""
 
 
-def _values(groups, measure):
+def _means(groups, measure):
     """The mean over seeds for each need."""
-    return [float(np.mean([MEASURES[measure](result) for result in group])) for group in groups]
+    return [float(np.mean([measure.number(result) for result in group])) for group in groups]
 
 
 def _method(need):
@@ -161,32 +147,33 @@ def _method(need):
 
 
 def _settings(need, needs):
-    """In which settings a run differs from others; of several, those that are not the default."""
-    differ = [name for name in SETTINGS if len({getattr(one, name) for one in needs}) > 1]
+    """Say in which settings a run differs from others; of several, those not at their default."""
+    differ = varied(needs)
     default = Experiment(dataset=need.dataset, method=need.method)
     parts = [
-        text.format(getattr(need, name))
-        for name, text in SETTINGS.items()
-        if name in differ and (len(differ) == 1 or getattr(need, name) != getattr(default, name))
+        SYMBOLS[name].format(getattr(need, name))
+        for name in differ
+        if len(differ) == 1 or getattr(need, name) != getattr(default, name)
     ]
     return ", ".join(parts) or ("default settings" if differ else "")
 
 
 def _name(need, needs):
-    """What a run is called beside those that it is compared with."""
+    """Name a run beside those that it is compared with."""
     settings = _settings(need, needs)
-    methods, datasets = ({getattr(one, name) for one in needs} for name in ("method", "dataset"))
-    method = _method(need) if len(methods) > 1 or not settings else ""
-    dataset = f"on {need.dataset}" if len(datasets) > 1 else ""
+    several_methods = len({other.method for other in needs}) > 1
+    several_datasets = len({other.dataset for other in needs}) > 1
+    method = _method(need) if several_methods or not settings else ""
+    dataset = f"on {need.dataset}" if several_datasets else ""
     return " ".join(filter(None, (method, dataset, settings)))
 
 
 def _missing(missing, needs):
-    """Runs without a result, those of one method and data set together."""
+    """List runs without a result, those of one method and data set together."""
     groups = {}
     for need in missing:
-        settings = groups.setdefault(f"{_method(need)} on {need.dataset}", [])
-        settings.append(_settings(need, needs))
+        name = f"{_method(need)} on {need.dataset}"
+        groups.setdefault(name, []).append(_settings(need, needs))
     return "; ".join(
         f"{name} with {', '.join(settings)}" if any(settings) else name
         for name, settings in groups.items()
@@ -194,38 +181,38 @@ def _missing(missing, needs):
 
 
 def _evidence(needs, groups, measure):
-    values = _values(groups, measure)
+    """Say what came out, and after how many patches."""
+    values = _means(groups, measure)
     parts = [f"{_name(need, needs)} {value:.3f}" for need, value in zip(needs, values, strict=True)]
     if len(values) == 2:
         parts.append(f"difference {values[0] - values[1]:+.3f}")
     elif len(values) > 2:
         parts.append(f"spread {spread(values):.3f}")
-    one = groups[0][0]
-    patches = one.experiment.patches_seen
+    first = groups[0][0]
+    patches = first.experiment.patches_seen
     seeds = f"; means over {len(groups[0])} seeds" if len(groups[0]) > 1 else ""
-    machine = f" on {one.provenance['machine']['processor']}" if measure == SECONDS else ""
+    machine = f" on {first.provenance['machine']['processor']}" if measure == SECONDS else ""
     return (
-        f"{measure}{machine}: {', '.join(parts)}{seeds}; after {patches:,} patches, "
+        f"{measure.name}{machine}: {', '.join(parts)}{seeds}; after {patches:,} patches, "
         f"{100 * patches / paper.BUDGET:.3g} % of the paper's budget."
     )
 
 
 def _beside(claim, results):
-    """What stand-ins for images or features of the paper give, where there is one."""
+    """Say what stand-ins for images or features of the paper give, where there is one."""
     features = [
         replace(need, features="standin") if need.features == "imagenet" else need
         for need in claim.needs
     ]
-    tried = [("stand-in features", features)]
+    tried = {"stand-in features": features}
     if claim.needs[0].dataset in FABRICS:
         first = [need for need in features if need.dataset == claim.needs[0].dataset]
-        tried = [(name, [replace(need, dataset=name) for need in first]) for name in STANDINS]
-    parts, used = [], []
-    for name, needs in tried:
-        if tuple(needs) != claim.needs:
-            groups, missing = _comparable(results, needs, claim.measure)
-            if not missing:
-                parts.append(f" Beside it, deciding nothing, {name}: ")
-                parts.append(_evidence(needs, groups, claim.measure))
-                used += [result for group in groups for result in group]
-    return "".join(parts), tuple(used)
+        tried = {name: [replace(need, dataset=name) for need in first] for name in STANDINS}
+    text, used = "", []
+    for name, needs in tried.items():
+        groups, missing = _comparable(results, needs, claim.measure)
+        if not missing:
+            text += f" Beside it, deciding nothing, {name}: "
+            text += _evidence(needs, groups, claim.measure)
+            used += [result for group in groups for result in group]
+    return text, tuple(used)

@@ -1,129 +1,19 @@
-"""What runs a trained network over patches: Keras, or OpenVINO where it is installed.
+"""A Keras network in OpenVINO's operations, layer by layer."""
 
-OpenVINO fuses layers and knows CPUs. The network is handed to it layer by layer, so that any Keras
-backend can be the one that trained it; it is used only after it gave what Keras gives on a trial
-patch, and made anew when the weights have changed.
-"""
-
-import hashlib
-import logging
 import os
-import warnings
-from importlib import metadata, util
-from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 
 from sadefect.models import GaussianLatent
 
-BATCH = 32  # Patches per forward pass; more do not fit into a CPU's cache.
 TOLERANCE = 1e-4  # Of the trial patch's largest value, or of 1, whichever is larger.
-CHOICES = ("auto", "openvino", "keras")
 # Not bfloat16, in which OpenVINO computes otherwise on processors that have it.
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
-log = logging.getLogger(__name__)
-_compiled = WeakKeyDictionary()
 
 
 class Unsupported(Exception):
     """A network that OpenVINO is not given."""
-
-
-def chosen():
-    """The engine that `SADEFECT_ENGINE` asks for; "auto" takes OpenVINO where that is faster.
-
-    Returns
-    -------
-    {"openvino", "keras"}
-
-    Raises
-    ------
-    ValueError
-        If the variable holds something else, or asks for OpenVINO and it is not installed.
-    """
-    asked = os.environ.get("SADEFECT_ENGINE", "auto")
-    if asked not in CHOICES:
-        raise ValueError(f"SADEFECT_ENGINE must be one of {CHOICES}; received {asked!r}")
-    installed = util.find_spec("openvino") is not None
-    if asked == "openvino" and not installed:
-        raise ValueError(
-            "SADEFECT_ENGINE=openvino needs OpenVINO, which is not installed: pip install openvino"
-        )
-    if asked == "keras" or not installed:
-        return "keras"
-    # OpenVINO computes on the CPU here; Keras with a GPU is faster.
-    return "openvino" if asked == "openvino" or _keras_is_on_cpu() else "keras"
-
-
-def _keras_is_on_cpu():
-    """Asked of an array, since not every backend can list its devices."""
-    return "cpu" in str(keras.ops.zeros(1).device).lower()
-
-
-def describe():
-    """The engine and its version, as provenance has it: "OpenVINO 2026.4.1", or "Keras 3.15.1"."""
-    name = {"openvino": "OpenVINO", "keras": "Keras"}[chosen()]
-    return f"{name} {metadata.version(name.lower())}"
-
-
-def forward(model):
-    """A function from patches ``(B, P, P, C)`` to what a network makes of them, by the engine.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With one input and one output; it may change afterwards, see below.
-
-    Returns
-    -------
-    callable
-        Takes and gives float32 arrays, at most `BATCH` patches at a time. It has the weights that
-        the model has now: call `forward` again after they change, which costs some milliseconds if
-        they did not, and a compilation of about a tenth of a second if they did.
-
-    Raises
-    ------
-    ValueError
-        As `chosen` does.
-
-    Examples
-    --------
-    >>> from sadefect import build_autoencoder
-    >>> forward(build_autoencoder(32, 4))(np.zeros((2, 32, 32, 1), "float32")).shape
-    (2, 32, 32, 1)
-    """
-    if chosen() == "keras":
-        return _by_keras(model)
-    digest = _digest(model)
-    if _compiled.get(model, (None,))[0] != digest:
-        try:
-            run = _by_openvino(model)
-        except Unsupported as error:
-            warnings.warn(f"Keras runs this network, slower than OpenVINO: {error}", stacklevel=2)
-            run = None  # A function of Keras here would hold the model for good.
-        else:
-            log.info("%s runs the network", describe())
-        _compiled[model] = digest, run
-    return _compiled[model][1] or _by_keras(model)
-
-
-def _digest(model):
-    """Changes when a weight does."""
-    digest = hashlib.blake2b(digest_size=16)
-    for variable in model.variables:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
-    return digest.digest()
-
-
-def _by_keras(model):
-    def run(batch):
-        # A batch of another size would make some backends compile a second time.
-        missing = np.zeros((max(0, BATCH - len(batch)), *batch.shape[1:]), "float32")
-        outputs = model.predict_on_batch(np.concatenate([batch, missing]))
-        return keras.ops.convert_to_numpy(outputs)[: len(batch)]
-
-    return run
 
 
 def _threads():
@@ -132,15 +22,22 @@ def _threads():
     return {"INFERENCE_NUM_THREADS": int(asked)} if asked.isdigit() and int(asked) else {}
 
 
-def _by_openvino(model):
+def compiled(model):
+    """Return a function that runs a network with OpenVINO, after a trial against Keras.
+
+    Raises
+    ------
+    Unsupported
+        If the network has a layer that is not known here, or the trial patch differs.
+    """
     import openvino
 
-    compiled = openvino.Core().compile_model(
+    executable = openvino.Core().compile_model(
         network(model),
         "CPU",
         PRECISION | {"PERFORMANCE_HINT": "LATENCY"} | _threads(),
     )
-    request = compiled.create_infer_request()
+    request = executable.create_infer_request()
 
     def run(batch):
         return request.infer(np.ascontiguousarray(batch))[0].copy()  # It writes there again.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from sadefect import anomaly_map, build_autoencoder, build_vae
-from sadefect.inference import engines
+from sadefect import anomaly_map, build_autoencoder, build_vae, provenance
+from sadefect.inference.forward import forward
 
 pytest.importorskip("openvino", reason="the engine is OpenVINO, which is not installed")
 
@@ -43,15 +43,13 @@ def test_engine_gives_what_keras_gives(openvino, side, activation):
     batch = patches(side)
     expected = by_keras(model, batch)
     assert expected.std() > 1e-3  # Or anything would be close.
-    np.testing.assert_allclose(engines.forward(model)(batch), expected, atol=2e-5)
+    np.testing.assert_allclose(forward(model)(batch), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("variance", ["fixed", "learned"])
 def test_engine_runs_a_vae_as_a_whole(openvino, recwarn, variance):
     model = shaken(build_vae(32, 4, variance=variance))
-    np.testing.assert_allclose(
-        engines.forward(model)(patches(32)), by_keras(model, patches(32)), atol=2e-5
-    )
+    np.testing.assert_allclose(forward(model)(patches(32)), by_keras(model, patches(32)), atol=2e-5)
     assert not [one for one in recwarn if "slower than OpenVINO" in str(one.message)]
 
 
@@ -59,7 +57,7 @@ def test_engine_runs_a_vae_as_a_whole(openvino, recwarn, variance):
 def test_engine_runs_both_halves_of_a_vae(openvino, variance):
     model = shaken(build_vae(32, 4, variance=variance))
     image = patches(64)[0, ..., 0]
-    expected = engines.forward(model.get_layer("encoder"))(patches(32))
+    expected = forward(model.get_layer("encoder"))(patches(32))
     np.testing.assert_allclose(
         expected, by_keras(model.get_layer("encoder"), patches(32)), atol=2e-5
     )
@@ -91,7 +89,7 @@ def test_each_kind_of_layer(openvino, recwarn, layer):
     inputs = keras.Input((13, 13, 2))
     model = shaken(keras.Model(inputs, layers.LeakyReLU(0.2)(layer(inputs))))
     batch = patches(13, channels=2)
-    np.testing.assert_allclose(engines.forward(model)(batch), by_keras(model, batch), atol=2e-5)
+    np.testing.assert_allclose(forward(model)(batch), by_keras(model, batch), atol=2e-5)
     assert not [one for one in recwarn if "slower than OpenVINO" in str(one.message)]
 
 
@@ -107,7 +105,7 @@ def test_what_openvino_is_not_given_runs_in_keras_and_says_so(openvino, layer, s
     inputs = keras.Input((8, 8, 2))
     model = keras.Model(inputs, layer(inputs))
     with pytest.warns(UserWarning, match=f"slower than OpenVINO.*{said}"):
-        run = engines.forward(model)
+        run = forward(model)
     np.testing.assert_allclose(
         run(patches(8, channels=2)), by_keras(model, patches(8, channels=2)), atol=1e-6
     )
@@ -118,7 +116,7 @@ def test_what_openvino_is_not_given_runs_in_keras_and_says_so(openvino, layer, s
 def test_a_network_is_let_go(openvino, activation):
     inputs = keras.Input((8, 8, 2))
     model = keras.Model(inputs, layers.Conv2D(2, 3, activation=activation)(inputs))
-    engines.forward(model)(patches(8, channels=2))
+    forward(model)(patches(8, channels=2))
     seen = weakref.ref(model)
     del model, inputs
     keras.backend.clear_session()
@@ -133,7 +131,7 @@ def test_a_network_that_branches_is_caught_by_its_trial_patch(openvino):
     # Layer by layer this reads as one chain, which gives something else.
     model = keras.Model(inputs, layers.Activation("linear")(second(inputs) + 0 * first(inputs)))
     with pytest.warns(UserWarning, match="slower than OpenVINO"):
-        run = engines.forward(model)
+        run = forward(model)
     np.testing.assert_allclose(
         run(patches(8, channels=2)), by_keras(model, patches(8, channels=2)), atol=1e-6
     )
@@ -142,18 +140,18 @@ def test_a_network_that_branches_is_caught_by_its_trial_patch(openvino):
 def test_engine_is_never_stale(openvino):
     model = shaken(build_autoencoder(32, 4))
     batch = patches(32)
-    before = engines.forward(model)(batch)
-    assert engines.forward(model) is engines.forward(model)
+    before = forward(model)(batch)
+    assert forward(model) is forward(model)
     shaken(model, seed=3)
-    after = engines.forward(model)(batch)
+    after = forward(model)(batch)
     assert abs(after - before).max() > 1e-3
     np.testing.assert_allclose(after, by_keras(model, batch), atol=2e-5)
     model.get_layer("decoder").get_layer("deconv1").bias.assign([0.25])
-    np.testing.assert_allclose(engines.forward(model)(batch), by_keras(model, batch), atol=2e-5)
+    np.testing.assert_allclose(forward(model)(batch), by_keras(model, batch), atol=2e-5)
 
 
 def test_outputs_of_one_batch_outlive_the_next(openvino):
-    run = engines.forward(shaken(build_autoencoder(32, 4)))
+    run = forward(shaken(build_autoencoder(32, 4)))
     first = run(patches(32))
     kept = first.copy()
     run(1 - patches(32))
@@ -163,28 +161,28 @@ def test_outputs_of_one_batch_outlive_the_next(openvino):
 def test_choice_of_engine(monkeypatch):
     for asked, name in {"keras": "Keras", "openvino": "OpenVINO", "auto": "OpenVINO"}.items():
         monkeypatch.setenv("SADEFECT_ENGINE", asked)
-        assert engines.describe().split()[0] == name
+        assert provenance.describe_engine().split()[0] == name
     monkeypatch.setenv("SADEFECT_ENGINE", "onnx")
     with pytest.raises(ValueError, match="SADEFECT_ENGINE must be one of"):
-        engines.chosen()
+        provenance.chosen_engine()
 
 
 def test_without_openvino_keras_runs(monkeypatch):
-    monkeypatch.setattr(engines.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(provenance.util, "find_spec", lambda name: None)
     monkeypatch.setenv("SADEFECT_ENGINE", "auto")
-    assert engines.chosen() == "keras"
+    assert provenance.chosen_engine() == "keras"
     model = shaken(build_autoencoder(32, 4))
     batch = patches(32)
-    np.testing.assert_allclose(engines.forward(model)(batch), by_keras(model, batch), atol=1e-5)
+    np.testing.assert_allclose(forward(model)(batch), by_keras(model, batch), atol=1e-5)
     monkeypatch.setenv("SADEFECT_ENGINE", "openvino")
     with pytest.raises(ValueError, match="pip install openvino"):
-        engines.chosen()
+        provenance.chosen_engine()
 
 
 def test_a_gpu_keeps_keras(monkeypatch):
     monkeypatch.setenv("SADEFECT_ENGINE", "auto")
-    monkeypatch.setattr(engines, "_keras_is_on_cpu", lambda: False)
-    assert engines.chosen() == "keras"
+    monkeypatch.setattr(provenance, "_keras_is_on_cpu", lambda: False)
+    assert provenance.chosen_engine() == "keras"
 
 
 def test_a_map_of_a_whole_image_is_the_same(monkeypatch):

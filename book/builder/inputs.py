@@ -1,0 +1,103 @@
+"""Digests of what a page depends on."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from book.builder.pages import ROOT, Page, notebook_text
+from sadefect.datasets.base import data_root
+from sadefect.paper.store import store
+
+PACKAGE = Path(__file__).resolve().parents[2] / "sadefect"
+# Changing these executes no page again: the shell, which no page reads.
+SHELL = ("cli", "__main__.py")
+FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to take nothing recorded.
+RESULTS = "results of this machine"
+
+
+def input_digests(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> dict[str, str]:
+    """Return digests of all that a page depends on; while none changes, it need not run again.
+
+    Prose, contents and configuration of the book are not among them. Of the store of results only
+    the names count, because pages take the largest budget that they find there.
+
+    Returns
+    -------
+    dict
+        What it is (script, parameters, package, recorded results, data, libraries, ...) to a
+        digest of 16 hexadecimal digits.
+    """
+    package = [path for path in _files(PACKAGE) if path.relative_to(PACKAGE).parts[0] not in SHELL]
+    recorded = root / "recorded"
+    return {
+        "script": digest(notebook_text(page.notebook())),
+        "parameters": digest(parameters),
+        "package": digest_of_files(PACKAGE, package),
+        "recorded results": digest_of_files(recorded, _files(recorded)),
+        RESULTS: digest_of_results(),
+        "backend": digest(os.environ.get("KERAS_BACKEND")),
+        "data": digest([_listing(data_root()), _listing(os.environ.get("SADEFECT_WEIGHTS"))]),
+        "libraries": digest_of_libraries(),
+        "asked to take nothing recorded": ",".join(asked_for_fresh()),
+    }
+
+
+def asked_for_fresh() -> list[str]:
+    """Return the environment variables that ask pages to take nothing recorded."""
+    return [name for name in FRESH if os.environ.get(name, "0") not in ("", "0")]
+
+
+def digest(value: Any) -> str:
+    """Return the digest of text, or of anything that JSON can say."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of_files(folder: Path, files: Iterable[Path]) -> str:
+    """Return the digest of names below `folder` and contents."""
+    return digest(
+        [
+            (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in sorted(files)
+        ]
+    )
+
+
+def digest_of_results() -> str:
+    """Return the digest of the names of all results in the user's store."""
+    results = (store() / "evaluations").glob("*/result.json")
+    return digest(sorted(path.parent.name for path in results))
+
+
+def digest_of_libraries() -> str:
+    """Return the digest of the versions of Python and of all that the project itself needs."""
+    requirements = metadata.requires("sadefect") or []
+    versions = {"python": sys.version}
+    for name in {re.match(r"[\w.-]+", requirement).group() for requirement in requirements}:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # For another platform, or an extra that is not installed.
+    return digest(versions)
+
+
+def _files(folder: Path) -> list[Path]:
+    paths = folder.rglob("*")
+    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _listing(folder: str | Path | None) -> list[Any] | None:
+    """List what lies two levels deep, with times: a data set that comes, goes or grows is noticed.
+
+    Whole data sets are not read through at each build; loaders verify those that they know.
+    """
+    if not folder or not Path(folder).is_dir():
+        return None
+    paths = [*Path(folder).glob("*"), *Path(folder).glob("*/*")]
+    return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in paths)

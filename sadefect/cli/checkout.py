@@ -1,0 +1,57 @@
+"""Runs the book's builder, which is in no wheel, in a checkout of the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sadefect.errors import StoreError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_checkout():
+    """Return the repository that contains this package, else the one around the current directory.
+
+    Raises
+    ------
+    StoreError
+        If there is neither.
+    """
+    for folder in (PACKAGE.parent, Path.cwd(), *Path.cwd().parents):
+        if (folder / "book" / "builder").is_dir() and (folder / "notebooks").is_dir():
+            return folder
+    raise StoreError(
+        "expected a checkout of the repository, with book/ and notebooks/, which an installed "
+        f"package does not have; found none at {PACKAGE.parent} or around {Path.cwd()}. Get one "
+        "with `git clone` from where sadefect came from, change into it and run this again"
+    )
+
+
+def run_builder(*arguments):
+    """Run ``python -m book.builder`` in a child process, which ends when this process does.
+
+    Raises
+    ------
+    StoreError
+        If there is no checkout, or with what the builder says where it fails.
+    """
+    python_path = (str(find_checkout()), os.environ.get("PYTHONPATH"))
+    sys.stdout.flush()
+    with subprocess.Popen(
+        # -P: the current directory may have a `book` of its own.
+        [sys.executable, "-P", "-m", "book.builder", "--until-stdin-closes", *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as builder:
+        try:
+            said = builder.stderr.read()
+        finally:
+            builder.wait()  # After Ctrl-C too, which it got as well: it ends its kernels.
+    if builder.returncode:
+        raise StoreError(said.strip().removeprefix("error: "))
+    print(said, end="", file=sys.stderr)
