@@ -28,7 +28,8 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 from IPython.display import Markdown
 
 from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import table
 from sadefect.paper.open_readings import measured
 from sadefect.paper.run import run
 from sadefect.paper.store import find
@@ -46,7 +47,7 @@ scored = [row for row in readings if row[1] is not None]
 charts.differences(scored)
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     (
         "question",
         "our reading",
@@ -95,7 +96,7 @@ Markdown(
 # ## Not measured yet
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("question", "our reading", "the other reading"),
     [
         (reading.question, reading.ours, reading.other)
@@ -110,4 +111,4 @@ charts.table(
 # within, as in SciPy; and networks for patches of 32 and 64 pixels end in a smaller convolution.
 
 # %% tags=["hide-input"]
-plots.provenance(*{r.experiment.evaluation_key: r for row in scored for r in row[1:]}.values())
+origin({r.experiment.evaluation_key: r for row in scored for r in row[1:]})

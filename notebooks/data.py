@@ -27,9 +27,9 @@ first: int = 3  # Test images shown of each set that is computed.
 from sadefect import load_dataset
 from sadefect.datasets import about_dataset
 from sadefect.errors import DatasetNotFound
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.panels import Panel
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import table
 
 
 def here(name):
@@ -42,7 +42,7 @@ def here(name):
 
 
 about = {f"`{name}`": (about_dataset(name), here(name)) for name in (*real, *synthetic)}
-charts.table(
+table(
     ("name", "images", "licence", "checksum", "in this build"),
     [
         (name, one.images, one.licence, f"`{one.fingerprint}`", is_here)
@@ -51,7 +51,7 @@ charts.table(
 )
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("name", "origin", "how to get it"),
     [(name, one.source, one.get) for name, (one, _) in about.items()],
 )
@@ -86,7 +86,7 @@ for name in synthetic:
             *(Panel(one.image, one.kind, outline=one.mask) for one in data.test[:first]),
         ]
     )
-plots.show_panels(rows)
+show_panels(rows)
 
 # %% [markdown]
 # ## Where files go
@@ -117,4 +117,4 @@ plots.show_panels(rows)
 # ```
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

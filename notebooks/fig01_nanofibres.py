@@ -23,9 +23,11 @@ patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import inspection_row, segmentation_panel, show_panels
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import found_and_flagged, table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import pictured
 
@@ -37,32 +39,28 @@ seen = {
     for dataset, group in results.items()
 }
 
-
-def rows(dataset):
-    """One row of pictures for each method."""
-    return [plots.inspection_row(one, side) for one in seen[dataset]]
-
-
 # %% [markdown]
 # ## Real nanofibres
 #
 # A square around the largest defect of the image.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres", "caption": "A defect among nanofibres, for ℓ² (top) and SSIM (bottom): input and reconstruction where they may be shown, residual map, segmentation. The true defect is outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows, ℓ² above SSIM: the residual map with the outline of the defect, and the segmentation with true and false positive pixels in two colours; how many of each there are is in the table at the end."}}
-plots.show_panels(rows(datasets[0]))
+show_panels([inspection_row(one, side) for one in seen[datasets[0]]])
 
 # %% tags=["remove-cell"]
 # The picture of the preface: maps and segmentations, which may be shown of any image.
 from myst_nb import glue
 
 shares = " and ".join(
-    f"{100 * one.found[one.mask].mean():.0f} % by {charts.method_name(one.result)}"
+    f"{100 * one.found[one.mask].mean():.0f} % by {method_label(one.result)}"
     for one in seen[datasets[0]]
 )
 glue(
     "picture",
-    explorers.still(
-        plots.show_panels([[panel for row in rows(datasets[0]) for panel in row[-2:]]]),
+    slider.still(
+        show_panels(
+            [[panel for one in seen[datasets[0]] for panel in inspection_row(one, side)[-2:]]]
+        ),
         alt="Residual map and segmentation of one image, by ℓ² and by SSIM. The true defect is outlined "
         f"in blue; found pixels are yellow within it and pink elsewhere. Found: {shares}.",
         caption=f"A defect among nanofibres, in the first test image. Of its defective pixels {shares} "
@@ -77,7 +75,7 @@ glue(
 # The whole image, at thresholds for the same false positive rate on defect-free images:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-nanofibres-whole", "caption": "Segmentations of the whole image. Colours as above."}, "image": {"alt": "The whole image with the segmentation of each method: found pixels inside and outside the outlined defects in two colours."}}
-plots.show_panels([[plots.segmentation_panel(one) for one in seen[datasets[0]]]])
+show_panels([[segmentation_panel(one) for one in seen[datasets[0]]]])
 
 # %% [markdown]
 # ## Synthetic fibres
@@ -85,7 +83,7 @@ plots.show_panels([[plots.segmentation_panel(one) for one in seen[datasets[0]]]]
 # The same with images that may be shown everywhere.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-synthetic-fibres", "caption": "A defect among synthetic fibres: input, reconstruction, residual map and segmentation, for ℓ² (top) and SSIM (bottom). Colours as above."}, "image": {"alt": "Two rows of four panels, ℓ² above SSIM: the input with the outline of a defect, its reconstruction, the residual map and the segmentation with true and false positive pixels in two colours."}}
-plots.show_panels(rows(datasets[-1]))
+show_panels([inspection_row(one, side) for one in seen[datasets[-1]]])
 
 # %% [markdown]
 # ## Input and reconstruction
@@ -95,14 +93,14 @@ plots.show_panels(rows(datasets[-1]))
 # %% tags=["hide-input"]
 last = seen[datasets[-1]][-1]
 here = last.window(side)
-explorers.comparison(
+slider.comparison(
     "drawn",
     last.image[here],
     last.reconstruction[here],
     names=("input", "reconstruction"),
     alt=f"Synthetic fibres with {last.kind} to the left of a seam, and to its right the drawing of "
-    f"the {charts.method_name(last.result)} network, smoother and without it.",
-    caption=f"The image above and its reconstruction by {charts.method_name(last.result)}, in one place.",
+    f"the {method_label(last.result)} network, smoother and without it.",
+    caption=f"The image above and its reconstruction by {method_label(last.result)}, in one place.",
 )
 
 # %% [markdown]
@@ -112,7 +110,7 @@ explorers.comparison(
 # are flagged, to be held against the rate `fpr` that thresholds were set for on defect-free images.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     (
         "data set",
         "method",
@@ -125,10 +123,9 @@ charts.table(
     [
         (
             dataset,
-            charts.method_name(one.result),
+            method_label(one.result),
             one.name,
-            charts.percent(one.found[one.mask].mean()),
-            charts.percent(one.found[~one.mask].mean()),
+            *found_and_flagged(one.found, one.mask),
             one.result.metrics["auroc"],
             one.result.experiment.patches_seen,
         )
@@ -146,4 +143,4 @@ charts.table(
 #   and other images have more false alarms than these promise.
 
 # %% tags=["hide-input"]
-plots.provenance(*(result for group in results.values() for result in group))
+origin(results)

@@ -28,17 +28,17 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect import ssim, ssim_components
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel, show_panels
-from sadefect.paper import numbers as paper
+from sadefect.figures.tables import table
+from sadefect.paper import numbers
 from sadefect.paper.claim_checks import answers_alone
 
 noise = np.random.default_rng(seed).normal(size=(side, side))
 smooth = ndimage.gaussian_filter(noise, grain, mode="wrap")
 spots = (smooth > np.median(smooth)).astype("float32")
 
-gap = np.float32(np.sqrt(paper.PATCH_L2.value))  # Between the patches of a pair, at every pixel.
+gap = np.float32(np.sqrt(numbers.PATCH_L2.value))  # Between the patches of a pair, at every pixel.
 pairs = {
     "luminance": (faint * spots, faint * spots + gap),
     "contrast": (np.full_like(spots, 0.5), 0.5 + gap * (2 * spots - 1)),
@@ -69,7 +69,7 @@ terms = {
     name: [float(t[0, 0]) for t in ssim_components(*pair, **options)]
     for name, pair in pairs.items()
 }
-charts.table(
+table(
     (
         "pair differs in",
         "mean",
@@ -97,12 +97,12 @@ charts.table(
 # %% tags=["hide-input"]
 kinds = list(pairs)
 differences = [float(np.mean((p - q) ** 2)) for p, q in pairs.values()]
-worst = max(abs(one - paper.PATCH_L2.value) for one in differences)
-charts.table(
+worst = max(abs(one - numbers.PATCH_L2.value) for one in differences)
+table(
     ("the paper says", "measured as", "came out", "agrees"),
     [
         (
-            f"one squared difference for all pairs, {paper.PATCH_L2.value:g} ({paper.PATCH_L2.source})",
+            f"one squared difference for all pairs, {numbers.PATCH_L2.value:g} ({numbers.PATCH_L2.source})",
             "its mean over a pair, largest deviation",
             f"{worst:.1g}",
             "yes" if worst < 1e-6 else "no",
@@ -127,4 +127,4 @@ charts.table(
 # may miss one by a little.
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

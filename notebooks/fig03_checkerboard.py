@@ -34,10 +34,11 @@ import numpy as np
 
 from sadefect import Experiment, anomaly_map, load_dataset
 from sadefect.datasets.synthetic import checkerboard
-from sadefect.figures import charts
-from sadefect.figures.panels import Panel, provenance, show_panels
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import table
 from sadefect.metrics import auroc
-from sadefect.paper import numbers as paper
+from sadefect.paper import numbers
 from sadefect.paper.claim_checks import against_edges
 from sadefect.paper.claims import CLEAR
 from sadefect.paper.rules import Exceeds
@@ -142,7 +143,7 @@ squared = [residuals(*pair) for pair in zip(images, reconstructions, strict=True
 scores = {name: auroc(masks, [each[name] for each in maps]) for name in NAMES}
 edge_scores = {name: against_edges([each[name] for each in maps]) for name in NAMES}
 reactions = {name: means(name) for name in NAMES}
-charts.table(
+table(
     (
         "residual",
         "AUROC",
@@ -173,7 +174,7 @@ charts.table(
 # %% tags=["hide-input"]
 terms = list(NAMES)[1:4]
 strongest, best = max(terms, key=reactions.get), max(terms, key=scores.get)
-charts.table(
+table(
     ("the paper says", "measured as", "came out", "agrees"),
     [
         (
@@ -205,10 +206,10 @@ charts.table(
 #   reconstruction for a defect. The last column of the first table shows what that costs.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("what", "paper", "ours"),
     [
-        ("patch size in pixels", paper.PATCH_SIZE, patch_size),
+        ("patch size in pixels", numbers.PATCH_SIZE, patch_size),
         ("sides of squares in pixels", "not known", "{:g} to {:g}".format(*checkerboard.SQUARES)),
         ("black and white", "not known", f"{checkerboard.BLACK:g}, {checkerboard.WHITE:g}"),
         (
@@ -221,4 +222,4 @@ charts.table(
 )
 
 # %% tags=["hide-input"]
-provenance(experiment)
+origin(experiment)

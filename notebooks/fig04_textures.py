@@ -15,9 +15,9 @@ good: int = 2  # Defect-free images shown of each.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-textures", "caption": "Defect-free images of each texture, and the first image of each kind of defect, outlined in blue. Images are shown as the networks see them, scaled as in section 4.2."}, "image": {"alt": "One row for each texture: two good images of woven cloth, then images with a cut, a pin and a roughened area, each outlined."}}
 from sadefect import load_dataset
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import percent, table
 
 loaded = {name: load_dataset(name) for name in datasets}
 rows = []
@@ -35,7 +35,7 @@ show_panels(rows)
 # ## How many
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     (
         "data set",
         "defect-free images",
@@ -69,14 +69,14 @@ shares = {}
 for name, data in loaded.items():
     for sample in data.test:
         shares.setdefault((name, sample.kind), []).append(float(sample.mask.mean()))
-charts.table(
+table(
     ("data set", "kind", "images", "smallest share", "mean share", "largest share"),
     [
         (
             name,
             kind,
             len(found),
-            *map(charts.percent, (min(found), sum(found) / len(found), max(found))),
+            *map(percent, (min(found), sum(found) / len(found), max(found))),
         )
         for (name, kind), found in sorted(shares.items())
     ],
@@ -90,4 +90,4 @@ charts.table(
 # scores on them says that the code works, and nothing about the paper's fabrics.
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

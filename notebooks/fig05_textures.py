@@ -23,10 +23,11 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 from IPython.display import Markdown
 
 from sadefect import DatasetNotFound, load_dataset
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.explorers import slider as explorers
-from sadefect.figures.panels import Panel
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import show_segmentations
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import found_and_flagged, table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import headline, pictured
 
@@ -41,46 +42,26 @@ else:
     photographed = pictured([real], methods)
 results |= photographed
 
-
-def first_of_each_kind(dataset):
-    """Numbers of test images, one for each kind of defect."""
+seen = {}  # One image of each kind of defect, the first of its kind, by each method.
+for dataset, pair in results.items():
     kinds = [sample.kind for sample in load_dataset(dataset).test]
-    return [kinds.index(kind) for kind in sorted(set(kinds) - {"good"})]
-
-
-seen = {
-    dataset: [
-        [inspection.inspect(result, number, fpr) for number in first_of_each_kind(dataset)]
-        for result in pair
+    numbers = [kinds.index(kind) for kind in sorted(set(kinds) - {"good"})]
+    seen[dataset] = [
+        [inspection.inspect(result, number, fpr) for number in numbers] for result in pair
     ]
-    for dataset, pair in results.items()
-}
-
-
-def figure(dataset):
-    """Inputs above, then a row of segmentations for each method."""
-    group = seen[dataset][0]
-    names = [one.kind.replace("_", " ") for one in group]
-    if len(group) < 4:  # Or they run into each other.
-        names = [f"{dataset}, {name}" for name in names]
-    inputs = [
-        Panel(one.image, name, outline=one.mask) for one, name in zip(group, names, strict=True)
-    ]
-    rows = [[plots.segmentation_panel(one) for one in group] for group in seen[dataset]]
-    return plots.show_panels([inputs, *rows])
 
 
 # %% [markdown]
 # ## First texture
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-1", "caption": "Inputs with true defects outlined in blue, and below them what each method finds: yellow where there is a defect, pink where there is none."}, "image": {"alt": "Three images of the first texture with different defects outlined; below each the segmentation of ℓ² and of SSIM with true and false positive pixels in two colours."}}
-figure(datasets[0])
+show_segmentations(seen[datasets[0]], datasets[0])
 
 # %% [markdown]
 # ## Second texture
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-texture-2", "caption": "The second texture, in the same way."}, "image": {"alt": "Three images of the second texture with different defects outlined; below each the segmentation of ℓ² and of SSIM with true and false positive pixels in two colours."}}
-figure(datasets[-1])
+show_segmentations(seen[datasets[-1]], datasets[-1])
 
 # %% [markdown]
 # ## A photographed texture
@@ -89,8 +70,8 @@ figure(datasets[-1])
 # which there are photographs with masks.
 
 # %% tags=["hide-input"]
-explorers.still(
-    figure(real),
+slider.still(
+    show_segmentations(seen[real], real),
     alt="Images of a wire grid with different defects outlined; below each the segmentation of l2 and "
     "of SSIM with true and false positive pixels in two colours.",
     caption="The same on photographs: true defects outlined in blue, below them what each method finds.",
@@ -106,15 +87,14 @@ explorers.still(
 # area under the ROC curve over all images of the data set.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("data set", "method", "kind", "defective pixels found", "other pixels flagged", "AUROC, all"),
     [
         (
             dataset,
-            charts.method_name(one.result),
+            method_label(one.result),
             one.kind,
-            charts.percent(one.found[one.mask].mean()),
-            charts.percent(one.found[~one.mask].mean()),
+            *found_and_flagged(one.found, one.mask),
             one.result.metrics["auroc"],
         )
         for dataset, groups in seen.items()
@@ -132,4 +112,4 @@ charts.table(
 # - The paper does not name its thresholds. Ours are for a rate of false alarms on defect-free images.
 
 # %% tags=["hide-input"]
-plots.provenance(*(result for pair in results.values() for result in pair))
+origin(results)

@@ -29,8 +29,9 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 from dataclasses import replace
 
 from sadefect.figures import charts
-from sadefect.figures import panels as plots
 from sadefect.figures.explorers.threshold import segmentations
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import score_table, spread_table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import have_all, headline, learning_curve, over_seeds, pictured
 from sadefect.paper.store import stored_results
@@ -62,7 +63,7 @@ charts.roc_curves(results)
 shown = pictured(datasets[-1:], methods, patches_seen, **settings)[datasets[-1]]
 segmentations(
     "roc",
-    {charts.method_name(one): inspection.inspect(one, 0, 0.05) for one in shown},
+    [inspection.inspect(one, 0, 0.05) for one in shown],
     0.05,
     side=320,
     alt="Synthetic fibres with a defect outlined in blue. Found pixels are yellow within it and pink "
@@ -105,7 +106,7 @@ charts.learning_curves(
 # ## The paper's numbers beside ours
 
 # %% tags=["hide-input"]
-charts.scores(result for found in (results, every) for group in found.values() for result in group)
+score_table(result for found in (results, every) for group in found.values() for result in group)
 
 # %% [markdown]
 # ## How much is chance
@@ -116,7 +117,7 @@ charts.scores(result for found in (results, every) for group in found.values() f
 
 # %% tags=["hide-input"]
 repeated = [over_seeds([one.experiment for one in pair], stored) for pair in results.values()]
-charts.spreads([group for groups in repeated for group in groups])
+spread_table([group for groups in repeated for group in groups])
 
 # %% [markdown]
 # ## Where it differs, and why
@@ -126,7 +127,4 @@ charts.spreads([group for groups in repeated for group in groups])
 # may keep us from its number is on [a page of its own](gap.ipynb).
 
 # %% tags=["hide-input"]
-plots.provenance(
-    *(result for found in (results, every) for group in found.values() for result in group),
-    *(result for groups in repeated for group in groups for result in group),
-)
+origin(results, every, repeated)

@@ -22,8 +22,10 @@ import numpy as np
 from IPython.display import Markdown
 
 from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.paper import numbers as paper
+from sadefect.figures.origins import origin
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import table
+from sadefect.paper import numbers
 from sadefect.paper.comparisons import headline
 
 results = headline(
@@ -42,16 +44,16 @@ charts.region_overlaps(results)
 # ## At one false positive rate
 
 # %% tags=["hide-input"]
-key = f"{paper.OVERLAP_FPR.value:g}"
+key = f"{numbers.OVERLAP_FPR.value:g}"
 
 
 def share_covered(result):
     """Share of defects that are covered by more than the paper's number."""
-    rate = np.flatnonzero(np.isclose(result.curves["overlap_fprs"], paper.OVERLAP_FPR.value))[0]
-    return float(np.mean(result.curves["region_overlaps"][rate] > paper.OVERLAP_MEDIAN.value))
+    rate = np.flatnonzero(np.isclose(result.curves["overlap_fprs"], numbers.OVERLAP_FPR.value))[0]
+    return float(np.mean(result.curves["region_overlaps"][rate] > numbers.OVERLAP_MEDIAN.value))
 
 
-charts.table(
+table(
     (
         "data set",
         "method",
@@ -60,15 +62,15 @@ charts.table(
         "median, paper",
         "median, ours",
         "75 %",
-        f"share covered above {100 * paper.OVERLAP_MEDIAN.value:g} %",
+        f"share covered above {100 * numbers.OVERLAP_MEDIAN.value:g} %",
     ),
     [
         (
             dataset,
-            charts.method_name(result),
+            method_label(result),
             result.metrics["regions"],
             result.metrics["overlap"][key]["q25"],
-            f"> {paper.OVERLAP_MEDIAN.value:g}"
+            f"> {numbers.OVERLAP_MEDIAN.value:g}"
             if (dataset, result.experiment.method) == ("nanotwice", "ssim")
             else "-",
             result.metrics["overlap"][key]["median"],
@@ -82,10 +84,10 @@ charts.table(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"All at a false positive rate of {100 * paper.OVERLAP_FPR.value:g} %. The paper's statement is "
+    f"All at a false positive rate of {100 * numbers.OVERLAP_FPR.value:g} %. The paper's statement is "
     "that more than half of the defects are covered by more than "
-    f"{100 * paper.OVERLAP_MEDIAN.value:g} % then ({paper.OVERLAP_MEDIAN.where}; "
-    f"{paper.OVERLAP_MEDIAN.source})."
+    f"{100 * numbers.OVERLAP_MEDIAN.value:g} % then ({numbers.OVERLAP_MEDIAN.where}; "
+    f"{numbers.OVERLAP_MEDIAN.source})."
 )
 
 # %% [markdown]
@@ -96,4 +98,4 @@ Markdown(
 # [figure 6](fig06_roc.ipynb), draw blurred, from which small defects suffer first.
 
 # %% tags=["hide-input"]
-plots.provenance(*(result for pair in results.values() for result in pair))
+origin(results)

@@ -22,9 +22,10 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
 # %% tags=["hide-input"]
 from sadefect import load_dataset
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.panels import Panel
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, residual_panel, segmentation_panel, show_panels
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import found_and_flagged, table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import headline
 
@@ -47,25 +48,24 @@ seen = {
 rows = []
 for kind, pair in seen.items():
     here = pair[0].window(side)
-    maps = [plots.residual_panel(one, side) for one in pair]
-    found = [plots.segmentation_panel(one, side) for one in pair]
+    maps = [residual_panel(one, side) for one in pair]
+    found = [segmentation_panel(one, side) for one in pair]
     image, mask = pair[0].image[here], pair[0].mask[here]
     rows += [[Panel(image, kind), *maps], [Panel(image, f"{kind}, outlined", outline=mask), *found]]
-plots.show_panels(rows)
+show_panels(rows)
 
 # %% [markdown]
 # ## What came out
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("kind", "image", "method", "defective pixels found", "other pixels flagged"),
     [
         (
             kind,
             each.name,
-            charts.method_name(result),
-            charts.percent(each.found[each.mask].mean()),
-            charts.percent(each.found[~each.mask].mean()),
+            method_label(result),
+            *found_and_flagged(each.found, each.mask),
         )
         for kind, pair in seen.items()
         for result, each in zip(results, pair, strict=True)
@@ -82,4 +82,4 @@ charts.table(
 # the paper does not say where its own are from.
 
 # %% tags=["hide-input"]
-plots.provenance(*results)
+origin(results)

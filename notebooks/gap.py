@@ -24,7 +24,9 @@ from dataclasses import replace
 from IPython.display import Markdown
 
 from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import percent, scoring_table, table
 from sadefect.paper.comparisons import headline, learning_curve
 from sadefect.paper.false_alarms import false_alarms, located
 from sadefect.paper.open_readings import scorings
@@ -62,13 +64,13 @@ found = false_alarms(looked_at.experiment, fpr)
 charts.false_alarm_rates(found)
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("what lies around", "where", "share of defect-free pixels", "share of false alarms", "rate"),
     [
         (
-            charts.AROUND[name],
+            charts.SURROUNDINGS[name],
             one["where"],
-            *(charts.percent(one[share]) for share in ("pixels", "alarms", "rate")),
+            *(percent(one[share]) for share in ("pixels", "alarms", "rate")),
         )
         for name, groups in found["groups"].items()
         for one in groups
@@ -80,7 +82,7 @@ charts.table(
 # of borders.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("left out", "AUROC", "change"),
     [("nothing", found["auroc"], "-")]
     + [(name, area, f"{area - found['auroc']:+.3f}") for name, area in found["without"].items()],
@@ -93,7 +95,7 @@ charts.table(
 # neighbourhood: yardsticks that a network has to beat. Below 0.5, defects are the darker or the busier.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("score", "AUROC"),
     [*found["plain"].items(), ("SSIM autoencoder, as scored in this book", found["auroc"])],
 )
@@ -117,7 +119,7 @@ Markdown(
 # %% tags=["hide-input"]
 pair = [looked_at.experiment, replace(looked_at.experiment, method="l2", residual=None)]
 scored = [scorings(run if compute else find, one) for one in pair]
-charts.compared_scorings(scored)
+scoring_table(scored)
 
 # %% [markdown]
 # Smoothing is in no sentence of the paper that we know. It is expected to help where defects are larger
@@ -128,7 +130,7 @@ charts.compared_scorings(scored)
 plain, smoothed = "as scored in this book", "smoothed by a Gaussian of 8 pixels"
 if all(one.keys() >= {plain, smoothed} for one in scored):
     before, after = ([one[name].metrics["auroc"] for one in scored] for name in (plain, smoothed))
-    names = [charts.method_name(one[plain]) for one in scored]
+    names = [method_label(one[plain]) for one in scored]
     changes = [
         f"{name} {new - old:+.3f}" for name, old, new in zip(names, before, after, strict=True)
     ]
@@ -141,8 +143,4 @@ else:
 Markdown(text)
 
 # %% tags=["hide-input"]
-plots.provenance(
-    looked_at,
-    *(one for curve in curves for one in curve),
-    *(one for group in scored for one in group.values()),
-)
+origin(looked_at, curves, scored)

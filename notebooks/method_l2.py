@@ -36,10 +36,10 @@ from scipy import ndimage
 
 from sadefect import auroc, load_dataset, opening
 from sadefect.datasets.synthetic import drawn
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.explorers import slider as explorers
-from sadefect.figures.panels import Panel
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import table
 from sadefect.losses import l2_residual
 from sadefect.structural_similarity import ssim_residual
 
@@ -62,22 +62,21 @@ course = (
     f"{l2_last:.2f}, that of SSIM from {ssim_first:.2f} to {ssim_last:.2f}"
 )
 
-
-def step(shift):
-    """Both maps, each with its own scale."""
-    l2, ssim = maps[shift]
-    row = [
-        Panel(l2, "residual, ℓ²", "squared difference", (0, float(np.quantile(l2, 0.995))), mask),
-        Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995))), mask),
-    ]
-    numbers = dict(zip(("AUROC of ℓ²", "AUROC of SSIM"), areas[shift], strict=True))
-    return explorers.step(f"{shift:g} pixels off", row, numbers)
-
-
-explorers.steps(
+rows = {}  # Both maps, each with its own scale.
+for shift, (l2, ssim) in maps.items():
+    rows[f"{shift:g} pixels off"] = (
+        [
+            Panel(
+                l2, "residual, ℓ²", "squared difference", (0, float(np.quantile(l2, 0.995))), mask
+            ),
+            Panel(ssim, "residual, SSIM", "1 − SSIM", (0, float(np.quantile(ssim, 0.995))), mask),
+        ],
+        dict(zip(("AUROC of ℓ²", "AUROC of SSIM"), areas[shift], strict=True)),
+    )
+slider.steps(
     "misplaced",
     "How far the drawing is off, in pixels",
-    [step(shift) for shift in shifts],
+    rows,
     start=start,
     alt=f"Residual maps of ℓ² and of SSIM, {defect} outlined in blue: {course}.",
     caption=f"Synthetic texture with {defect}, compared with the same texture without it, misplaced by "
@@ -89,10 +88,10 @@ explorers.steps(
 # ## The texture, and all positions
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The texture with its defect, outlined in blue, and the same texture without."}, "image": {"alt": "A texture twice: with a defect, outlined in blue, and without."}}
-plots.show_panels([[Panel(image, "input", outline=mask), Panel(clean, "perfect drawing")]], width=5)
+show_panels([[Panel(image, "input", outline=mask), Panel(clean, "perfect drawing")]], width=5)
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("pixels off", "AUROC, ℓ²", "AUROC, SSIM"),
     [(f"{shift:g}", *pair) for shift, pair in areas.items()],
 )
@@ -110,4 +109,4 @@ Markdown(f"{course[0].upper()}{course[1:]}.")
 # everywhere in this book, see [the page on regions](method_regions.ipynb).
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

@@ -20,10 +20,10 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 from IPython.display import Markdown
 
 from sadefect import disc, regions, segment
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.explorers import slider as explorers
-from sadefect.figures.panels import Panel
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import found_and_flagged, table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import pictured
 from sadefect.structural_similarity import ssim_residual
@@ -42,7 +42,7 @@ threshold = result.metrics["thresholds"][f"{fpr:g}"]
 # Move the seam over the defect: on one side it is there, on the other the network has drawn cloth.
 
 # %% tags=["hide-input"]
-explorers.comparison(
+slider.comparison(
     "reconstruction",
     seen.image,
     seen.reconstruction,
@@ -62,7 +62,7 @@ explorers.comparison(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-regions", "caption": "The residual map as it is computed, the same map opened, and the pixels at or above the threshold: yellow where there is a defect, pink where there is none. The true defect is outlined in blue."}, "image": {"alt": "Three panels: a residual map bright along the defect with specks elsewhere; the same with fewer specks; and the image with found pixels painted, most of them within the outline of the defect."}}
 top = float(raw.max())
-plots.show_panels(
+show_panels(
     [
         [
             Panel(raw, "residual", "1 − SSIM", (0, top), outline=seen.mask),
@@ -75,15 +75,14 @@ plots.show_panels(
 # %% tags=["hide-input"]
 disc_shape = disc(result.experiment.opening)
 steps = {"threshold alone": segment(raw, threshold, 0), "opened, then the threshold": seen.found}
-charts.table(
+table(
     ("step", "regions", "smallest, pixels", "defective pixels found", "other pixels flagged"),
     [
         (
             name,
             len(regions(found)),
             min((region.area for region in regions(found)), default=0),
-            charts.percent(found[seen.mask].mean()),
-            charts.percent(found[~seen.mask].mean()),
+            *found_and_flagged(found, seen.mask),
         )
         for name, found in steps.items()
     ],
@@ -106,4 +105,4 @@ Markdown(
 # [the page on open readings](ambiguities.ipynb).
 
 # %% tags=["hide-input"]
-plots.provenance(result)
+origin(result)

@@ -30,16 +30,17 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 import numpy as np
 
 from sadefect import aupro, auroc, per_region_overlap
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
 from sadefect.figures.explorers.threshold import segmentations
+from sadefect.figures.origins import origin
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import pictured
 
 results = pictured(
     datasets[:1], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
 )[datasets[0]]
-seen = {charts.method_name(result): inspection.inspect(result, number, fpr) for result in results}
+seen = [inspection.inspect(result, number, fpr) for result in results]
 segmentations(
     "threshold",
     seen,
@@ -63,27 +64,29 @@ segmentations(
 
 # %% tags=["hide-input"]
 rows = []
-for name, one in seen.items():
+for one in seen:
     overlap = per_region_overlap([one.mask], [one.residual], [fpr])
     for area, share in zip(overlap.areas, overlap.overlaps[0], strict=True):
-        rows.append((name, int(area), float(share), float(np.mean(overlap.overlaps[0]))))
-charts.table(("method", "region, pixels", f"covered at {100 * fpr:g} %", "mean over regions"), rows)
+        rows.append(
+            (method_label(one.result), int(area), float(share), float(np.mean(overlap.overlaps[0])))
+        )
+table(("method", "region, pixels", f"covered at {100 * fpr:g} %", "mean over regions"), rows)
 
 # %% [markdown]
 # ## One image, and all of them
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("method", "AUROC, this image", "AUROC, all", "AUPRO, this image", "AUPRO, all"),
     [
         (
-            name,
+            method_label(one.result),
             auroc([one.mask], [one.residual]),
             one.result.metrics["auroc"],
             aupro([one.mask], [one.residual]),
             one.result.metrics["aupro"],
         )
-        for name, one in seen.items()
+        for one in seen
     ],
 )
 
@@ -94,4 +97,4 @@ charts.table(
 # same authors, and is given here because it is what the field compares today.
 
 # %% tags=["hide-input"]
-plots.provenance(*results)
+origin(results)

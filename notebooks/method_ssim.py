@@ -64,10 +64,10 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 
 # %% tags=["hide-input"]
 from sadefect import auroc, opening
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.explorers import slider as explorers
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel
+from sadefect.figures.tables import table
 from sadefect.paper import inspection
 from sadefect.paper.comparisons import pictured
 from sadefect.structural_similarity import ssim_residual
@@ -83,21 +83,20 @@ maps = {
 }
 areas = {size: auroc([seen.mask], [one]) for size, one in maps.items()}
 
-
-def step(size):
-    """The input beside the map of one window."""
-    outline = seen.mask[here]
-    row = [
-        Panel(seen.image[here], "input", outline=outline),
-        Panel(maps[size][here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), outline),
-    ]
-    return explorers.step(f"K = {size}", row, {"AUROC on this image": areas[size]})
-
-
-explorers.steps(
+image, outline = Panel(seen.image[here], "input", outline=seen.mask[here]), seen.mask[here]
+slider.steps(
     "windows",
     "Window size K, in pixels",
-    [step(size) for size in window_sizes],
+    {
+        f"K = {size}": (
+            [
+                image,
+                Panel(residual[here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), outline),
+            ],
+            {"AUROC on this image": areas[size]},
+        )
+        for size, residual in maps.items()
+    },
     start=start,
     alt="Fibres with a defect outlined in blue, and the residual map of SSIM. "
     "It is fine-grained for a small window and smoother for a large one.",
@@ -106,7 +105,7 @@ explorers.steps(
 )
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("window K in the residual", "AUROC of this image"),
     list(areas.items()),
 )
@@ -123,4 +122,4 @@ charts.table(
 # what they are worth. Two successors, MS-SSIM and SSIM mixed with ℓ¹, are losses of this module too.
 
 # %% tags=["hide-input"]
-plots.provenance(result)
+origin(result)

@@ -22,9 +22,9 @@ import numpy as np
 from IPython.display import Markdown
 
 from sadefect import Experiment, learning_curve
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.figures.timings import benchmark, lines, origins
+from sadefect.figures.origins import benchmark_origins, origin
+from sadefect.figures.tables import table
+from sadefect.figures.timings import benchmark, benchmark_table, line_charts
 from sadefect.paper.comparisons import largest_budget
 from sadefect.paper.store import find
 
@@ -34,13 +34,6 @@ names = (
     "scaling-window", "metrics_speed", "start_up",
 )  # fmt: skip
 measured = {name: benchmark(name) for name in names}
-
-
-def table(name):
-    found = measured[name]
-    rows = [[f"{one:.3g}" if isinstance(one, float) else one for one in row] for row in found.rows]
-    return charts.table(found.columns, rows)
-
 
 # %% [markdown]
 # ## What was aimed at, and what came out
@@ -81,7 +74,7 @@ def met(sign, aim, value):
     return value <= aim if sign == "≤" else value >= aim
 
 
-charts.table(
+table(
     ("what", "aim", "measured", "met"),
     [
         (what, f"{sign} {aim:g}", f"{value:.3g}", "yes" if met(sign, aim, value) else "**no**")
@@ -97,16 +90,16 @@ charts.table(
 # which leaves most of a processor's width empty.
 
 # %% tags=["hide-input"]
-table("ssim_loss")
+benchmark_table(measured["ssim_loss"])
 
 # %% tags=["hide-input"]
-table("ssim_loss-window")
+benchmark_table(measured["ssim_loss-window"])
 
 # %% [markdown]
 # In a whole training step the network costs far more than any loss, so that ratios of steps are small:
 
 # %% tags=["hide-input"]
-table("training-losses")
+benchmark_table(measured["training-losses"])
 
 # %% tags=["hide-input"]
 mse, ssim, theirs = (
@@ -135,7 +128,7 @@ limit = (
     else backends.rows[0][2] / backends.rows[0][4]
 )
 whats = list(dict.fromkeys(row[0] for row in backends.rows))
-lines(
+line_charts(
     {
         "training": {
             "curves": {what: (batches, backends.column("patches/s", what=what)) for what in whats},
@@ -148,14 +141,14 @@ lines(
 )
 
 # %% tags=["hide-input"]
-table("training-backends")
+benchmark_table(measured["training-backends"])
 
 # %% [markdown]
 # Two trainings with one thread each use two cores better than one training with two threads; that is how
 # `make record` fills a machine.
 
 # %% tags=["hide-input"]
-table("training-workers")
+benchmark_table(measured["training-workers"])
 
 # %% [markdown]
 # ## Time to quality
@@ -180,7 +173,7 @@ areas = {
     )
     for name, curve in recorded.items()
 }
-lines(
+line_charts(
     {
         "loss": {
             "curves": {
@@ -203,7 +196,7 @@ lines(
 )
 
 # %% tags=["hide-input"]
-table("schedules")
+benchmark_table(measured["schedules"])
 
 # %% tags=["hide-input"]
 best = max((row for row in schedules.rows if row[-1] != "-"), key=lambda row: row[-1])
@@ -230,7 +223,7 @@ def sooner(result):
     return budget / min(curves["history_patches"][curves["history_loss"] <= goal], default=np.nan)
 
 
-charts.table(
+table(
     ("batch and rate", "patches", "seconds", "SSIM loss", "AUROC", f"to {goal:.3f}, times sooner"),
     [
         (
@@ -254,7 +247,7 @@ charts.table(
 # trial patch as Keras does. `SADEFECT_ENGINE=keras` does without it.
 
 # %% tags=["hide-input"]
-table("inference")
+benchmark_table(measured["inference"])
 
 # %% tags=["hide-input"]
 seconds, share = (image.value(column, fast) for column in ("seconds", "of the peak"))
@@ -267,13 +260,13 @@ Markdown(
 )
 
 # %% tags=["hide-input"]
-table("inference-equality")
+benchmark_table(measured["inference-equality"])
 
 # %% [markdown]
 # A network that a detector [exports](your_own_images) for another runtime, beside Keras:
 
 # %% tags=["hide-input"]
-table("exporting")
+benchmark_table(measured["exporting"])
 
 # %% [markdown]
 # Time grows as the number of patches does. So does the memory of one map with its pixels; a
@@ -282,7 +275,7 @@ table("exporting")
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Seconds for a map against the number of its patches (left), and memory above that of a small image against megapixels (right)."}, "image": {"alt": "Two rising straight lines on logarithmic axes: seconds over patches, and megabytes over megapixels."}}
 growth = measured["scaling"]
 megapixels = [int(row[0].split("x")[0]) ** 2 / 1e6 for row in growth.rows]
-lines(
+line_charts(
     {
         "time": {
             "curves": {"": (growth.column("patches"), growth.column("seconds"))},
@@ -297,10 +290,10 @@ lines(
 )
 
 # %% tags=["hide-input"]
-table("scaling")
+benchmark_table(measured["scaling"])
 
 # %% tags=["hide-input"]
-table("scaling-window")
+benchmark_table(measured["scaling-window"])
 
 # %% [markdown]
 # ## Metrics
@@ -309,7 +302,7 @@ table("scaling-window")
 # give the same numbers.
 
 # %% tags=["hide-input"]
-table("metrics_speed")
+benchmark_table(measured["metrics_speed"])
 
 # %% [markdown]
 # ## Start-up
@@ -317,13 +310,13 @@ table("metrics_speed")
 # No framework is imported until a network is touched.
 
 # %% tags=["hide-input"]
-table("start_up")
+benchmark_table(measured["start_up"])
 
 # %% [markdown]
 # ## Where this was measured
 
 # %% tags=["hide-input"]
-origins(measured.values())
+benchmark_origins(measured.values())
 
 # %% tags=["hide-input"]
-plots.provenance(*(one for curve in recorded.values() for one in curve), *whole.values())
+origin(recorded, whole)

@@ -23,10 +23,10 @@ import time
 import numpy as np
 
 from sadefect import anomaly_map, build_autoencoder, windows
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import table
 from sadefect.inference.forward import BATCH, forward
-from sadefect.paper import numbers as paper
+from sadefect.paper import numbers
 from sadefect.provenance import describe_engine
 from sadefect.structural_similarity import ssim_residual
 
@@ -56,7 +56,7 @@ residual = seconds(lambda: ssim_residual(image, image, window_size=window_size))
 # ## Where the time goes
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("step", "seconds", "share"),
     [
         (
@@ -81,14 +81,14 @@ charts.table(
 # usable, not which machine is faster.
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("what", "the paper's seconds", "our seconds"),
     [
-        ("one patch, forward", paper.SECONDS_PER_PATCH, forward_seconds),
-        (f"one image of {width}x{height} pixels", paper.SECONDS_PER_IMAGE, whole),
+        ("one patch, forward", numbers.SECONDS_PER_PATCH, forward_seconds),
+        (f"one image of {width}x{height} pixels", numbers.SECONDS_PER_IMAGE, whole),
         *(
             ("one image, features of a pretrained network", one, "-")
-            for one in paper.SECONDS_FEATURE_BASED
+            for one in numbers.SECONDS_FEATURE_BASED
         ),
     ],
 )
@@ -101,4 +101,4 @@ charts.table(
 # either machine, and a larger stride would save it.
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

@@ -25,15 +25,15 @@ patch_size: int = 128  # Side of a patch in pixels: 32, 64 or 128.
 
 # %% tags=["hide-input"]
 from sadefect import build_autoencoder
-from sadefect.figures import charts
-from sadefect.figures import panels as plots
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import table
 from sadefect.models import table_1_row
-from sadefect.paper import numbers as paper
+from sadefect.paper import numbers
 
 autoencoder = build_autoencoder(patch_size, latent_dim)
 encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")
 rows = []
-for name, (output, filtering) in paper.REPORTED_ENCODER.items():
+for name, (output, filtering) in numbers.REPORTED_ENCODER.items():
     output = output.replace("d", str(latent_dim))  # The paper writes 1x1xd.
     layer = encoder.get_layer(name)
     our_output, our_filtering = table_1_row(layer)
@@ -44,7 +44,7 @@ for name, (output, filtering) in paper.REPORTED_ENCODER.items():
     ]  # Kept in a line.
     rows.append((name, output, our_output, *filters, verdict, layer.count_params()))
 header = ("layer", "output, paper", "output, ours", "filter, paper", "filter, ours", "equal")
-charts.table((*header, "parameters"), rows)
+table((*header, "parameters"), rows)
 
 # %% [markdown]
 # All layers but the last of the encoder and of the decoder are followed by a leaky rectifier of
@@ -63,7 +63,7 @@ rows = [
     for layer in decoder.layers
     if layer.name.startswith("deconv") and hasattr(layer, "kernel_size")
 ]
-charts.table(("layer", "output", "filter", "parameters"), rows)
+table(("layer", "output", "filter", "parameters"), rows)
 
 # %% [markdown]
 # ## How large it is
@@ -77,7 +77,7 @@ rows = []
 for d in latent_dims:
     parameters = build_autoencoder(patch_size, d).count_params()
     rows.append((d, parameters, round(patch_size**2 / d)))
-charts.table(("latent dimension d", "parameters", "pixels per latent number"), rows)
+table(("latent dimension d", "parameters", "pixels per latent number"), rows)
 
 # %% [markdown]
 # ## Where it differs, and why
@@ -87,4 +87,4 @@ charts.table(("latent dimension d", "parameters", "pixels per latent number"), r
 # strides leave.
 
 # %% tags=["hide-input"]
-plots.provenance()
+origin()

@@ -24,8 +24,9 @@ patches_seen: int = 0  # Budget of training; 0 takes the largest that was record
 from functools import partial
 
 from sadefect.figures import charts
-from sadefect.figures import panels as plots
-from sadefect.paper import numbers as paper
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import table
+from sadefect.paper import numbers
 from sadefect.paper.comparisons import table_2
 
 cells = table_2(
@@ -40,7 +41,7 @@ every = {one.experiment.evaluation_key: one for row in cells.values() for one in
 # ## Cell by cell
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-sensitivity", "caption": "Area under the ROC curve when one setting is changed at a time: the paper's values after its full training, and ours after the shorter one that the table below states."}, "image": {"alt": "Three panels, for latent dimension, window size and patch size: the paper's areas under the ROC curve as open circles, ours as filled ones."}}
-charts.sensitivity(cells, paper.TABLE_2 if dataset == "nanotwice" else {})
+charts.sensitivity(cells, numbers.TABLE_2 if dataset == "nanotwice" else {})
 
 # %% tags=["hide-input"]
 asked = {"latent_dim": latent_dims, "window_size": window_sizes, "patch_size": patch_sizes}
@@ -48,17 +49,17 @@ asked = {"latent_dim": latent_dims, "window_size": window_sizes, "patch_size": p
 
 def cell(setting, value):
     """A row of the table; a cell that was not recorded has dashes."""
-    reported = paper.TABLE_2[setting].get(value, "-") if dataset == "nanotwice" else "-"
+    reported = numbers.TABLE_2[setting].get(value, "-") if dataset == "nanotwice" else "-"
     result = cells[setting].get(value)
     if result is None:
-        return charts.SETTINGS[setting], value, reported, "not recorded yet", "-", "-", "-"
+        return charts.SETTING_LABELS[setting], value, reported, "not recorded yet", "-", "-", "-"
     seen = result.experiment.patches_seen
     metrics = result.metrics["auroc"], result.metrics["aupro"]
-    share = f"{100 * seen / paper.BUDGET:.1f} %"
-    return charts.SETTINGS[setting], value, reported, *metrics, seen, share
+    share = f"{100 * seen / numbers.BUDGET:.1f} %"
+    return charts.SETTING_LABELS[setting], value, reported, *metrics, seen, share
 
 
-charts.table(
+table(
     (
         "setting",
         "value",
@@ -90,9 +91,9 @@ for setting, column in cells.items():
     if len(column) < 2:
         continue
     ours = extremes({value: result.metrics["auroc"] for value, result in column.items()})
-    theirs = {value: one.value for value, one in paper.TABLE_2[setting].items()}
-    rows.append((charts.SETTINGS[setting], *extremes(theirs), *ours))
-charts.table(
+    theirs = {value: one.value for value, one in numbers.TABLE_2[setting].items()}
+    rows.append((charts.SETTING_LABELS[setting], *extremes(theirs), *ours))
+table(
     (
         "setting",
         "worst, paper",
@@ -113,4 +114,4 @@ charts.table(
 # numbers may, is at a disadvantage here. How the paper encodes smaller patches is not known to us.
 
 # %% tags=["hide-input"]
-plots.provenance(*every.values())
+origin(every)

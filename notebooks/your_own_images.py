@@ -43,9 +43,10 @@ from PIL import Image
 from sadefect import Detector, load_dataset
 from sadefect.detector.calibration import images_needed, largest_region
 from sadefect.detector.folder_check import check_folder
-from sadefect.figures import charts
 from sadefect.figures.explorers.slider import live
-from sadefect.figures.panels import Panel, provenance, show_panels
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.tables import table
 from sadefect.structural_similarity import ssim_residual
 
 folder = Path(tempfile.mkdtemp()) / "fabric"
@@ -95,7 +96,7 @@ show_panels(
 
 # %%
 remarks = check_folder(folder, patch_size=patch_size)
-charts.table(("level", "what", "what to do"), remarks)
+table(("level", "what", "what to do"), remarks)
 
 # %% [markdown]
 # ## The latent dimension, by looking at reconstructions
@@ -136,7 +137,7 @@ levels = {
 }
 chosen = min(d for d, level in levels.items() if level <= (1 + tolerance) * min(levels.values()))
 detector = detectors[chosen]
-charts.table(
+table(
     ("d", "SSIM loss at the end", "mean of the map, held-out good images", "taken"),
     [(d, float(each.history_[-1, 1]) if len(each.history_) else "too few patches", levels[d],
       "yes" if d == chosen else "") for d, each in detectors.items()],
@@ -182,7 +183,7 @@ show_panels(
 
 # %% tags=["hide-input"]
 pixels, size = detector.threshold(fpr), detector.image_threshold(image_fpr, fpr)
-charts.table(
+table(
     (
         "threshold of", "value", "share allowed", "rests on", "held-out images that this takes",
         "share to expect", "95 % sure it is below",
@@ -266,7 +267,7 @@ if live():
 
 # %% tags=["hide-input"]
 metrics, _ = detector.evaluate(data, fpr, image_fpr=image_fpr)
-charts.table(
+table(
     ("measured", "came out"),
     [
         ("AUROC of pixels", metrics["auroc"]),
@@ -330,4 +331,4 @@ Markdown(
 )
 
 # %% tags=["hide-input"]
-provenance()
+origin()

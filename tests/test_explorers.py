@@ -6,15 +6,19 @@ import re
 import shutil
 import subprocess
 from html import unescape
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from book.builder.pages import ROOT, pages
-from sadefect.figures.explorers import slider as explorers
-from sadefect.figures.explorers.slider import Step, comparison, picture, steps
-from sadefect.figures.explorers.threshold import Levels, threshold
+from sadefect.figures.explorers.markup import webp
+from sadefect.figures.explorers.slider import comparison, live, steps
+from sadefect.figures.explorers.threshold import Levels, segmentations
+from sadefect.figures.panels import Panel
 from sadefect.metrics import roc_curve
+from sadefect.paper.experiment import Experiment
+from sadefect.paper.inspection import Inspection
 from sadefect.provenance import BUILDING
 from sadefect.segmentation import segment
 
@@ -27,16 +31,24 @@ RESIDUAL = (GENERATOR.random((24, 31)) + 0.5 * MASK).astype("float32")
 WORDS = {"alt": 'What is "seen"', "caption": "A <caption>"}
 
 
-def segmentations():
-    return threshold(
-        "one",
-        IMAGE,
-        MASK,
-        {"ℓ²": RESIDUAL**2, "SSIM": RESIDUAL},
-        starts={"ℓ²": 0.4, "SSIM": 0.7},
-        unit={"ℓ²": ("squared difference", "l2"), "SSIM": ("1 − SSIM", "ssim")},
-        **WORDS,
+def inspected(method, residual, threshold, mask=MASK):
+    result = SimpleNamespace(
+        experiment=Experiment(dataset="synthetic/weave", method=method),
+        metrics={"thresholds": {"0.05": threshold}},
     )
+    return Inspection(result, "0", "cut", IMAGE, IMAGE, mask, residual >= threshold, residual)
+
+
+def of_both_methods():
+    both = [inspected("l2", RESIDUAL**2, 0.4), inspected("ssim", RESIDUAL, 0.7)]
+    return segmentations("one", both, 0.05, **WORDS)
+
+
+def in_two_steps():
+    rows = {
+        name: ([Panel(IMAGE, name)], {"AUROC": area}) for name, area in (("a", 0.5), ("b", 0.75))
+    }
+    return steps("two", "Size", rows, **WORDS)
 
 
 def inside(explorer):
@@ -74,7 +86,7 @@ def test_a_threshold_beyond_the_map_and_a_constant_map():
 
 
 def test_the_page_carries_what_it_shows():
-    explorer = segmentations()
+    explorer = of_both_methods()
     data = inside(explorer)
     assert json.dumps(data)
     for method, residual in (("ℓ²", RESIDUAL**2), ("SSIM", RESIDUAL)):
@@ -88,13 +100,13 @@ def test_the_page_carries_what_it_shows():
     assert np.array_equal(np.unpackbits(bits)[: MASK.size].reshape(MASK.shape), MASK)
     for part in ('data-explorer="one"', 'type="range"', "data-readout", "data-picture", "<svg"):
         assert part in explorer.html
-    assert 'alt="What is &quot;seen&quot;"' in explorer.html
+    assert 'alt="What is &#34;seen&#34;"' in explorer.html
     assert "A &lt;caption&gt;" in explorer.html
     assert "hidden" in re.search(r'<div class="explorer-controls"[^>]*>', explorer.html).group()
 
 
 def test_a_build_gets_the_numbers_behind_it(monkeypatch):
-    explorer = segmentations()
+    explorer = of_both_methods()
     assert explorer._repr_mimebundle_() == {}, "outside a build notebooks stay small"
     monkeypatch.setenv(BUILDING, "1")
     (data,) = explorer._repr_mimebundle_().values()
@@ -102,17 +114,16 @@ def test_a_build_gets_the_numbers_behind_it(monkeypatch):
     cut = Levels.of(MASK, RESIDUAL, 0.7)
     assert one["true_positive_rate"] == pytest.approx(cut.tpr, rel=1e-5)
     assert np.array_equal(one["thresholds_reached"], cut.levels)
-    found = [Step("a", b"", "", {"AUROC": 0.5}), Step("b", b"", "", {"AUROC": 0.75})]
-    found = [step._replace(picture=picture(IMAGE)) for step in found]
-    moved = steps("two", "Size", found, **WORDS)
-    assert moved.data["positions"][1] == {"Size": "b", "AUROC": 0.75}
+    moved = in_two_steps()
+    assert moved.offered["positions"][1] == {"Size": "b", "AUROC": 0.75}
+    assert inside(moved)["texts"] == ["AUROC 0.500", "AUROC 0.750"]
 
 
 def test_what_cannot_be_explored():
     with pytest.raises(ValueError, match="only one kind"):
-        threshold("one", IMAGE, MASK & False, {}, starts={}, unit={}, **WORDS)
+        segmentations("one", [inspected("l2", RESIDUAL, 0.5, MASK & False)], 0.05, **WORDS)
     with pytest.raises(ValueError, match="at least two steps"):
-        steps("one", "K", [Step("1", picture(IMAGE), "")], **WORDS)
+        steps("one", "K", {"1": ([Panel(IMAGE, "1")], {})}, **WORDS)
     with pytest.raises(ValueError, match="of one shape"):
         comparison("one", IMAGE, IMAGE[:5], names=("a", "b"), **WORDS)
 
@@ -122,28 +133,34 @@ def test_pictures_are_small_files_that_can_be_read():
 
     from PIL import Image
 
-    opened = Image.open(io.BytesIO(picture(IMAGE)))
+    opened = Image.open(io.BytesIO(webp(IMAGE)))
     assert (opened.format, opened.size) == ("WEBP", (31, 24))
 
 
 def test_a_widget_only_in_a_live_kernel(monkeypatch):
-    from types import SimpleNamespace
-
     import IPython
 
     monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(kernel=1))
     monkeypatch.setenv(BUILDING, "1")
-    assert not explorers.live()
-    assert "data-explorer" in segmentations()._repr_html_()
+    assert not live()
+    assert "data-explorer" in of_both_methods()._repr_html_()
     monkeypatch.delenv(BUILDING)
-    assert explorers.live()
-    box = segmentations()
+    assert live()
+    box = of_both_methods()
     slider, methods, text, shown = box.children
     before = text.value, shown.value
     slider.value = 3
     assert (text.value, shown.value) != before
     methods.value = "ℓ²"
     assert "squared difference" in text.value
+
+
+def test_text_is_escaped_in_every_kind_of_explorer():
+    pair = comparison("three", IMAGE, 1 - IMAGE, names=("a", "b"), text="</script><b>", **WORDS)
+    for explorer in (of_both_methods(), in_two_steps(), pair):
+        assert "A <caption>" not in explorer.html and "</script><b>" not in explorer.html
+        assert inside(explorer)["kind"] in explorer.html
+    assert inside(pair)["texts"][0] == "</script><b>"
 
 
 @pytest.mark.parametrize("building", ["", "1"])
@@ -167,7 +184,7 @@ def test_run_all_gives_widgets_in_a_live_kernel_and_none_in_a_build(
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")
 @pytest.mark.parametrize("position", [0, 17, 60, None])
 def test_the_browser_paints_what_the_numbers_say(tmp_path, position):
-    explorer = segmentations()
+    explorer = of_both_methods()
     data, cut = inside(explorer), Levels.of(MASK, RESIDUAL, 0.7)
     move = "" if position is None else (
         "const s = document.querySelector('input[type=range]');"

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, ImageColor
 
 from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
-from sadefect.figures.panels import Panel, house_style, inspection_row, provenance, show_panels
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel, inspection_row, show_panels
+from sadefect.figures.style import house_style
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.inspection import Inspection
 
@@ -89,11 +91,11 @@ def test_style_leaves_no_trace():
     assert dict(matplotlib.rcParams) == before
 
 
-def test_provenance_names_what_made_a_number():
+def test_the_foot_of_a_page_names_what_made_a_number():
     experiment = Experiment(
         dataset="synthetic/checkerboard", method="l2", patches_seen=12_345, latent_dim=7
     )
-    text = provenance(experiment).data
+    text = origin(experiment).data
     for part in (experiment.training_key, "12,345", "computed by this page", "keras 3"):
         assert part in text
     result = SimpleNamespace(
@@ -107,11 +109,11 @@ def test_provenance_names_what_made_a_number():
             "seconds": {"training": 120.0},
         },
     )
-    text = provenance(result, result).data
+    text = origin([result], {"again": result}).data
     for part in ("recorded", "seed 0", "in 2 minutes", "`abc123` with keras 9.9 on some-processor"):
         assert part in text
     assert text.count("abc123") == 1
-    assert "keras" in provenance().data
+    assert "keras" in origin().data
 
 
 def test_one_painter_gives_hits_false_alarms_and_outlines_their_colours():

@@ -11,7 +11,7 @@ from book.builder.status import (
     table,
     table_of_results,
 )
-from sadefect.figures.panels import provenance
+from sadefect.figures.origins import origin
 from sadefect.paper.experiment import Experiment
 
 PAGES = pages()[:2]
@@ -31,7 +31,7 @@ def executed(seconds=12.3, results=None, **known):
     if results is not None:
         told = {"text/markdown": {"sadefect": {"results": results}}}
         output = nbformat.v4.new_output("execute_result", {"text/markdown": "x"}, metadata=told)
-        notebook.cells.append(nbformat.v4.new_code_cell("provenance()", outputs=[output]))
+        notebook.cells.append(nbformat.v4.new_code_cell("origin()", outputs=[output]))
     return notebook
 
 
@@ -77,9 +77,9 @@ def test_table_counts_results_by_where_they_came_from_and_says_shared_things_onc
 
 def test_a_page_says_which_results_it_used():
     experiment = Experiment(dataset="synthetic/checkerboard", method="l2")
-    told = provenance(experiment)._repr_markdown_()[1]["sadefect"]["results"]
+    told = origin(experiment)._repr_markdown_()[1]["sadefect"]["results"]
     assert told == [{"key": experiment.training_key, "source": "this page"}]
-    assert provenance()._repr_markdown_()[1]["sadefect"]["results"] == []
+    assert origin()._repr_markdown_()[1]["sadefect"]["results"] == []
 
 
 def test_there_is_one_place_for_the_table():

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks import _measure
 from sadefect import StoreError, build_autoencoder
-from sadefect.figures.timings import Benchmark, benchmark, lines, origins
+from sadefect.figures.origins import benchmark_origins
+from sadefect.figures.timings import Benchmark, benchmark, benchmark_table, line_charts
 from sadefect.paper.store import recorded_folder
 
 MADE = {
@@ -29,18 +30,19 @@ def test_cells_of_a_table():
     assert ONE.value("speed", "b") == 2.0
     with pytest.raises(ValueError):
         ONE.value("speed", "d")
+    assert "| b | 8 | 2 |" in benchmark_table(ONE).data
 
 
-def test_origins_name_a_machine_once():
+def test_origins_of_benchmarks_name_a_machine_once():
     other = Benchmark([], [], "", MADE | {"command": "python -m benchmarks two"})
-    text = origins([ONE, other, ONE]).data
+    text = benchmark_origins([ONE, other, ONE]).data
     assert text.count("a chip") == 1
     assert "`python -m benchmarks one`, `python -m benchmarks two`: code `abc`" in text
 
 
-def test_lines_draws_what_it_was_given():
+def test_line_charts_draw_what_they_were_given():
     panel = {"curves": {"a": ([1, 2], [3, 4]), "b": ([1, 2], [1, 1])}, "labels": ("x", "y")}
-    drawn = lines({"left": panel | {"limit": ("top", 5)}, "right": panel | {"log": "xy"}})
+    drawn = line_charts({"left": panel | {"limit": ("top", 5)}, "right": panel | {"log": "xy"}})
     left, right = drawn.axes
     assert [line.get_ydata()[0] for line in left.lines] == [3, 1, 5]
     assert left.get_ylim()[1] > 5

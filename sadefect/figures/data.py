@@ -26,7 +26,7 @@ def figure_data(figure):
 
     Examples
     --------
-    >>> from sadefect.figures.panels import Figure
+    >>> from sadefect.figures.style import Figure
     >>> axes = (figure := Figure()).subplots()
     >>> _ = axes.plot([0, 1], [0.5, 0.25], label="falling")
     >>> figure_data(figure)["panels"][0]["lines"]
@@ -69,18 +69,18 @@ def _drawn(axes):
     found = {
         "lines": [_line(axes, line) for line in axes.lines],
         "areas": [
-            {"corners": numbers(path.vertices)}
+            {"corners": plain_numbers(path.vertices)}
             for drawn in axes.collections
             if isinstance(drawn, PolyCollection)
             for path in drawn.get_paths()
         ],
         "points": [
-            {"places": numbers(np.ma.getdata(drawn.get_offsets()))}
+            {"places": plain_numbers(np.ma.getdata(drawn.get_offsets()))}
             for drawn in axes.collections
             if isinstance(drawn, PathCollection)
         ],
         "bars": [
-            {"from": numbers(bar.get_xy()), "to": numbers(bar.get_corners()[2])}
+            {"from": plain_numbers(bar.get_xy()), "to": plain_numbers(bar.get_corners()[2])}
             for bar in axes.patches
             if isinstance(bar, Rectangle)
         ],
@@ -101,8 +101,8 @@ def _line(axes, line):
     label = line.get_label()
     return {
         "label": "" if label.startswith("_") else label,  # matplotlib's own names.
-        "x": numbers(x),
-        "y": numbers(y),
+        "x": plain_numbers(x),
+        "y": plain_numbers(y),
     }
 
 
@@ -112,12 +112,12 @@ def _names(axis):
         return {}
     places = axis.get_ticklocs()
     names = axis.get_major_formatter().format_ticks(places)
-    return dict(zip(names, numbers(places), strict=True))
+    return dict(zip(names, plain_numbers(places), strict=True))
 
 
-def numbers(values):
-    """As JSON has them, to six digits; what is not a number is null."""
+def plain_numbers(values):
+    """Return values as JSON has them, to six digits; what is not a number is null."""
     values = np.asarray(values, "float64")
     if values.ndim:
-        return [numbers(value) for value in values]
+        return [plain_numbers(value) for value in values]
     return float(f"{values:.6g}") if np.isfinite(values) else None

@@ -1,87 +1,17 @@
-"""Figures in the house style, and the line that says where a page's numbers come from.
+"""Pictures in rows: images, maps with a colour bar, segmentations; and those of an inspection."""
 
-A figure is opaque white with dark text, in the book's light and in its dark theme: pictures and
-colour scales are read against one known ground, and what is right in one theme is right in the
-other. Figures belong to no window and to no global state; a notebook shows the one that a cell ends
-with. Needs the extra ``sadefect[book]``.
-"""
-
-import os
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure as _Figure
-from PIL import Image
 
 from sadefect.detector.overlay import COLOURS, paint
-from sadefect.figures.data import MEDIA_TYPE, figure_data
-from sadefect.methods import METHODS, RESIDUALS
-from sadefect.paper.experiment import Experiment
+from sadefect.figures.style import WIDTH, Figure, house_style, method_label
+from sadefect.methods import RESIDUALS
 from sadefect.paper.inspection import Inspection
-from sadefect.provenance import BUILDING, commit, processor, versions
 
-INK = "#222222"  # Of text and axes.
-WIDTH = 8.0  # Inches; a page's column.
-DPI = 130
-FOLDED = 2  # More trainings than these are named in a list that opens.
 TITLE = 0.27  # Inches above a picture.
 BAR = 0.155, 0.42  # Below a picture: share of its height, and inches for the numbers.
-STYLE = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "font.family": "DejaVu Sans",  # Comes with matplotlib, so that no machine lacks it.
-    "font.size": 9,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-}
-
-
-@contextmanager
-def house_style():
-    """The style of all figures, while they are drawn into; whatever was set before comes back.
-
-    Examples
-    --------
-    >>> with house_style():
-    ...     axes = Figure(figsize=(4, 3)).subplots()
-    """
-    with matplotlib.rc_context(STYLE):
-        yield
-
-
-class Figure(_Figure):
-    """A figure that a notebook shows, without pyplot and its global state.
-
-    In a build of the book the numbers behind it go with it, and its page offers them to readers.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **{"layout": "constrained"} | kwargs)
-
-    def _repr_png_(self):
-        with house_style(), BytesIO() as file:
-            self.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-            smaller = BytesIO()  # Nothing is transparent: an eighth less to load.
-            Image.open(file).convert("RGB").save(smaller, "png", optimize=True)
-            return smaller.getvalue()
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        """Beside the picture; only where asked, because they make a notebook large."""
-        if not os.environ.get(BUILDING):
-            return {}
-        return {MEDIA_TYPE: figure_data(self)}
 
 
 @dataclass(frozen=True)
@@ -203,7 +133,7 @@ def segmentation_panel(inspection: Inspection, side: int = 0) -> Panel:
     ground = np.ones(inspection.mask.shape) if inspection.image is None else inspection.image
     return Panel(
         ground[window],
-        f"segmentation, {_label(inspection)}",
+        f"segmentation, {method_label(inspection.result)}",
         outline=inspection.mask[window],
         found=inspection.found[window],
     )
@@ -215,7 +145,7 @@ def residual_panel(inspection: Inspection, side: int = 0) -> Panel:
     top = max(float(np.quantile(inspection.residual, 0.999)), 1e-12)
     return Panel(
         inspection.residual[window],
-        f"residual map, {_label(inspection)}",
+        f"residual map, {method_label(inspection.result)}",
         RESIDUALS[inspection.result.experiment.residual].unit,
         (0.0, top),
         outline=inspection.mask[window],
@@ -227,87 +157,31 @@ def inspection_row(inspection: Inspection, side: int = 0) -> list[Panel]:
 
     Images that may not be shown are left out; ``side`` is that of `segmentation_panel`.
     """
-    window = inspection.window(side)
-    shown = []
+    window, shown = inspection.window(side), []
     if inspection.image is not None:
-        shown = [
-            Panel(
-                inspection.image[window],
-                f"input, {inspection.kind}",
-                outline=inspection.mask[window],
-            ),
-            Panel(inspection.reconstruction[window], f"reconstruction, {_label(inspection)}"),
-        ]
+        image, mask = inspection.image[window], inspection.mask[window]
+        name = f"reconstruction, {method_label(inspection.result)}"
+        shown.append(Panel(image, f"input, {inspection.kind}", outline=mask))
+        shown.append(Panel(inspection.reconstruction[window], name))
     return [*shown, residual_panel(inspection, side), segmentation_panel(inspection, side)]
 
 
-def _label(inspection):
-    return METHODS[inspection.result.experiment.method].label
-
-
-def provenance(*sources):
-    """One paragraph that says where numbers come from, for the foot of a page.
+def show_segmentations(inspections: Sequence[Sequence[Inspection]], dataset: str) -> Figure:
+    """Show inputs of a data set, and below them a row of segmentations for each method.
 
     Parameters
     ----------
-    *sources : Result or Experiment
-        A result says itself what made it; of an experiment, and without any, it is what runs now.
-
-    Returns
-    -------
-    IPython.display.Markdown
-
-    Examples
-    --------
-    >>> line = provenance(Experiment(dataset="synthetic/checkerboard", method="l2"))
-    >>> "checkerboard-v" in line.data
-    True
+    inspections : sequence of sequences of Inspection
+        One for each method, of the same images, which may be shown.
+    dataset : str
+        Its name, for the titles.
     """
-    from IPython.display import Markdown
-
-    here = _code(commit(), versions(), processor())
-    trainings, code = {}, {}  # As keys: what several results have in common is said once.
-    for source in sources:
-        if isinstance(source, Experiment):
-            experiment, verb, cost, made = source, "computed by this page", "", None
-        else:
-            experiment, made = source.experiment, source.provenance
-            verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
-            if source.outdated:
-                verb += " from other data or by an earlier version of the numerics"
-            seconds = made["seconds"]["training"]
-            cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
-        settings = experiment.training_settings
-        line = (
-            f"training `{experiment.training_key}` ({settings['data']}, seed {experiment.seed}, "
-            f"batches of {settings['batch_size']} at a rate of {settings['learning_rate']:g}), "
-            f"{experiment.patches_seen:,} patches{cost}, {verb}"
-        )
-        trainings[line] = None
-        if made:
-            code[_code(made["commit"], made["versions"], made["machine"]["processor"])] = None
-        else:
-            code[here] = None
-    if not sources:
-        trainings, code = {"computed by this page": None}, {here: None}
-    # The page on all pages, book.builder.status, reads this.
-    known = {"sadefect": {"results": [_origin(source) for source in sources]}}
-    if len(trainings) <= FOLDED:
-        line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
-        return Markdown(line, metadata=known)
-    items = "\n".join(f"- {line}" for line in (*trainings, *code))
-    summary = f"Where this comes from: {len(trainings)} trainings"
-    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
-    return Markdown(folded, metadata=known)
-
-
-def _origin(source):
-    """Key and origin of a result, or of an experiment that a page computes itself."""
-    if isinstance(source, Experiment):
-        return {"key": source.training_key, "source": "this page"}
-    return {"key": source.experiment.evaluation_key, "source": source.source}
-
-
-def _code(at, installed, machine):
-    libraries = ", ".join(f"{name} {installed[name]}" for name in sorted(installed))
-    return f"code `{at}` with {libraries} on {machine}"
+    names = [one.kind.replace("_", " ") for one in inspections[0]]
+    if len(names) < 4:  # Or they run into each other.
+        names = [f"{dataset}, {name}" for name in names]
+    inputs = [
+        Panel(one.image, name, outline=one.mask)
+        for one, name in zip(inspections[0], names, strict=True)
+    ]
+    rows = [[segmentation_panel(one) for one in group] for group in inspections]
+    return show_panels([inputs, *rows])

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from IPython.display import Markdown
+
 from sadefect.detector.overlay import COLOURS
 from sadefect.errors import StoreError
-from sadefect.figures.panels import INK, WIDTH, Figure, house_style
+from sadefect.figures.style import INK, Figure, chart_row
+from sadefect.figures.tables import table
 from sadefect.files import load_json
 from sadefect.methods import METHODS
 from sadefect.paper.store import recorded_folder
@@ -37,8 +40,8 @@ class Benchmark:
 
     def value(self, column, first):
         """One cell, of the row that begins so."""
-        (found,) = [row for row in self.rows if row[0] == first]
-        return found[self.columns.index(column)]
+        (row,) = [row for row in self.rows if row[0] == first]
+        return row[self.columns.index(column)]
 
 
 def benchmark(name):
@@ -58,6 +61,15 @@ def benchmark(name):
     return Benchmark(**load_json(path))
 
 
+def benchmark_table(measured) -> Markdown:
+    """Tabulate a `Benchmark`, its numbers to three digits."""
+    rows = [
+        [f"{cell:.3g}" if isinstance(cell, float) else cell for cell in row]
+        for row in measured.rows
+    ]
+    return table(measured.columns, rows)
+
+
 # What tells lines apart: a colour, a mark and dashes, in the order that the lines come in.
 LOOKS = (
     (METHODS["ssim"].colour, "o-"),
@@ -69,8 +81,8 @@ LOOKS = (
 )
 
 
-def lines(panels, *, height=3.4):
-    """A figure of lines, panels side by side.
+def line_charts(panels) -> Figure:
+    """Draw lines, panels side by side.
 
     Parameters
     ----------
@@ -78,60 +90,30 @@ def lines(panels, *, height=3.4):
         Title to a dict with ``curves`` (name to x and y), ``labels`` (of both axes), and maybe
         ``log`` (the axes that are logarithmic, "x", "y" or "xy"), ``limit`` (name and value of a
         dashed line), and ``ticks`` (of the x axis).
-
-    Returns
-    -------
-    Figure
     """
-    with house_style():
-        figure = Figure(figsize=(WIDTH if len(panels) > 1 else 0.7 * WIDTH, height))
-        drawn = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, panel) in zip(drawn, panels.items(), strict=True):
+    with chart_row(panels, height=3.4, alone=0.7) as (figure, row):
+        for axes, panel in zip(row, panels.values(), strict=True):
             for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
                 axes.plot(x, y, look, color=colour, markersize=4, label=name)
-            if "limit" in panel:
-                name, value = panel["limit"]
-                axes.axhline(value, color=INK, linestyle="--", linewidth=1)
+            limit, log = panel.get("limit"), panel.get("log", "")
+            if limit:
+                axes.axhline(limit[1], color=INK, linestyle="--", linewidth=1)
                 axes.annotate(
-                    name, (0.02, value), xycoords=("axes fraction", "data"),
+                    limit[0], (0.02, limit[1]), xycoords=("axes fraction", "data"),
                     xytext=(0, -10), textcoords="offset points", fontsize=8,
                 )  # fmt: skip
-            if "x" in panel.get("log", ""):
+            if "x" in log:
                 axes.set_xscale("log")
-            if "y" in panel.get("log", ""):
+            if "y" in log:
                 axes.set_yscale("log")
             else:
-                top = 1.35 * panel["limit"][1] if "limit" in panel else None  # Room for names.
+                top = 1.35 * limit[1] if limit else None  # Room for names.
                 axes.set_ylim(*panel.get("ylim", (0, top)))
             if "ticks" in panel:
                 axes.set_xticks(panel["ticks"], [f"{tick:,}" for tick in panel["ticks"]])
                 axes.minorticks_off()
-            axes.set(title=title, xlabel=panel["labels"][0], ylabel=panel["labels"][1])
-            axes.grid(color="#DDDDDD", linewidth=0.6)
-            axes.set_axisbelow(True)
+            axes.set(xlabel=panel["labels"][0], ylabel=panel["labels"][1])
             if len(panel["curves"]) > 1:
-                above = {"loc": "upper center", "ncols": 2} if "limit" in panel else {}
+                above = {"loc": "upper center", "ncols": 2} if limit else {}
                 axes.legend(fontsize=8, **above)
-        return figure
-
-
-def origins(found):
-    """Where tables were measured: one item for each machine with its commands.
-
-    Parameters
-    ----------
-    found : iterable of Benchmark
-
-    Returns
-    -------
-    IPython.display.Markdown
-    """
-    from IPython.display import Markdown
-
-    places = {}
-    for made in (one.provenance for one in found):
-        libraries = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-        machine = f"{made['machine']['cores']} cores of {made['machine']['processor']}"
-        where = f"code `{made['commit']}` with {libraries} on {machine}, {made['date']}"
-        places.setdefault(where, {})[f"`{made['command']}`"] = None
-    return Markdown("\n".join(f"- {', '.join(names)}: {where}." for where, names in places.items()))
+    return figure

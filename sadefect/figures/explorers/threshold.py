@@ -3,16 +3,16 @@
 One of the explorers of `sadefect.figures.explorers.slider`. Needs the extra ``sadefect[book]``.
 """
 
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
 
 from sadefect.detector.overlay import COLOURS, OPACITY, outline, overlay, paint
-from sadefect.figures.data import numbers, picture_data
-from sadefect.figures.explorers.markup import base64_of, figure_tag, image_tag, roc_tag, uri
-from sadefect.figures.explorers.slider import Explorer, Step, picture, shown
+from sadefect.figures.data import picture_data, plain_numbers
+from sadefect.figures.explorers.markup import base64_of, uri, webp
+from sadefect.figures.explorers.slider import Explorer, Step, shown
 from sadefect.figures.panels import Panel
+from sadefect.figures.style import INK, method_label
 from sadefect.methods import METHODS, RESIDUALS
 
 SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 0.98, 49)]))
@@ -33,7 +33,7 @@ class Levels(NamedTuple):
 
     @classmethod
     def of(cls, mask, residual, also):
-        """Thresholds for many shares of defect-free pixels, and one more that was chosen before.
+        """Take thresholds for many shares of defect-free pixels, and one that was chosen before.
 
         Examples
         --------
@@ -52,165 +52,103 @@ class Levels(NamedTuple):
         return cls(
             levels,
             thresholds,
-            np.array([one[~mask].mean() for one in flagged]),
-            np.array([one[mask].mean() for one in flagged]),
+            np.array([pixels[~mask].mean() for pixels in flagged]),
+            np.array([pixels[mask].mean() for pixels in flagged]),
         )
 
-    def data(self, unit):
-        """As plain JSON: thresholds with their rates, and how many of them each pixel reaches."""
+    def offered(self, unit):
+        """Return plain JSON: thresholds with their rates, how many of them each pixel reaches."""
         return {
             "unit": unit,
-            "thresholds": numbers(self.thresholds),
-            "false_positive_rate": numbers(self.fpr),
-            "true_positive_rate": numbers(self.tpr),
+            "thresholds": plain_numbers(self.thresholds),
+            "false_positive_rate": plain_numbers(self.fpr),
+            "true_positive_rate": plain_numbers(self.tpr),
             "thresholds_reached": self.levels.tolist(),
         }
 
+    def moved(self, unit, start, positions):
+        """Return what the script needs for so many positions; the last threshold is repeated."""
+        at = np.minimum(np.arange(positions), len(self.thresholds) - 1)
+        return {
+            "levels": base64_of(self.levels.tobytes()),
+            "start": int(np.flatnonzero(self.thresholds == np.float32(start))[0]),
+            "fpr": self.fpr[at].round(5).tolist(),
+            "tpr": self.tpr[at].round(5).tolist(),
+            "values": [f"{unit} at least {threshold:.3g}" for threshold in self.thresholds[at]],
+            "texts": [
+                f"{100 * tpr:.1f} % of defective pixels found, "
+                f"{100 * fpr:.1f} % of the others flagged"
+                for fpr, tpr in zip(self.fpr[at], self.tpr[at], strict=True)
+            ],
+        }
 
-def threshold(name, image, mask, maps, *, starts, unit, caption, alt):
-    """Segmentations of an image by a threshold that a slider moves, beside their ROC curves.
+
+def segmentations(name, inspections, fpr, *, side=0, **words):
+    """Show segmentations by a threshold that a slider moves, beside their ROC curves.
 
     Parameters
     ----------
     name : str
         Of this explorer, unique on its page.
-    image : array (H, W)
-        Gray values in [0, 1].
-    mask : bool array (H, W)
-        True defects; some pixels have to be defective and some not.
-    maps : dict
-        Names of methods to residual maps, float32 (H, W); the last one is shown first. Colours are
-        those of ``unit``.
-    starts : dict
-        Names of methods to the threshold shown first.
-    unit : dict
-        Names of methods to a pair: what the map measures, and the key of the method's colour.
-    caption, alt : str
-        The text below; and what is to be seen.
+    inspections : sequence of `sadefect.paper.inspection.Inspection`
+        Of one image that may be shown, by several methods; the last one is shown first. In what is
+        shown some pixels have to be defective and some not.
+    fpr : float
+        False positive rate on defect-free images that the thresholds shown first are for.
+    side : int
+        Of the square shown, in pixels; 0 shows all.
+    **words
+        ``alt`` and ``caption``: what is to be seen, and the text below.
 
     Returns
     -------
     Explorer, or a widget in a live kernel
     """
+    window = inspections[0].window(side)
+    image, mask = inspections[0].image[window], inspections[0].mask[window]
     if mask.all() or not mask.any():
         raise ValueError(
             "expected a mask with defective and defect-free pixels; got only one kind; show "
             "another image, or more of it"
         )
-    cut = {method: Levels.of(mask, residual, starts[method]) for method, residual in maps.items()}
-    first = list(maps)[-1]
+    cuts, starts, units, curves = {}, {}, {}, []
+    for inspection in inspections:
+        experiment, method = inspection.result.experiment, method_label(inspection.result)
+        starts[method] = inspection.result.metrics["thresholds"][f"{fpr:g}"]
+        units[method] = RESIDUALS[experiment.residual].unit
+        cuts[method] = cut = Levels.of(mask, inspection.residual[window], starts[method])
+        points = list(zip(cut.fpr, cut.tpr, strict=True))
+        colour = METHODS[experiment.method].colour
+        curves.append({"method": method, "points": points, "colour": colour})
+    first = list(cuts)[-1]
     # One slider for all methods: positions of the shorter ones are repeated at the end.
-    positions = max(len(one.thresholds) for one in cut.values())
-    at = {
-        method: np.minimum(np.arange(positions), len(one.thresholds) - 1)
-        for method, one in cut.items()
-    }
-    texts = {
-        method: [
-            f"{100 * one.tpr[i]:.1f} % of defective pixels found, "
-            f"{100 * one.fpr[i]:.1f} % of the others flagged"
-            for i in at[method]
-        ]
-        for method, one in cut.items()
-    }
-    values = {
-        method: [f"{unit[method][0]} at least {one.thresholds[i]:.3g}" for i in at[method]]
-        for method, one in cut.items()
-    }
-    start = {
-        method: int(np.flatnonzero(one.thresholds == np.float32(starts[method]))[0])
-        for method, one in cut.items()
-    }
+    positions = max(len(cut.thresholds) for cut in cuts.values())
+    moved = {key: cut.moved(units[key], starts[key], positions) for key, cut in cuts.items()}
 
     def frame(position, method):
-        i = at[method][position]
-        flagged = cut[method].levels > i
+        flagged = cuts[method].levels > min(position, len(cuts[method].thresholds) - 1)
         painted = overlay(image, paint(flagged, mask), outline(mask, "truth"))
-        return Step(values[method][position], picture(painted), texts[method][position])
+        values, texts = moved[method]["values"], moved[method]["texts"]
+        return Step(values[position], webp(painted), texts[position])
 
     data = {
         "kind": "threshold",
         "shape": list(np.shape(image)),
-        "image": uri(picture(image)),
+        "image": uri(webp(image)),
         "mask": base64_of(np.packbits(mask).tobytes()),
-        "methods": {
-            method: {
-                "levels": base64_of(one.levels.tobytes()),
-                "start": start[method],
-                "fpr": one.fpr[at[method]].round(5).tolist(),
-                "tpr": one.tpr[at[method]].round(5).tolist(),
-                "values": values[method],
-                "texts": texts[method],
-            }
-            for method, one in cut.items()
-        },
+        "methods": moved,
         "first": first,
         "paint": OPACITY,
         "colours": {key: COLOURS[key] for key in ("truth", "hit", "false_alarm")},
     }
-    curves = {
-        method: (one.fpr, one.tpr, METHODS[unit[method][1]].colour) for method, one in cut.items()
-    }
-    here = frame(start[first], first)
-    choice = "".join(
-        f'<label><input type="radio" name="{name}-method" value="{escape(method)}"'
-        f"{' checked' if method == first else ''}> {escape(method)}</label>"
-        for method in maps
-    )
-    pair = image_tag(here.picture, alt) + roc_tag(name, curves, first)
-    html = figure_tag(
-        name, "Threshold", data | {"positions": positions}, start[first],
-        f'<div class="explorer-pair">{pair}</div>',
-        caption,
-        f'<fieldset class="explorer-choice"><legend>Method</legend>{choice}</fieldset>',
-        here,
-    )  # fmt: skip
     offered = {
-        "explorer": name,
-        "caption": caption,
         "panels": [picture_data(Panel(np.asarray(image), "image", outline=mask))],
-        "methods": {method: one.data(unit[method][0]) for method, one in cut.items()},
+        "methods": {key: cut.offered(units[key]) for key, cut in cuts.items()},
     }
     return shown(
-        Explorer(html, "Threshold", frame, positions, start[first], tuple(maps), data=offered)
-    )
-
-
-def segmentations(name, seen, fpr, *, side=0, alt, caption):
-    """`threshold` of one image as several methods see it.
-
-    Parameters
-    ----------
-    name : str
-        Of this explorer, unique on its page.
-    seen : dict
-        Names of methods to `sadefect.paper.inspection.Inspection` of one image that may be shown.
-    fpr : float
-        False positive rate on defect-free images that the thresholds shown first are for.
-    side : int
-        Of the square shown, in pixels; 0 shows all.
-    alt, caption : str
-        As of `threshold`.
-
-    Returns
-    -------
-    Explorer, or a widget in a live kernel
-    """
-    one = next(iter(seen.values()))
-    here = one.window(side)
-    experiments = {method: each.result.experiment for method, each in seen.items()}
-    return threshold(
-        name,
-        one.image[here],
-        one.mask[here],
-        {method: each.residual[here] for method, each in seen.items()},
-        starts={
-            method: each.result.metrics["thresholds"][f"{fpr:g}"] for method, each in seen.items()
-        },
-        unit={
-            method: (RESIDUALS[each.residual].unit, each.method)
-            for method, each in experiments.items()
-        },
-        alt=alt,
-        caption=caption,
-    )
+        Explorer(
+            name=name, label="Threshold", frames=frame, positions=positions, choices=tuple(cuts),
+            start=moved[first]["start"], data=data, offered=offered, template="threshold.html",
+            values={"curves": curves, "ink": INK}, **words,
+        )
+    )  # fmt: skip

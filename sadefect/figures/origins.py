@@ -1,0 +1,110 @@
+"""Where numbers come from: the paragraph at the foot of a page."""
+
+from collections.abc import Mapping
+
+from IPython.display import Markdown
+
+from sadefect.paper.experiment import Experiment
+from sadefect.provenance import commit, processor, versions
+
+FOLDED = 2  # More trainings than these are named in a list that opens.
+
+
+def origin(*sources):
+    """Say in one paragraph where numbers come from, for the foot of a page.
+
+    Parameters
+    ----------
+    *sources : Result or Experiment, or nested lists or dicts of them
+        A result says itself what made it; of an experiment, and without any, it is what runs now.
+
+    Returns
+    -------
+    IPython.display.Markdown
+
+    Examples
+    --------
+    >>> line = origin(Experiment(dataset="synthetic/checkerboard", method="l2"))
+    >>> "checkerboard-v" in line.data
+    True
+    """
+    sources = list(_flat(sources))
+    running = _code(commit(), dict(sorted(versions().items())), processor())
+    trainings, code = {}, {}  # As keys: what several results have in common is said once.
+    for source in sources:
+        trainings[_training(source)] = None
+        if isinstance(source, Experiment):
+            code[running] = None
+        else:
+            made = source.provenance
+            installed = dict(sorted(made["versions"].items()))
+            code[_code(made["commit"], installed, made["machine"]["processor"])] = None
+    if not sources:
+        trainings, code = {"computed by this page": None}, {running: None}
+    # The page on all pages, book.builder.status, reads this.
+    known = {"sadefect": {"results": [_key_and_place(source) for source in sources]}}
+    if len(trainings) <= FOLDED:
+        line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
+        return Markdown(line, metadata=known)
+    items = "\n".join(f"- {line}" for line in (*trainings, *code))
+    summary = f"Where this comes from: {len(trainings)} trainings"
+    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
+    return Markdown(folded, metadata=known)
+
+
+def benchmark_origins(benchmarks):
+    """Say where tables were measured: one item for each machine with its commands.
+
+    Parameters
+    ----------
+    benchmarks : iterable of `sadefect.figures.timings.Benchmark`
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    commands = {}
+    for made in (benchmark.provenance for benchmark in benchmarks):
+        machine = f"{made['machine']['cores']} cores of {made['machine']['processor']}"
+        where = f"{_code(made['commit'], made['versions'], machine)}, {made['date']}"
+        commands.setdefault(where, {})[f"`{made['command']}`"] = None
+    items = (f"- {', '.join(names)}: {where}." for where, names in commands.items())
+    return Markdown("\n".join(items))
+
+
+def _flat(sources):
+    for source in sources.values() if isinstance(sources, Mapping) else sources:
+        if isinstance(source, Mapping | list | tuple):
+            yield from _flat(source)
+        else:
+            yield source
+
+
+def _training(source):
+    """The training of a result, or of an experiment that a page computes itself, in words."""
+    if isinstance(source, Experiment):
+        experiment, verb, cost = source, "computed by this page", ""
+    else:
+        experiment = source.experiment
+        verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
+        if source.outdated:
+            verb += " from other data or by an earlier version of the numerics"
+        seconds = source.provenance["seconds"]["training"]
+        cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
+    settings = experiment.training_settings
+    return (
+        f"training `{experiment.training_key}` ({settings['data']}, seed {experiment.seed}, "
+        f"batches of {settings['batch_size']} at a rate of {settings['learning_rate']:g}), "
+        f"{experiment.patches_seen:,} patches{cost}, {verb}"
+    )
+
+
+def _key_and_place(source):
+    if isinstance(source, Experiment):
+        return {"key": source.training_key, "source": "this page"}
+    return {"key": source.experiment.evaluation_key, "source": source.source}
+
+
+def _code(at, installed, machine):
+    libraries = ", ".join(f"{name} {version}" for name, version in installed.items())
+    return f"code `{at}` with {libraries} on {machine}"
