@@ -24,6 +24,7 @@ References
 import hashlib
 import os
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 import keras
@@ -43,6 +44,8 @@ SMALLEST = (7, 15, 31)  # Side of a patch that leaves one pixel on the map of ea
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 SOURCES = ("imagenet",)
+# What `load_extractor` calls torchvision's IMAGENET1K_V1: recorded results were trained with it.
+TORCHVISION = "imagenet-f2d3643295cf"
 FILES = ("alexnet.npz", "alexnet.safetensors")  # Looked for in this order.
 HOW_TO_GET = """\
 To get it, run where torchvision is installed:
@@ -217,6 +220,27 @@ def fingerprint(weights):
     return digest.hexdigest()[:12]
 
 
+def _weights_file():
+    """Return where the weights are, or None."""
+    folder = os.environ.get("SADEFECT_WEIGHTS")
+    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
+    return next((path for path in paths if path.is_file()), None)
+
+
+@lru_cache(maxsize=4)
+def _name_of_file(path, modified):
+    return f"imagenet-{fingerprint(read_weights(path))}"
+
+
+def extractor_name():
+    """Return what `load_extractor` calls the weights here; without any, torchvision's.
+
+    Experiments that were recorded are known by it where nobody has the weights.
+    """
+    path = _weights_file()
+    return _name_of_file(path, path.stat().st_mtime_ns) if path else TORCHVISION
+
+
 def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=True):
     """Build the extractor of eq. 3 with weights.
 
@@ -254,10 +278,9 @@ def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=Tr
     'imagenet-f2d3643295cf'
     """
     require_choice("source", source, SOURCES)
-    folder = os.environ.get("SADEFECT_WEIGHTS")
-    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
-    path = next((path for path in paths if path.is_file()), None)
+    path = _weights_file()
     if path is None:
+        folder = os.environ.get("SADEFECT_WEIGHTS")
         raise DataError(
             f"expected {' or '.join(FILES)} in the folder SADEFECT_WEIGHTS, got "
             f"{f'none of them in {folder}' if folder else 'no such variable'}.\n{HOW_TO_GET}"

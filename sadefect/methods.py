@@ -299,9 +299,9 @@ class Recipe:
         if self.crops == "fresh":
             del settings["n_patches"]
         if "features" in settings:
-            from sadefect.features import load_extractor
+            from sadefect.features import extractor_name
 
-            settings["extractor"] = load_extractor(self.features)[1]
+            settings["extractor"] = extractor_name()
         return settings
 
     def build_loss(self):

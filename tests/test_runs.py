@@ -12,6 +12,7 @@ import pytest
 
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
+from sadefect.features import TORCHVISION
 from sadefect.files import load_arrays, load_json, save_json
 from sadefect.methods import METHODS
 from sadefect.paper import comparisons
@@ -254,11 +255,11 @@ def test_groups_compare_what_shares_a_budget():
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
 
 
-def test_the_extractor_is_of_feature_matching_alone():
-    l2 = Experiment(dataset="nanotwice", method="l2", features="imagenet")
-    assert l2 == replace(l2, features="standin")
-    matching = replace(l2, method="feature_matching", features="imagenet", residual="l2")
-    assert matching in GROUPS["imagenet"]
+def test_feature_matching_is_known_without_its_weights(monkeypatch):
+    monkeypatch.delenv("SADEFECT_WEIGHTS", raising=False)
+    matching = Experiment(dataset="nanotwice", method="feature_matching")
+    assert matching.training_settings["extractor"] == TORCHVISION
+    assert "extractor" not in replace(matching, method="ssim", residual=None).training_settings
 
 
 def test_a_shorter_training_replaces_no_recorded_curve(tmp_path):

@@ -83,8 +83,6 @@ class Claim:
 
 
 def _fibres(method="ssim", **settings):
-    if method == "feature_matching":
-        settings |= {"features": "imagenet"}  # The paper's; the stand-in's decide nothing.
     return Experiment(dataset="nanotwice", method=method, **settings)
 
 
