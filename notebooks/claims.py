@@ -83,9 +83,9 @@ charts.table(
 
 # %% [markdown]
 # The real fabrics could not be obtained for this book. What stands in for them, synthetic cloth and
-# MVTec AD's grid, and the stand-in for ImageNet's features, are mentioned beside a claim where they
-# have results, and decide none. Claims on SSIM and on the network are checked while this page is
-# built. The rules are in `sadefect/paper/claims.py`.
+# MVTec AD's grid, is mentioned beside a claim where it has results, and decides none. Claims on SSIM
+# and on the network are checked while this page is built. The claims are in
+# `sadefect/paper/claims.py`, what their rules mean in `sadefect/paper/rules.py`.
 
 # %% tags=["hide-input"]
 plots.provenance(*used.values())

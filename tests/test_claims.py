@@ -264,14 +264,6 @@ def test_stand_ins_are_mentioned():
     verdict = decide(claim, weave)
     assert verdict.verdict == NOT_TESTABLE and verdict.used == tuple(weave)
     assert "deciding nothing, synthetic/weave: AUROC: SSIM 0.800, ℓ² 0.700" in verdict.evidence
-    claim = BY_KEY["feature_matching_no_gain"]
-    standin = [
-        made_up(Experiment(dataset="nanotwice", method=method), ROC_AREA, 0.6)
-        for method in ("feature_matching", "l2")
-    ]
-    verdict = decide(claim, standin)
-    assert verdict.verdict == NOT_TESTABLE
-    assert "feature matching (standin features) 0.600" in verdict.evidence
 
 
 def test_a_result_without_the_number_is_no_result():

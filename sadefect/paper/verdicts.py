@@ -199,17 +199,11 @@ def _evidence(needs, groups, measure):
 
 
 def _beside(claim, results):
-    """Say what stand-ins for images or features of the paper give, where there is one."""
-    features = [
-        replace(need, features="standin") if need.features == "imagenet" else need
-        for need in claim.needs
-    ]
-    tried = {"stand-in features": features}
-    if claim.needs[0].dataset in FABRICS:
-        first = [need for need in features if need.dataset == claim.needs[0].dataset]
-        tried = {name: [replace(need, dataset=name) for need in first] for name in STANDINS}
+    """Say what stand-ins for the fabrics give, where a claim is on them."""
     text, used = "", []
-    for name, needs in tried.items():
+    dataset = claim.needs[0].dataset
+    for name in STANDINS if dataset in FABRICS else ():
+        needs = [replace(need, dataset=name) for need in claim.needs if need.dataset == dataset]
         groups, missing = _comparable(results, needs, claim.measure)
         if not missing:
             text += f" Beside it, deciding nothing, {name}: "
