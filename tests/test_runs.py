@@ -275,12 +275,11 @@ def test_branches_leave_their_trunks_within_the_budget():
 
 
 def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
-    """The trunk to a milestone, its branch, the trunk to the budget; nothing twice."""
     trunk = replace(TINY, crops="fresh")
     monkeypatch.setattr(recording, "BRANCH_AT", (32,))
     monkeypatch.setitem(GROUPS, "tiny", [trunk])
     monkeypatch.setitem(BRANCHED, "tiny", [trunk])
-    trained = []
+    trained = []  # The trunk to where its branch leaves, the branch, the trunk to the budget.
 
     def train(verb, experiments, deadline=None):
         for experiment in experiments:
@@ -294,8 +293,7 @@ def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
     decayed = branches("tiny", 64)
     results = score([trunk], 64, decayed)
     assert [one.experiment.decay_from for one in results] == [0, 32]
-    paths = record(results)
-    assert sum(path.parent.name == "evaluations" for path in paths) == 2
+    assert sum(path.parent.name == "evaluations" for path in record(results)) == 2
     assert np.load(record_weights(decayed[0]))["model_000"].dtype == np.float16
 
 
