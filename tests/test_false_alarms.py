@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sadefect.paper.false_alarms import describe, locate
+from sadefect.paper.false_alarms import locate, surroundings
 
 
 def sample(seed, size=(90, 100)):
@@ -43,7 +43,7 @@ def test_alarms_are_found_where_they_are(score, kind, where):
     masks = iter([one.mask for one in samples])
 
     def of(image):
-        return score(image, describe(image, next(masks))).astype("float32")
+        return score(image, surroundings(image, next(masks))).astype("float32")
 
     found = locate(samples, of, 0.05)
     share = {one["where"]: one["alarms"] for one in found["groups"][kind]}
@@ -52,7 +52,7 @@ def test_alarms_are_found_where_they_are(score, kind, where):
 
 def test_what_is_left_out_does_not_count():
     samples = [sample(0)]
-    around = describe(samples[0].image, samples[0].mask)
+    around = surroundings(samples[0].image, samples[0].mask)
     # A halo about the defect as bright as the defect: all of the area lost is lost to it.
     halo = np.where(around["defect"] <= 8, 1.0, 0.0).astype("float32")
     found = locate(samples, lambda image: halo, 0.05)

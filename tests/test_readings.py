@@ -20,9 +20,9 @@ def test_each_reading_changes_what_it_says(reading):
 
 def test_both_readings_have_one_budget(monkeypatch):
     monkeypatch.setattr(readings, "largest_budget", lambda pair: 7 if pair[1].opening else 0)
-    found = measured(lambda one: SimpleNamespace(experiment=one), "nanotwice")
-    assert [row[0] for row in found] == list(READINGS)
-    for reading, ours, other in found:
+    rows = measured(lambda run: SimpleNamespace(experiment=run), "nanotwice")
+    assert [row[0] for row in rows] == list(READINGS)
+    for reading, ours, other in rows:
         if reading.changes.get("opening") == 0:
             assert ours is None and other is None
         else:
@@ -30,5 +30,5 @@ def test_both_readings_have_one_budget(monkeypatch):
 
 
 def test_a_pair_of_which_one_is_missing_is_left_out():
-    found = measured(lambda one: None, "nanotwice", patches_seen=5)
-    assert all(row[1:] == (None, None) for row in found)
+    rows = measured(lambda run: None, "nanotwice", patches_seen=5)
+    assert all(row[1:] == (None, None) for row in rows)

@@ -15,10 +15,18 @@ from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import TORCHVISION
 from sadefect.files import load_arrays, load_json, save_json
 from sadefect.methods import METHODS
-from sadefect.paper import comparisons
+from sadefect.paper import comparisons, recording
 from sadefect.paper import run as running
 from sadefect.paper.comparisons import largest_budget, over_seeds
-from sadefect.paper.recording import GROUPS, reached, record, record_weights, score
+from sadefect.paper.recording import (
+    BRANCHED,
+    GROUPS,
+    branches,
+    reached,
+    record,
+    record_weights,
+    score,
+)
 from sadefect.paper.store import find, store, stored_results, training_folder
 from sadefect.training.trajectory import checkpoint_path
 
@@ -193,7 +201,8 @@ def test_two_processes_train_once():
 
 def test_smoothing_has_results_of_its_own_and_changes_no_other_name():
     smooth = replace(TINY, smoothing=2.0)
-    assert "smoothing" not in TINY.scoring_settings and smooth.scoring_settings["smoothing"] == 2
+    assert "smoothing" not in TINY.evaluation_settings
+    assert smooth.evaluation_settings["smoothing"] == 2
     assert smooth.evaluation_key != TINY.evaluation_key
     assert len(list(RECORDED.glob(f"evaluations/{HEADLINE.evaluation_key}"))) == 1
     assert run(smooth).metrics["auroc"] != run(TINY).metrics["auroc"]
@@ -249,10 +258,51 @@ def test_recorded_weights_are_short_and_close():
 def test_groups_compare_what_shares_a_budget():
     for name, group in GROUPS.items():
         assert len(set(group)) == len(group) > 1, name
-        if name != "imagenet":  # Whose weights are not here.
+        if all(one.method != "feature_matching" for one in group):  # Whose weights may be missing.
             assert len({one.training_key for one in group}) == len(group), name
         assert len({one.patches_seen for one in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
+    assert len(GROUPS["table2-augmented"]) == 11
+
+
+def test_branches_leave_their_trunks_within_the_budget():
+    assert branches("nanotwice") == branches("augmented", 100_000) == []
+    for name in BRANCHED:
+        points = {(one.decay_from, one.patches_seen) for one in branches(name, 200_000)}
+        assert points == {(160_000, 200_000)}
+        assert [branch.trunk for branch in branches(name, 200_000)] == [
+            replace(trunk, patches_seen=160_000) for trunk in GROUPS[name]
+        ]
+
+
+def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
+    trunk = replace(TINY, crops="fresh")
+    monkeypatch.setattr(recording, "BRANCH_AT", (32,))
+    monkeypatch.setitem(GROUPS, "tiny", [trunk])
+    monkeypatch.setitem(BRANCHED, "tiny", [trunk])
+    trained = []  # The trunk to where its branch leaves, the branch, the trunk to the budget.
+
+    def train(verb, experiments, deadline=None):
+        for experiment in experiments:
+            trained.append((experiment.decay_from, experiment.patches_seen))
+            (running.train_experiment if verb == "train-one" else run)(experiment)
+
+    monkeypatch.setattr(recording, "_side_by_side", train)
+    assert recording.train_group("tiny", 1, 64) == 64
+    assert trained == [(0, 32), (32, 40), (0, 64)]
+    assert recording.train_group("tiny", 1, 64) == 64 and len(trained) == 3
+    decayed = branches("tiny", 64)
+    results = score([trunk], 64, decayed)
+    assert [one.experiment.decay_from for one in results] == [0, 32]
+    assert sum(path.parent.name == "evaluations" for path in record(results)) == 2
+    assert np.load(record_weights(decayed[0]))["model_000"].dtype == np.float16
+
+
+def test_a_training_that_fails_is_reported_and_one_out_of_time_is_stopped():
+    wrong = replace(TINY, dataset="nanotwice")  # Not here, or far too long.
+    recording._side_by_side("train-one", [wrong], deadline=0)
+    with pytest.raises(StoreError, match="no-such-verb stopped"):
+        recording._side_by_side("no-such-verb", [TINY])
 
 
 def test_feature_matching_is_known_without_its_weights(monkeypatch):

@@ -88,14 +88,15 @@ def record(
     for name in group or ["nanotwice"]:
         if name not in recording.GROUPS:
             raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
-        experiments = recording.GROUPS[name]
-        budget = recording.train_for(experiments, minutes, patches)
+        trunks = recording.GROUPS[name]
+        budget = recording.train_group(name, minutes, patches)
         if not budget:
             print(f"{name}: no milestone reached yet; run again to go on")
             continue
-        for path in recording.record(recording.score(experiments, budget)):
+        decayed = list(filter(recording.is_trained, recording.branches(name, patches)))
+        for path in recording.record(recording.score(trunks, budget, decayed)):
             print(path)
-        for experiment in (replace(one, patches_seen=budget) for one in experiments):
+        for experiment in [*(replace(trunk, patches_seen=budget) for trunk in trunks), *decayed]:
             if experiment.seed in (weights or []):
                 print(recording.record_weights(experiment))
             for number in maps or []:

@@ -5,7 +5,7 @@ little training, had been seen.
 
 A claim has a rule on results, taken at the largest budget that all compared runs have; or a rule on
 SSIM or the network, checked when it is asked for; or a reason why nothing here can test it.
-Stand-ins for the paper's images or features are mentioned beside a claim, and decide none.
+Stand-ins for the paper's images are mentioned beside a claim, and decide none.
 """
 
 from dataclasses import dataclass, replace

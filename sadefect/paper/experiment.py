@@ -13,15 +13,7 @@ from sadefect.methods import METHODS, SSIM_SETTINGS, Recipe, Scoring, fill_in, s
 from sadefect.provenance import NUMERICS
 
 # Settings that every table of results has a column for.
-COLUMNS = (
-    "dataset",
-    "method",
-    "latent_dim",
-    "window_size",
-    "patch_size",
-    "seed",
-    "patches_seen",
-)
+COLUMNS = ("dataset", "method", "latent_dim", "window_size", "patch_size", "seed", "patches_seen")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Where false alarms lie: in dim or bright, flat or busy places, near defects or borders."""
+"""Counts false alarms by where they lie: dim or bright, flat or busy, near defects or borders."""
 
 import numpy as np
 from scipy import ndimage
@@ -16,11 +16,11 @@ EVERY = 7  # Pixels of which one enters the fifths; all of them would not change
 PLAIN = (1, 11, 21)  # Sides of windows in pixels; their mean needs no network.
 NEAR = (5, 11, 30)  # Pixels from a true defect.
 BORDER = (15, 64)  # Pixels from the border of the image.
-VERSION = 1  # Raised when the same map would give other numbers.
+COUNTING_VERSION = 1  # Raised when the same map would give other numbers.
 
 
-def describe(image, mask):
-    """What lies around each pixel, the same names for every image.
+def surroundings(image, mask):
+    """Describe what lies around each pixel.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def describe(image, mask):
 
     Examples
     --------
-    >>> around = describe(np.zeros((8, 9), "float32"), np.eye(8, 9, dtype=bool))
+    >>> around = surroundings(np.zeros((8, 9), "float32"), np.eye(8, 9, dtype=bool))
     >>> float(around["border"].max()), float(around["defect"][0, 2])
     (3.0, 1.4142135623730951)
     """
@@ -90,7 +90,7 @@ def locate(samples, score, fpr=0.05):
         f"mean gray value of {side}x{side} pixels": PixelMetrics() for side in PLAIN
     }
     for sample, residual in zip(samples, maps, strict=True):
-        around = describe(sample.image, sample.mask)
+        around = surroundings(sample.image, sample.mask)
         means = [ndimage.uniform_filter(sample.image, side) for side in PLAIN]
         for counted, value in zip(plain.values(), (-around["contrast"], *means), strict=True):
             counted.update(sample.mask, value)
@@ -110,24 +110,24 @@ def locate(samples, score, fpr=0.05):
         "fpr": fpr,
         "threshold": threshold,
         "auroc": pixels.auroc(),
-        "groups": {name: _shares(_names(name, edges[name]), counts[name]) for name in edges},
+        "groups": {name: _shares(_group_names(name, edges[name]), counts[name]) for name in edges},
         "without": {name: counted.auroc() for name, counted in without.items()},
         "plain": {name: counted.auroc() for name, counted in plain.items()},
     }
 
 
 def _edges(samples):
-    """Where groups end: fifths of all defect-free pixels, and fixed distances."""
+    """Find where groups end: fifths of all defect-free pixels, and fixed distances."""
     values = {"brightness": [], "contrast": []}
     for sample in samples:
-        around = describe(sample.image, sample.mask)
-        for name, seen in values.items():
-            seen.append(around[name][~sample.mask][::EVERY])
-    fifths = {name: np.quantile(np.concatenate(seen), FIFTHS) for name, seen in values.items()}
+        around = surroundings(sample.image, sample.mask)
+        for name, parts in values.items():
+            parts.append(around[name][~sample.mask][::EVERY])
+    fifths = {name: np.quantile(np.concatenate(parts), FIFTHS) for name, parts in values.items()}
     return fifths | {"defect": np.array(NEAR), "border": np.array(BORDER)}
 
 
-def _names(name, edges):
+def _group_names(name, edges):
     if name in ("defect", "border"):
         edges = [int(edge) for edge in edges]
         pairs = zip([0, *edges[:-1]], edges, strict=True)
@@ -141,53 +141,52 @@ def _shares(names, counts):
     return [
         {
             "where": name,
-            "pixels": float(here / free.sum()),
+            "pixels": float(pixels / free.sum()),
             "alarms": float(false / max(alarms.sum(), 1)),
-            "rate": float(false / here) if here else 0.0,
+            "rate": float(false / pixels) if pixels else 0.0,
         }
-        for name, here, false in zip(names, free, alarms, strict=True)
+        for name, pixels, false in zip(names, free, alarms, strict=True)
     ]
 
 
 def located(results, experiment, fpr=0.05):
-    """Of results with other seeds or budgets, the one of the largest budget that was looked at."""
-    same = [
+    """Return the result of the largest budget, of any seed, whose false alarms are stored."""
+    counted = [
         result
         for result in results
         if result.experiment.equals(experiment, but=["patches_seen", "seed"])
-        and _find(result.experiment, fpr)
+        and _stored(result.experiment, fpr)
     ]
-    return max(same, key=lambda result: result.experiment.patches_seen, default=None)
+    return max(counted, key=lambda result: result.experiment.patches_seen, default=None)
 
 
-def _name(experiment, fpr):
+def _file_name(experiment, fpr):
     return f"{experiment.evaluation_key}_{fpr:g}.json"
 
 
-def _find(experiment, fpr):
-    for _, path in places("false_alarms", _name(experiment, fpr)):
-        if path.exists() and (stored := load_json(path))["version"] == VERSION:
+def _stored(experiment, fpr):
+    for _, path in places("false_alarms", _file_name(experiment, fpr)):
+        if path.exists() and (stored := load_json(path))["version"] == COUNTING_VERSION:
             return stored
     return None
 
 
 def false_alarms(experiment, fpr=0.05, root=None):
-    """`locate` for an experiment: from the store, from ``recorded/``, or computed and stored.
+    """Return `locate` of an experiment: stored, recorded, or computed and stored.
 
     Raises
     ------
     DatasetNotFound, StoreError
         If it has to be computed and the images or the weights are not here.
     """
-    if found := _find(experiment, fpr):
-        return found
+    if stored := _stored(experiment, fpr):
+        return stored
     dataset = load_dataset(experiment.dataset, root)
     model, _ = trained_model(experiment)
-    found = locate(
-        dataset.test,
-        lambda image: scored_map(model, image, experiment, experiment.seed).residual,
-        fpr,
-    )
-    found["version"] = VERSION
-    save_json(store() / "false_alarms" / _name(experiment, fpr), found)
-    return found
+
+    def score(image):
+        return scored_map(model, image, experiment, experiment.seed).residual
+
+    counts = locate(dataset.test, score, fpr) | {"version": COUNTING_VERSION}
+    save_json(store() / "false_alarms" / _file_name(experiment, fpr), counts)
+    return counts

@@ -1,4 +1,4 @@
-"""One image inspected: its reconstruction, its residual map, its segmentation."""
+"""Inspects one test image: its reconstruction, its map, and what a threshold finds in it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,17 +8,19 @@ import numpy as np
 from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
 from sadefect.errors import DatasetNotFound, StoreError
+from sadefect.figures.panels import Panel
 from sadefect.files import load_arrays, save_arrays
+from sadefect.methods import RESIDUALS
 from sadefect.paper.run import trained_model
 from sadefect.paper.store import recorded_folder
 from sadefect.segmentation import regions, segment
 
-LEVELS = 255  # Of a recorded map.
+MAP_LEVELS = 255  # Of a recorded map.
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """One test image and what an experiment makes of it.
+    """One test image, and what an experiment makes of it.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class Inspection:
     residual: np.ndarray
 
     def window(self, side):
-        """A square about the largest defect, as two slices; all of the image for 0."""
+        """Return a square about the largest defect, as two slices; all of the image for 0."""
         height, width = self.mask.shape
         if not side or not self.mask.any():
             return slice(0, height), slice(0, width)
@@ -64,7 +66,7 @@ def _model(experiment):
 
 
 def inspect(result, number, fpr=0.01, root=None):
-    """Look at one test image.
+    """Inspect one test image.
 
     It is computed where the data set and the weights are here. Otherwise the map that was recorded
     is taken, which has no image and no reconstruction of data that may not be published.
@@ -105,13 +107,9 @@ def inspect(result, number, fpr=0.01, root=None):
 
 
 def recorded_path(result, number, destination=None):
-    """Where the map of a test image is recorded."""
-    return (
-        (destination or recorded_folder())
-        / "maps"
-        / result.experiment.evaluation_key
-        / f"{number:03d}.npz"
-    )
+    """Return where the map of a test image is recorded."""
+    folder = (destination or recorded_folder()) / "maps" / result.experiment.evaluation_key
+    return folder / f"{number:03d}.npz"
 
 
 def record_map(result, number, destination=None, root=None):
@@ -121,29 +119,28 @@ def record_map(result, number, destination=None, root=None):
     -------
     Path
     """
-    seen = inspect(result, number, root=root)
-    top = max(float(seen.residual.max()), 1e-12)
+    inspection = inspect(result, number, root=root)
+    residual = inspection.residual
+    top = max(float(residual.max()), 1e-12)
+    passed = [segment(residual, threshold, 0) for threshold in _thresholds(result)]
     arrays = {
-        "residual": np.round(seen.residual.clip(0) / top * LEVELS).astype("uint8"),
+        "residual": np.round(residual.clip(0) / top * MAP_LEVELS).astype("uint8"),
         "top": np.float32(top),
-        "mask": seen.mask,
-        "passed": np.sum(
-            [segment(seen.residual, one, 0) for one in _thresholds(result)], axis=0, dtype="uint8"
-        ),
-        "name": np.array(seen.name),
-        "kind": np.array(seen.kind),
+        "mask": inspection.mask,
+        "passed": np.sum(passed, axis=0, dtype="uint8"),
+        "name": np.array(inspection.name),
+        "kind": np.array(inspection.kind),
     }
-    data = load_dataset(result.experiment.dataset, root)
-    if data.publishable:
-        drawn = seen.reconstruction.clip(0, 1) * LEVELS
-        arrays["reconstruction"] = np.round(drawn).astype("uint8")
+    if load_dataset(result.experiment.dataset, root).publishable:
+        reconstruction = inspection.reconstruction.clip(0, 1) * MAP_LEVELS
+        arrays["reconstruction"] = np.round(reconstruction).astype("uint8")
     path = recorded_path(result, number, destination)
     save_arrays(path, compressed=True, **arrays)
     return path
 
 
 def _thresholds(result):
-    """Those for all false positive rates, the lowest rate's and highest threshold first."""
+    """Return those for all false positive rates, the lowest rate's and highest threshold first."""
     stored = result.metrics["thresholds"]
     return [stored[rate] for rate in sorted(stored, key=float)]
 
@@ -159,8 +156,8 @@ def _recorded(result, number, fpr, error):
     image = reconstruction = None
     if "reconstruction" in arrays:
         image = load_dataset(result.experiment.dataset).test[number].image
-        reconstruction = arrays["reconstruction"].astype("float32") / LEVELS
-    residual = arrays["residual"].astype("float32") / LEVELS * float(arrays["top"])
+        reconstruction = arrays["reconstruction"].astype("float32") / MAP_LEVELS
+    residual = arrays["residual"].astype("float32") / MAP_LEVELS * float(arrays["top"])
     # A pixel that passes one threshold passes all lower ones, those of higher rates.
     rates = sorted(map(float, result.metrics["thresholds"]))
     found = arrays["passed"] >= len(rates) - rates.index(fpr)
@@ -168,3 +165,41 @@ def _recorded(result, number, fpr, error):
         result, str(arrays["name"]), str(arrays["kind"]), image, reconstruction,
         arrays["mask"], found, residual,
     )  # fmt: skip
+
+
+def row(seen, name, side=0):
+    """Panels of input, reconstruction, residual map and segmentation; what is not here is left out.
+
+    Parameters
+    ----------
+    seen : Inspection
+    name : str
+        Of the method, for the titles.
+    side : int
+        Of the square shown, in pixels; 0 shows all.
+    """
+    here = seen.window(side)
+    panels = []
+    if seen.image is not None:
+        panels = [
+            Panel(seen.image[here], f"input, {seen.kind}", outline=seen.mask[here]),
+            Panel(seen.reconstruction[here], f"reconstruction, {name}"),
+        ]
+    top = max(float(np.quantile(seen.residual, 0.999)), 1e-12)
+    return [*panels, residual_panel(seen, name, here, top), found_panel(seen, name, here)]
+
+
+def residual_panel(seen, name, here, top):
+    """The residual map with true defects outlined, from 0 to ``top``."""
+    unit = RESIDUALS[seen.result.experiment.residual].unit
+    return Panel(
+        seen.residual[here], f"residual map, {name}", unit, (0.0, top), outline=seen.mask[here]
+    )
+
+
+def found_panel(seen, name, here):
+    """What the threshold finds, on the image or on white, with true defects outlined."""
+    ground = np.ones(seen.mask.shape) if seen.image is None else seen.image
+    return Panel(
+        ground[here], f"segmentation, {name}", outline=seen.mask[here], found=seen.found[here]
+    )

@@ -1,4 +1,4 @@
-"""Every number that the paper reports and this companion shows, with its source.
+"""Lists every number that the paper reports and this companion shows, with its source.
 
 Nothing else in the book is typed in. The paper's full text was not at hand when this was written,
 only one page of it; so each number says how it is known.
@@ -86,9 +86,9 @@ SECONDS_FEATURE_BASED = (
     Reported(55, LAST_PAGE, "section 4.3, the feature-based method"),
 )
 
-PATCHES = Reported(10_000, QUOTED, "section 4.2")
+N_PATCHES = Reported(10_000, QUOTED, "section 4.2")
 EPOCHS = Reported(200, QUOTED, "section 4.2")
-BUDGET = int(PATCHES.value * EPOCHS.value)  # Patches seen in one training.
+BUDGET = int(N_PATCHES.value * EPOCHS.value)  # Patches seen in one training.
 
 # What the paper compares SSIM's area under the ROC curve on nanofibres with.
 AUROC_NAPOLETANO = Reported(0.974, RECALLED, "section 4.3, of the feature-based method")

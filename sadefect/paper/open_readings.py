@@ -1,4 +1,4 @@
-"""What the paper leaves open: each question, our reading, and the other one, to be measured."""
+"""Lists what the paper leaves open: each question, our reading, and the other one, to measure."""
 
 from dataclasses import dataclass, field, replace
 
@@ -29,46 +29,39 @@ class Reading:
     method: str = "ssim"
 
     def pair(self, dataset, **settings):
-        """Experiments of both readings, default first."""
+        """Return experiments of both readings, the default first."""
         default = Experiment(dataset=dataset, method=self.method, **settings)
         return default, replace(default, **self.changes)
 
     @property
     def trains(self):
-        """Whether the other reading needs a training of its own."""
+        """Return whether the other reading needs a training of its own."""
         default, other = self.pair("synthetic/fibres")
         return default.training_key != other.training_key
 
 
-def _residual(**changes):
-    return {f"residual_{name}": value for name, value in changes.items()}
+def _in_map_or_both(what, ours, other, **changes):
+    """Make two readings of a setting of SSIM: in the residual map alone, and in the loss too."""
+    residual = {f"residual_{name}": value for name, value in changes.items()}
+    return (
+        Reading(f"{what} in the residual map", ours, other, residual),
+        Reading(f"{what}, in loss and residual map", ours, other, changes | residual),
+    )
 
 
-LITERAL = {"c1": 0.01, "c2": 0.03}
 READINGS = (
-    Reading(
-        "Constants of SSIM in the residual map",
+    *_in_map_or_both(
+        "Constants of SSIM",
         "squared, 1e-4 and 9e-4, as SSIM was defined",
         "0.01 and 0.03, as the paper writes them",
-        _residual(**LITERAL),
+        c1=0.01,
+        c2=0.03,
     ),
-    Reading(
-        "Constants of SSIM, in loss and residual map",
-        "squared, 1e-4 and 9e-4, as SSIM was defined",
-        "0.01 and 0.03, as the paper writes them",
-        LITERAL | _residual(**LITERAL),
-    ),
-    Reading(
-        "Weights of the window in the residual map",
+    *_in_map_or_both(
+        "Weights of the window",
         "uniform: the text speaks of means and variances of patches",
         "Gaussian, 1.5 pixels wide, as most code has it",
-        _residual(window="gaussian"),
-    ),
-    Reading(
-        "Weights of the window, in loss and residual map",
-        "uniform: the text speaks of means and variances of patches",
-        "Gaussian, 1.5 pixels wide, as most code has it",
-        {"window": "gaussian"} | _residual(window="gaussian"),
+        window="gaussian",
     ),
     Reading(
         "What is averaged where windows overlap",
@@ -130,7 +123,7 @@ READINGS = (
 
 
 def measured(results, dataset, **settings):
-    """Results of both readings of each question, at the largest budget that both have.
+    """Return results of both readings of each question, at the largest budget that both have.
 
     Parameters
     ----------
@@ -145,13 +138,13 @@ def measured(results, dataset, **settings):
     list of tuple
         Each `Reading` with two `Result`, or with None and None where there is no common budget.
     """
-    found = []
+    rows = []
     for reading in READINGS:
         pair = reading.pair(dataset, **settings)
         budget = settings.get("patches_seen") or largest_budget(pair)
-        both = [results(replace(one, patches_seen=budget)) for one in pair] if budget else [None]
-        found.append((reading, *(both if None not in both else (None, None))))
-    return found
+        both = [results(replace(run, patches_seen=budget)) for run in pair] if budget else [None]
+        rows.append((reading, *(both if None not in both else (None, None))))
+    return rows
 
 
 # Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
@@ -168,7 +161,7 @@ SCORINGS = {
 
 
 def scorings(results, experiment):
-    """Results of a trained network by each of `SCORINGS`; those that are not there are left out.
+    """Return results of a trained network by each of `SCORINGS`; missing ones are left out.
 
     Parameters
     ----------
@@ -181,11 +174,11 @@ def scorings(results, experiment):
     dict
         Name to `Result`.
     """
-    found = {}
+    scored = {}
     for name, changes in SCORINGS.items():
         changed = replace(experiment, **changes)
         if changes and changed.evaluation_key == experiment.evaluation_key:
             continue  # A setting that this method's residual does not have.
         if (result := results(changed)) is not None:
-            found[name] = result
-    return found
+            scored[name] = result
+    return scored

@@ -15,7 +15,7 @@ from sadefect.segmentation import threshold_for_fpr
 
 
 def training_of(experiment, root=None):
-    """The `Training` of an experiment in the store, with the one that it branches off."""
+    """Return the `Training` of an experiment in the store, with the one that it branches off."""
     from sadefect.training.resume import Training
 
     def images():
@@ -53,7 +53,7 @@ def train_experiment(experiment, root=None):
 
 
 def trained_model(experiment):
-    """An experiment's trained model, from the store or from ``recorded/``.
+    """Load an experiment's trained model, from the store or from ``recorded/``.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def trained_model(experiment):
 
 
 def has_weights(experiment):
-    """Whether `trained_model` finds weights."""
+    """Return whether `trained_model` finds weights."""
     return any(True for _ in _weights(experiment))
 
 
@@ -110,18 +110,18 @@ def evaluate(experiment, model, dataset):
     total = len(held_out) + len(dataset.test)
     with progress(f"scoring {experiment.dataset} {experiment.method}", total, "images") as report:
         defect_free = []
-        for done, sample in enumerate(held_out, 1):
+        for number, sample in enumerate(held_out, 1):
             defect_free.append(score(sample))
-            report(done)
+            report(number)
         pixels = PixelMetrics()
-        for done, sample in enumerate(dataset.test, 1 + len(held_out)):
+        for number, sample in enumerate(dataset.test, 1 + len(held_out)):
             pixels.update(sample.mask, score(sample))
-            report(done)
+            report(number)
     return summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
 
 
 def run(experiment, root=None):
-    """The result of an experiment: found, or computed and stored.
+    """Return the result of an experiment: found, or computed and stored.
 
     With ``SADEFECT_REEVALUATE=1`` recorded metrics are not used, with ``SADEFECT_RETRAIN=1``
     neither are recorded weights; what the store holds is used in both cases, so that a stopped
@@ -145,13 +145,13 @@ def run(experiment, root=None):
     from filelock import FileLock
 
     fresh = _flag("SADEFECT_RETRAIN") or _flag("SADEFECT_REEVALUATE")
-    if (found := find(experiment, fresh=fresh)) is not None:
-        return found
+    if (result := find(experiment, fresh=fresh)) is not None:
+        return result
     folder = store() / "evaluations" / experiment.evaluation_key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if (found := find(experiment, fresh=fresh)) is not None:
-            return found
+        if (result := find(experiment, fresh=fresh)) is not None:
+            return result
         dataset = load_dataset(experiment.dataset, root)
         try:
             if _flag("SADEFECT_RETRAIN"):
@@ -183,7 +183,7 @@ def run(experiment, root=None):
 
 
 def history_of(experiment):
-    """The loss curves up to the experiment's budget, and the seconds they took."""
+    """Return the loss curves up to the experiment's budget, and the seconds they took."""
     from sadefect.training.resume import loss_history
 
     state = training_folder(experiment) / "state.npz"

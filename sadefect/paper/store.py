@@ -136,14 +136,9 @@ def _read_result(folder, source):
     stored = load_json(folder / "result.json")
     curves = load_arrays(folder / "curves.npz")
     try:
-        return Result(
-            Experiment(**_own(stored["experiment"])),
-            stored["metrics"],
-            curves,
-            stored["provenance"],
-            source,
-            folder.name,
-        )
+        experiment = Experiment(**_own(stored["experiment"]))
+        metrics, provenance = stored["metrics"], stored["provenance"]
+        return Result(experiment, metrics, curves, provenance, source, folder.name)
     except (KeyError, TypeError, ValueError) as error:
         raise OtherVersion(
             f"expected a result of this version of sadefect in {folder}; got another's ({error}); "

@@ -199,13 +199,11 @@ def _evidence(needs, groups, measure):
 
 
 def _beside(claim, results):
-    """Say what stand-ins for the paper's fabrics give, where there is one."""
-    if claim.needs[0].dataset not in FABRICS:
-        return "", ()
-    first = [need for need in claim.needs if need.dataset == claim.needs[0].dataset]
+    """Say what stand-ins for the fabrics give, where a claim is on them."""
     text, used = "", []
-    for name in STANDINS:
-        needs = [replace(need, dataset=name) for need in first]
+    dataset = claim.needs[0].dataset
+    for name in STANDINS if dataset in FABRICS else ():
+        needs = [replace(need, dataset=name) for need in claim.needs if need.dataset == dataset]
         groups, missing = _comparable(results, needs, claim.measure)
         if not missing:
             text += f" Beside it, deciding nothing, {name}: "
