@@ -16,8 +16,9 @@ only_recorded: bool = False  # Leave out results computed on this machine.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from sadefect.figures import charts
-from sadefect.paper import numbers as paper
+from sadefect.figures.origins import origin
+from sadefect.figures.tables import table
+from sadefect.paper import numbers
 from sadefect.paper.store import stored_results
 from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, decide_claims
 
@@ -28,7 +29,7 @@ budget = max((r.experiment.patches_seen for r in decided), default=0)
 counts = {name: sum(verdict.verdict == name for verdict in verdicts) for name in VERDICTS}
 told = ", ".join(f"**{count} {name}**" for name, count in counts.items())
 trained = (
-    f"The longest training behind them saw {budget:,} patches, {100 * budget / paper.BUDGET:.3g} % "
+    f"The longest training behind them saw {budget:,} patches, {100 * budget / numbers.BUDGET:.3g} % "
     "of what the paper's saw."
     if decided
     else "No claim rests on a training yet: there are no results that the rules need."
@@ -51,10 +52,10 @@ glue("claims", str(len(verdicts)), display=False)
 for name, count in counts.items():
     glue(f"claims {name}", str(count), display=False)
 for method in ("l2", "ssim"):
-    glue(f"paper {method}", f"{paper.AUROC['nanotwice', method].value:.3f}", display=False)
+    glue(f"paper {method}", f"{numbers.AUROC['nanotwice', method].value:.3f}", display=False)
     glue(f"ours {method}", f"{mean(ours[method]):.3f}" if method in ours else "-", display=False)
 glue("budget", f"{longest:,}", display=False)
-glue("paper budget", f"{paper.BUDGET:,}", display=False)
+glue("paper budget", f"{numbers.BUDGET:,}", display=False)
 glue("verdict", first.verdict, display=False)
 
 # %% [markdown]
@@ -67,7 +68,7 @@ glue("verdict", first.verdict, display=False)
 # ## Claim by claim
 
 # %% tags=["hide-input"]
-charts.table(
+table(
     ("the paper claims", "verdict", "the rule, and what came out"),
     [
         (

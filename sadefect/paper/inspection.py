@@ -8,9 +8,7 @@ import numpy as np
 from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.figures.panels import Panel
 from sadefect.files import load_arrays, save_arrays
-from sadefect.methods import RESIDUALS
 from sadefect.paper.run import trained_model
 from sadefect.paper.store import recorded_folder
 from sadefect.segmentation import regions, segment
@@ -165,41 +163,3 @@ def _recorded(result, number, fpr, error):
         result, str(arrays["name"]), str(arrays["kind"]), image, reconstruction,
         arrays["mask"], found, residual,
     )  # fmt: skip
-
-
-def row(seen, name, side=0):
-    """Panels of input, reconstruction, residual map and segmentation; what is not here is left out.
-
-    Parameters
-    ----------
-    seen : Inspection
-    name : str
-        Of the method, for the titles.
-    side : int
-        Of the square shown, in pixels; 0 shows all.
-    """
-    here = seen.window(side)
-    panels = []
-    if seen.image is not None:
-        panels = [
-            Panel(seen.image[here], f"input, {seen.kind}", outline=seen.mask[here]),
-            Panel(seen.reconstruction[here], f"reconstruction, {name}"),
-        ]
-    top = max(float(np.quantile(seen.residual, 0.999)), 1e-12)
-    return [*panels, residual_panel(seen, name, here, top), found_panel(seen, name, here)]
-
-
-def residual_panel(seen, name, here, top):
-    """The residual map with true defects outlined, from 0 to ``top``."""
-    unit = RESIDUALS[seen.result.experiment.residual].unit
-    return Panel(
-        seen.residual[here], f"residual map, {name}", unit, (0.0, top), outline=seen.mask[here]
-    )
-
-
-def found_panel(seen, name, here):
-    """What the threshold finds, on the image or on white, with true defects outlined."""
-    ground = np.ones(seen.mask.shape) if seen.image is None else seen.image
-    return Panel(
-        ground[here], f"segmentation, {name}", outline=seen.mask[here], found=seen.found[here]
-    )
