@@ -5,11 +5,12 @@ import numpy as np
 LATENT = 500
 
 
-def keras_training(loss, size):
+def keras_training(loss, size, computed_in="float32"):
     """Table 1's network on the backend that is set."""
     import keras
 
     from sadefect import SSIMLoss, build_autoencoder
+    from sadefect.models import precision
 
     def of(ssim):
         return lambda a, b: 1 - ssim(a, b, 1.0)
@@ -22,10 +23,21 @@ def keras_training(loss, size):
         loss = of(keras.ops.image.ssim)
     elif loss == "ssim":
         loss = SSIMLoss(data_range=1.0)
-    model = build_autoencoder(latent_dim=LATENT)
+    with precision(computed_in):
+        model = build_autoencoder(latent_dim=LATENT)
     model.compile(keras.optimizers.Adam(5e-4, weight_decay=1e-5), loss)
     batch = np.random.default_rng(0).random((size, 128, 128, 1), dtype="float32")
     return lambda: model.train_on_batch(batch, batch)
+
+
+def patches(crops, symmetries, size):
+    """A batch of crops of an image of NanoTWICE's size, each time the next one."""
+    from sadefect import RandomPatches
+
+    image = np.random.default_rng(0).random((700, 1024), dtype="float32")
+    source = RandomPatches([image], 128, crops=crops, symmetries=symmetries)
+    starts = iter(range(0, 10**9, size))
+    return lambda: source.batch(next(starts), size)
 
 
 def torch_training(loss, size):

@@ -1,10 +1,12 @@
 """Training steps of table 1's network: losses, backends and batch sizes, beside plain PyTorch."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 
 from sadefect import build_autoencoder
+from sadefect.methods import PRECISIONS
 
 from ._measure import (
     Worker,
@@ -78,6 +80,57 @@ def backends():
     )
 
 
+def precisions():
+    """Steps in bfloat16 beside float32; the processor's flags say whether it has units for it."""
+    limits = {}
+    for size in (16, 128):
+        workers = {
+            name: Worker("keras_training", "ssim", size, name, repeats=repeats(size), threads=1)
+            for name in PRECISIONS
+        }
+        limits[size] = workers_taking_turns(workers, rounds=3)
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    units = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
+    report(
+        "training-precision",
+        ("batch", "precision", "patches/s", "speed over float32"),
+        [
+            (
+                size,
+                name,
+                float(size * repeats(size) / np.median(times[name])),
+                ratio(times, "float32", name),
+            )
+            for size, times in limits.items()
+            for name in PRECISIONS
+        ],
+        "SSIM, d = 500, one thread, Keras on TensorFlow. Units for bfloat16 here: "
+        f"{', '.join(units) or 'none'}.",
+    )
+
+
+def augmentation(size=16):
+    """What a batch of crops costs, beside the step that is taken with it."""
+    made = {"fixed": ("fixed", "none"), "augmented": ("fresh", "all")}
+    workers = {
+        name: Worker("patches", *options, size, repeats=repeats(size), threads=1)
+        for name, options in made.items()
+    }
+    workers["step"] = Worker("keras_training", "ssim", size, repeats=repeats(size), threads=1)
+    times = workers_taking_turns(workers, rounds=5)
+    report(
+        "training-augmentation",
+        ("what", "ms a batch", "share of a step"),
+        [
+            (name, float(1000 * np.median(times[name]) / repeats(size)), ratio(times, name, "step"))
+            for name in ("fixed", "augmented", "step")
+        ],
+        f"Batches of {size} crops of 128 pixels; fixed crops, or fresh ones in all eight "
+        "symmetries. One thread.",
+    )
+
+
 def side_by_side():
     """One training on all cores, or one on each."""
     settings = {"repeats": repeats(16)}
@@ -110,5 +163,7 @@ def side_by_side():
 
 
 losses()
+precisions()
+augmentation()
 backends()
 side_by_side()
