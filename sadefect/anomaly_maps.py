@@ -8,7 +8,7 @@ from scipy import ndimage
 from sadefect.errors import DataError, require_choice
 from sadefect.inference.forward import BATCH, forward
 from sadefect.losses import l2_residual, vae_residual
-from sadefect.methods import RESIDUALS
+from sadefect.methods import RESIDUALS, SAMPLES
 from sadefect.patches import STRIDE, OverlapAverage, windows
 from sadefect.segmentation import opening
 from sadefect.structural_similarity import ssim_residual
@@ -48,9 +48,6 @@ def residual_map(name, image, reconstructions, **options):
     if name == "l2":
         return l2_residual(image, reconstruction[..., 0])
     return ssim_residual(image, reconstruction[..., 0], **options)
-
-
-SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
 
 
 def _sampler(model, method, samples, seed):

@@ -1,4 +1,4 @@
-"""The pretrained extractor of eq. 3, and the loss that matches its features.
+"""The pretrained extractor of eq. 3, as the loss that matches features needs it.
 
 The paper's feature matching autoencoder compares a patch and its reconstruction pixel by pixel, and
 besides by what the first three convolutional layers of AlexNet, trained on ImageNet, see in them.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sadefect.errors import require_choice
 from sadefect.patches import CROPS, STRIDE, SYMMETRIES
+from sadefect.segmentation import DIAMETER
 
 
 class Schedule(NamedTuple):
@@ -35,6 +36,7 @@ SCHEDULES = {
     "small": Schedule(batch_size=8, learning_rate=5e-4),
 }
 PRECISIONS = ("float32", "mixed_bfloat16")
+SAMPLES = 6  # Latent vectors for each window of a VAE, section 4.2.
 SSIM_SETTINGS = ("window_size", "window", "c1", "c2")
 
 
@@ -177,25 +179,13 @@ def fill_in(settings, **values):
         object.__setattr__(settings, name, value)
 
 
-def own_settings(settings, names, own, which):
-    """Those of the named settings that all rows share, and those that one row has.
+def own_settings(settings, names, rows, which):
+    """Return the named settings that all rows share, and those that one of them has.
 
-    Parameters
-    ----------
-    settings : object
-        Has them as attributes.
-    names : iterable of str
-    own : dict
-        Rows with ``settings``: `METHODS` or `RESIDUALS`.
-    which : str
-        A key of it.
-
-    Returns
-    -------
-    dict
+    ``settings`` has them as attributes; ``rows`` is `METHODS` or `RESIDUALS`, ``which`` a key of it.
     """
-    special = {name for row in own.values() for name in row.settings}
-    kept = [name for name in names if name not in special or name in own[which].settings]
+    special = {name for row in rows.values() for name in row.settings}
+    kept = [name for name in names if name not in special or name in rows[which].settings]
     return {name: getattr(settings, name) for name in kept}
 
 
@@ -350,9 +340,9 @@ class Scoring:
     residual_c2: float | None = None
     stride: int = STRIDE
     average: str = "reconstructions"
-    samples: int = 6
+    samples: int = SAMPLES
     smoothing: float = 0.0
-    opening: int = 4
+    opening: int = DIAMETER
 
     def __post_init__(self):
         require_choice("residual", self.residual, RESIDUALS)

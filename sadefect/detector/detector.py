@@ -31,7 +31,7 @@ class Detector:
     Parameters
     ----------
     method : {"ssim", "l2", "vae", "feature_matching", "ms_ssim", "l1_ssim"}
-        As in `Experiment`. Maps of a VAE hold random draws.
+        What the autoencoder is trained with, a key of `METHODS`. Maps of a VAE hold random draws.
     latent_dim : int or "auto"
         d; "auto" is 100, the paper's for textures.
     patch_size : {128, 64, 32}
@@ -41,12 +41,16 @@ class Detector:
     shrink : int
         Images are downscaled first: blocks of so many pixels on a side are averaged, which gives a
         patch more context. Maps come in the image's own size all the same.
-    stride, average, opening
-        As in `Experiment`.
+    stride : int
+        Pixels between the windows that are reconstructed.
+    average : {"reconstructions", "maps"}
+        What is averaged where windows overlap, as in `anomaly_map`.
+    opening : int
+        Diameter in pixels of the disc that opens the map, 0 for none.
     patches : int
         How many are seen in training, 65 a second on two cores; the paper's number is 2,000,000.
     schedule : {"cpu", "small", "paper"}
-        As in `Experiment`.
+        Batch size and learning rate, a key of `SCHEDULES`.
     seed : int
         Of weights and patches.
 

@@ -33,7 +33,7 @@ class Experiment(Scoring, Recipe):
     decay_from : int
         A number of patches seen from which the learning rate falls to a hundredth, up to the
         budget; 0 for a constant rate, which is the paper's. It branches off the trajectory with a
-        constant rate, which must keep its state there: `sadefect.training.keeps_state`.
+        constant rate, which must keep its state there: `sadefect.training.trajectory.keeps_state`.
     residual, residual_window_size, residual_window, residual_c1, residual_c2 : optional
         By default the method's own, and those of the loss.
     **settings
