@@ -182,7 +182,7 @@ def fill_in(settings, **values):
 def own_settings(settings, names, rows, which):
     """Return the named settings that all rows share, and those that one of them has.
 
-    ``settings`` has them as attributes; ``rows`` is `METHODS` or `RESIDUALS`, ``which`` a key of it.
+    ``settings`` has them as attributes; ``rows`` is `METHODS` or `RESIDUALS`, ``which`` its key.
     """
     special = {name for row in rows.values() for name in row.settings}
     kept = [name for name in names if name not in special or name in rows[which].settings]
