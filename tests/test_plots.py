@@ -13,8 +13,10 @@ from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline
 from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel, inspection_row, show_panels
 from sadefect.figures.style import house_style
+from sadefect.figures.tables import augmentation_table
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.inspection import Inspection
+from sadefect.paper.store import stored_results
 
 PICTURE = np.linspace(0, 1, 256).reshape(16, 16)
 MASK = PICTURE > 0.7
@@ -138,3 +140,14 @@ def test_the_colours_of_maps_are_those_of_matplotlib():
     assert np.asarray(heat_map(np.array([[0.0, 2.0, 9.0]]), 2.0)).tolist() == [
         MAGMA[[0, 255, 255]].tolist()
     ]
+
+
+def test_augmented_results_stand_beside_those_of_the_printed_recipe():
+    lines = augmentation_table(stored_results(["recorded"])).data.splitlines()
+    (row,) = [line for line in lines if "| SSIM | 40,000 |" in line]
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[3] == "constant"
+    losses, areas = [float(cell) for cell in cells[4:6]], [float(cells[6]), float(cells[8])]
+    assert 0 < losses[0] < 1 and 0 < losses[1] < 1
+    assert areas[0] > areas[1]
+    assert len(augmentation_table([]).data.splitlines()) == 2

@@ -1,10 +1,13 @@
 """Tables as Markdown: one maker for all, and those that are made of results."""
 
+from dataclasses import replace
+
 import numpy as np
 from IPython.display import Markdown
 
 from sadefect.figures.style import method_label
 from sadefect.paper import numbers
+from sadefect.paper.experiment import Experiment
 
 MARKS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐ"  # Of notes below a table.
 
@@ -143,6 +146,42 @@ def scoring_table(groups) -> Markdown:
             else:
                 row += 3 * ["-"]
     return table(header, rows.values())
+
+
+def augmentation_table(results) -> Markdown:
+    """Tabulate results with augmented patches beside those with the printed recipe's, one row each.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        All that are stored; those scored in other ways than the paper's are left out.
+    """
+    results = [result for result in results if not result.outdated]
+    printed = {"crops": "fixed", "symmetries": "none", "decay_from": 0}
+    rows = []
+    for result in results:
+        experiment = result.experiment
+        plain = replace(
+            Experiment(dataset=experiment.dataset, method=experiment.method, seed=experiment.seed),
+            patches_seen=experiment.patches_seen,
+        )
+        augmented = {name: getattr(experiment, name) for name in printed}
+        if experiment.crops != "fresh" or replace(plain, **augmented) != experiment:
+            continue
+        areas = [other.metrics["auroc"] for other in results if other.experiment == plain]
+        decay = f"falls from {experiment.decay_from:,}" if experiment.decay_from else "constant"
+        rows.append(
+            (
+                experiment.dataset, method_label(result), experiment.patches_seen, decay,
+                *(loss if loss is not None else "-" for loss in result.losses),
+                result.metrics["auroc"], result.metrics["aupro"], *(areas or ["-"]),
+            )
+        )  # fmt: skip
+    header = (
+        "data set", "method", "patches seen", "learning rate", "loss, training crops",
+        "loss, held-out crops", "AUROC", "AUPRO", "AUROC, printed recipe",
+    )  # fmt: skip
+    return table(header, sorted(rows, key=lambda row: (row[0], row[1], row[2])))
 
 
 def _metrics(result):
