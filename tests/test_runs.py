@@ -393,6 +393,12 @@ def test_a_decayed_branch_leaves_its_trunk_as_it_is(tmp_path):
         np.testing.assert_array_equal(array, again[name])
 
 
+def test_a_decayed_branch_is_compared_with_any_budget():
+    branch = replace(TINY, patches_seen=200, decay_from=160)
+    assert not branch.equals(TINY, but=["patches_seen"])
+    assert branch.equals(TINY, but=["patches_seen", "decay_from"])
+
+
 @pytest.mark.parametrize(
     "wrong", [{"decay_from": 100, "patches_seen": 100}, {"precision": "float16"}, {"averaging": 1}]
 )
