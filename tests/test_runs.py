@@ -12,7 +12,7 @@ import pytest
 
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.features import TORCHVISION
+from sadefect.features import SHAPES, TORCHVISION
 from sadefect.files import load_arrays, load_json, save_json
 from sadefect.methods import METHODS
 from sadefect.paper import comparisons, recording
@@ -361,7 +361,11 @@ def test_points_of_a_curve_are_scored_side_by_side():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_trained_and_scored(method):
+def test_every_method_is_trained_and_scored(method, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)  # For feature matching, weights that nobody trained.
+    untrained = {name: rng.normal(0, 0.02, shape) for name, shape in SHAPES.items()}
+    np.savez(tmp_path / "alexnet.npz", **untrained)
+    monkeypatch.setenv("SADEFECT_WEIGHTS", str(tmp_path))
     result = run(replace(TINY, method=method, residual=None))
     assert result.experiment.residual == METHODS[method].residual
     assert 0 <= result.metrics["auroc"] <= 1 and result.curves["history_patches"].size == 0
