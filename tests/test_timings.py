@@ -72,7 +72,7 @@ def test_a_report_is_kept_only_where_that_was_asked_for(monkeypatch, tmp_path, c
     assert not list(tmp_path.iterdir())
     monkeypatch.setenv(_measure.RECORD, "1")
     _measure.report("a-b", ("what", "value"), [("x", 0.12345)], "note")
-    kept = json.loads((tmp_path / "kept/a-b.json").read_text())
+    kept = json.loads((tmp_path / "benchmarks/a-b.json").read_text())
     assert kept["rows"] == [["x", 0.12345]]
     assert kept["provenance"]["command"] == "python -m benchmarks a"
 
