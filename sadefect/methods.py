@@ -229,7 +229,7 @@ class Recipe:
     Examples
     --------
     >>> Recipe(method="l2", latent_dim=4, patch_size=32).build_model().count_params()
-    644821
+    639877
     """
 
     method: str = "ssim"
