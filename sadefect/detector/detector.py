@@ -41,18 +41,14 @@ class Detector:
     shrink : int
         Images are downscaled first: blocks of so many pixels on a side are averaged, which gives a
         patch more context. Maps come in the image's own size all the same.
-    stride : int
-        Pixels between the windows that are reconstructed.
+    stride, opening : int
+        Pixels between windows; diameter in pixels of the disc that opens the map, 0 for none.
     average : {"reconstructions", "maps"}
         What is averaged where windows overlap, as in `anomaly_map`.
-    opening : int
-        Diameter in pixels of the disc that opens the map, 0 for none.
     patches : int
         How many are seen in training, 65 a second on two cores; the paper's number is 2,000,000.
-    schedule : {"cpu", "small", "paper"}
-        Batch size and learning rate, a key of `SCHEDULES`.
-    seed : int
-        Of weights and patches.
+    schedule, seed : {"cpu", "small", "paper"}, int
+        Batch size and learning rate, a key of `SCHEDULES`; of weights and patches.
 
     Attributes
     ----------
