@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sadefect.errors import DataError
+from sadefect.errors import DataError, require_choice
 
 STRIDE = 30  # Pixels between windows in both directions, section 4.2.
 CROPS = ("fixed", "fresh")
@@ -63,12 +63,8 @@ class RandomPatches:
     def __init__(
         self, images, patch_size=128, count=10_000, seed=0, *, crops="fixed", symmetries="none"
     ):
-        for name, value, allowed in (
-            ("crops", crops, CROPS),
-            ("symmetries", symmetries, tuple(SYMMETRIES)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}; received {value!r}")
+        require_choice("crops", crops, CROPS)
+        require_choice("symmetries", symmetries, SYMMETRIES)
         self.crops, self.symmetries = crops, SYMMETRIES[symmetries]
         if not len(images):
             raise DataError(

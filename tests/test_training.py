@@ -144,6 +144,17 @@ def test_a_decay_branches_off_a_trajectory(tmp_path):
     assert float(whole.optimizer.learning_rate) < 0.1 * SCHEDULE.learning_rate
 
 
+def test_a_training_that_begins_again_keeps_its_states_too(tmp_path):
+    run(tmp_path, 80)
+    before = load_arrays(state_path(tmp_path, 80))
+    for path in (tmp_path / "state.npz", state_path(tmp_path, 80)):
+        path.unlink()
+    run(tmp_path, 80)
+    again = load_arrays(state_path(tmp_path, 80))
+    for name in set(before) - {"seconds"}:
+        np.testing.assert_array_equal(before[name], again[name])
+
+
 def test_averaged_weights_are_saved_and_the_trajectory_stays(tmp_path):
     plain, _ = run(tmp_path / "plain", 80)
     averaged, _ = run(tmp_path / "averaged", 80, averaging=0.9)

@@ -64,8 +64,8 @@ GROUPS = {
     "grid-seeds": _of("mvtec_ad/grid", seeds=SEEDS),
     "readings": _readings(),
     "imagenet": [  # With the extractor's weights under SADEFECT_WEIGHTS.
-        *_of("nanotwice", ["feature_matching"], features="imagenet"),
-        *_of("mvtec_ad/grid", ["feature_matching"], features="imagenet"),
+        *_of("nanotwice", ["feature_matching"]),
+        *_of("mvtec_ad/grid", ["feature_matching"]),
     ],
 }
 # Those with new crops at every step in all symmetries of the square, and what they improve on. They
@@ -82,7 +82,7 @@ BRANCHED = {
     "methods-augmented": [
         *_of("nanotwice", ["vae"], **AUGMENTED),
         *_of("nanotwice", ["vae"], variance="learned", **AUGMENTED),
-        *_of("nanotwice", ["feature_matching"], features="imagenet", **AUGMENTED),
+        *_of("nanotwice", ["feature_matching"], **AUGMENTED),
     ],
 }
 GROUPS |= BRANCHED

@@ -182,11 +182,15 @@ def train(
         while pending:
             while pending and seen >= pending[0]:
                 mark = pending.pop(0)
-                if not checkpoint_path(folder, mark).exists():
+                kept = [checkpoint_path(folder, mark)]
+                if keeps_state(mark, budget):
+                    kept.append(state_path(folder, mark))
+                # A training that began again, after damage, finds weights but not always states.
+                if not all(path.exists() for path in kept):
                     save_checkpoint(mark)
                     save_state()
-                    if keeps_state(mark, budget):
-                        _link(latest, state_path(folder, mark))
+                    for path in kept[1:]:
+                        _link(latest, path)
                     if (least := turned(curve)) and least != seen:
                         print(
                             f"{label}: the loss on held-out crops was least after {least:,} "
