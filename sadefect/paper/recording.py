@@ -154,7 +154,7 @@ def _side_by_side(verb, experiments, deadline=float("inf")):
     At the deadline they are stopped. Where one fails, no other is begun.
     """
     threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = os.environ | dict.fromkeys(threads, "1") | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = os.environ | dict.fromkeys(threads, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def work(experiment):
         command = [sys.executable, "-m", "sadefect", verb, json.dumps(asdict(experiment))]
