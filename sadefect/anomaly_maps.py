@@ -95,6 +95,7 @@ def anomaly_map(
     *,
     stride=STRIDE,
     average="reconstructions",
+    frame=0,
     samples=SAMPLES,
     seed=0,
     **residual_options,
@@ -115,6 +116,9 @@ def anomaly_map(
         "reconstructions" averages overlapping reconstructions and takes one residual of the whole
         image, as this paper's text says; "maps" takes a residual of each window and averages
         these, as the same group's MVTec AD paper says.
+    frame : int
+        Pixels along the sides of each window that are left out of averages, since they are
+        reconstructed worse; at most half of what windows overlap. 0 is the paper's.
     samples, seed : int
         For "vae": latent vectors drawn for each window, each decoded and averaged on its own, and
         the seed of the draws.
@@ -146,22 +150,57 @@ def anomaly_map(
     >>> result.residual.shape
     (70, 80)
     """
+    windows_of = reconstructed_windows(model, image, method, stride, samples, seed)
+    return combine(image, windows_of, method, average, frame, **residual_options)
+
+
+def reconstructed_windows(model, image, method="ssim", stride=STRIDE, samples=SAMPLES, seed=0):
+    """Yield the windows of an image with their reconstructions, as many as go in at once.
+
+    Parameters are those of `anomaly_map`.
+
+    Yields
+    ------
+    corners : int array (N, 2)
+    batch : float32 array (N, P, P)
+    reconstructions : list of float32 arrays (N, P, P, C)
+        One, or one for each latent sample of a VAE.
+    """
     require_choice("method", method, RESIDUALS)
+    image = as_image(image)
+    views, corners = windows(image, model.input_shape[1], stride)
+    reconstruct = _sampler(model, method, samples, seed)
+    for start in range(0, len(corners), BATCH):
+        some = corners[start : start + BATCH]
+        batch = views[some[:, 0], some[:, 1]]
+        yield some, batch, reconstruct(batch[..., None])
+
+
+def combine(image, reconstructed, method, average="reconstructions", frame=0, **residual_options):
+    """Average what `reconstructed_windows` yields of an image, and take the residual.
+
+    Parameters
+    ----------
+    image : array (H, W) or (H, W, 1)
+    reconstructed : iterable
+        Of `reconstructed_windows`; a list of them serves several residuals of one image.
+    method, average, frame, **residual_options
+        As in `anomaly_map`.
+
+    Returns
+    -------
+    AnomalyMap
+    """
     require_choice("average", average, ("reconstructions", "maps"))
     image = as_image(image)
-    patch_size = model.input_shape[1]
-    views, corners = windows(image, patch_size, stride)
-    reconstruct = _sampler(model, method, samples, seed)
-    averages, residuals = [], OverlapAverage(image.shape)
-    for start in range(0, len(corners), BATCH):
-        here = corners[start : start + BATCH]
-        batch = views[here[:, 0], here[:, 1]]
-        outputs = reconstruct(batch[..., None])
-        averages = averages or [OverlapAverage((*image.shape, o.shape[-1])) for o in outputs]
+    averages, residuals = [], OverlapAverage(image.shape, frame)
+    for corners, batch, outputs in reconstructed:
+        shapes = [(*image.shape, output.shape[-1]) for output in outputs]
+        averages = averages or [OverlapAverage(shape, frame) for shape in shapes]
         for whole, output in zip(averages, outputs, strict=True):
-            whole.add(here, output)
+            whole.add(corners, output)
         if average == "maps":
-            residuals.add(here, residual_map(method, batch, outputs, **residual_options))
+            residuals.add(corners, residual_map(method, batch, outputs, **residual_options))
     wholes = [whole.mean() for whole in averages]
     reconstruction = np.mean([whole[..., 0] for whole in wholes], axis=0, dtype="float32")
     if average == "maps":
@@ -191,8 +230,14 @@ def scored_map(model, image, scoring, seed=0):
         scoring.residual,
         stride=scoring.stride,
         average=scoring.average,
+        frame=scoring.frame,
         **scoring.residual_options(seed),
     )
+    return AnomalyMap(reconstruction, post_processed(residual, scoring))
+
+
+def post_processed(residual, scoring):
+    """Smooth a residual map and open it, float32 ``(H, W)``, as a `Scoring` says."""
     if scoring.smoothing:
         residual = ndimage.gaussian_filter(residual, scoring.smoothing)
-    return AnomalyMap(reconstruction, opening(residual, scoring.opening))
+    return opening(residual, scoring.opening)

@@ -324,7 +324,7 @@ class Scoring:
     residual : {"ssim", "l2", "vae"}
     residual_window_size, residual_window, residual_c1, residual_c2
         Of an SSIM residual, as in `ssim_map`.
-    stride, average, samples
+    stride, average, frame, samples
         As in `anomaly_map`.
     smoothing : float
         Standard deviation in pixels of a Gaussian that smooths the residual map before the opening;
@@ -340,6 +340,7 @@ class Scoring:
     residual_c2: float | None = None
     stride: int = STRIDE
     average: str = "reconstructions"
+    frame: int = 0
     samples: int = SAMPLES
     smoothing: float = 0.0
     opening: int = DIAMETER
@@ -349,14 +350,15 @@ class Scoring:
         require_choice("average", self.average, ("reconstructions", "maps"))
         if not self.smoothing >= 0:
             raise ValueError(f"smoothing must be pixels, at least 0; received {self.smoothing!r}")
+        if not self.frame >= 0:
+            raise ValueError(f"frame must be pixels, at least 0; received {self.frame!r}")
 
     def scoring_settings(self):
         """What a map depends on besides the network, as plain JSON values."""
         names = [field.name for field in fields(Scoring)]
         settings = own_settings(self, names, RESIDUALS, self.residual)
-        if not self.smoothing:  # Results from before it could be set keep their names.
-            del settings["smoothing"]
-        return settings
+        # Results from before these could be set keep their names.
+        return {k: v for k, v in settings.items() if v or k not in ("smoothing", "frame")}
 
     def residual_options(self, seed=0):
         """Keyword arguments of the residual; the seed is that of a VAE's draws."""

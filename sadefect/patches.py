@@ -198,6 +198,13 @@ def windows(image, patch_size=128, stride=STRIDE):
 class OverlapAverage:
     """Mean of overlapping patches, pixel by pixel.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the image, (H, W) or more axes.
+    frame : int
+        Pixels along the sides of each patch that do not count, except at the border of the image.
+
     Examples
     --------
     >>> import numpy as np
@@ -207,17 +214,31 @@ class OverlapAverage:
     [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape, frame=0):
+        self.frame = frame
         self.total = np.zeros(shape)  # float64, or hundreds of overlaps lose a digit.
         self.count = np.zeros((*shape[:2], *(1 for _ in shape[2:])))
 
     def add(self, corners, patches):
         """Add patches ``(N, P, P)``, or more axes, with top left pixels ``corners`` ``(N, 2)``."""
-        for (top, left), patch in zip(corners, patches, strict=True):
-            here = slice(top, top + patch.shape[0]), slice(left, left + patch.shape[1])
-            self.total[here] += patch
-            self.count[here] += 1
+        for corner, patch in zip(corners, patches, strict=True):
+            covered, inner = zip(
+                *map(self._inner, corner, patch.shape, self.total.shape), strict=False
+            )
+            self.total[covered] += patch[inner]
+            self.count[covered] += 1
+
+    def _inner(self, start, side, length):
+        """Slices of the image and of the patch along one axis, without the frame."""
+        first = self.frame if start > 0 else 0
+        last = side - (self.frame if start + side < length else 0)
+        return slice(start + first, start + last), slice(first, last)
 
     def mean(self):
         """The average, float32 of the given shape."""
+        if self.frame and not self.count.all():
+            raise ValueError(
+                f"expected windows that overlap by two frames of {self.frame} pixels at least; got "
+                "pixels in none of them; use a smaller stride or frame"
+            )
         return (self.total / self.count).astype("float32")
