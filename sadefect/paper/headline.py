@@ -1,0 +1,220 @@
+"""The headline: which networks and which scoring, settled before a test score is looked at.
+
+Networks are settled by the loss on held-out crops, the scoring of our own by synthetic defects in
+held-out images. What was settled is written down in ``recorded/``, and results are looked up by it.
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from sadefect.datasets import load_dataset
+from sadefect.errors import StoreError
+from sadefect.files import load_arrays, load_json, save_json
+from sadefect.methods import Scoring
+from sadefect.paper.experiment import Experiment
+from sadefect.paper.run import trained_model
+from sadefect.paper.store import find, recorded_folder, training_folder
+from sadefect.provenance import commit
+from sadefect.training.trajectory import milestones
+
+AUGMENTED = {"crops": "fresh", "symmetries": "all"}
+RECIPES = {"as printed": {}, "augmented": AUGMENTED}
+SCORINGS = ("paper's", "ours")
+LATEST = 640_000  # Patches: no branch leaves its trunk later.
+
+
+def held_out_loss(experiment):
+    """Return the loss on held-out crops when so many patches were seen; NaN where none is known."""
+    for path in (
+        training_folder(experiment) / "state.npz",
+        recorded_folder() / "trainings" / experiment.training_key / "history.npz",
+    ):
+        if path.exists():
+            for seen, _, held_out in load_arrays(path).get("milestones", ()):
+                if int(seen) == experiment.patches_seen:
+                    return float(held_out)
+    return float("nan")
+
+
+def points(trunk):
+    """List an experiment at its milestones, and where its decayed branches end."""
+    marks = milestones(LATEST)
+    trunks = [replace(trunk, patches_seen=mark) for mark in marks]
+    branched = [mark for mark in marks if mark >= 80_000]
+    return trunks + [
+        replace(trunk, decay_from=mark, patches_seen=mark + mark // 4) for mark in branched
+    ]
+
+
+def settle(dataset, methods=("ssim", "l2"), seed=0):
+    """Choose the point of each method's augmented training with the least held-out loss.
+
+    All methods are taken at one budget and schedule: the one among those that all have at which the
+    first of them has its least held-out loss.
+
+    Parameters
+    ----------
+    dataset : str
+    methods : tuple of str
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        Rows of ``recorded/headline.json``, one for each method and scoring.
+
+    Raises
+    ------
+    StoreError
+        If there is no such point.
+    """
+    curves = [
+        points(Experiment(dataset=dataset, method=method, seed=seed, **AUGMENTED))
+        for method in methods
+    ]
+    losses = np.array([[held_out_loss(point) for point in curve] for curve in curves])
+    shared = np.where(np.isfinite(losses).all(axis=0), losses[0], np.inf)
+    if not np.isfinite(shared).any():
+        raise StoreError(
+            f"expected augmented trainings of {' and '.join(methods)} on {dataset} with held-out "
+            "losses at one budget; got none; run `sadefect record --group augmented`"
+        )
+    rows = []
+    for curve, loss in zip(curves, losses[:, shared.argmin()], strict=True):
+        settled = curve[int(shared.argmin())]
+        for scoring in SCORINGS:
+            scored = settled if scoring == "paper's" else own_scoring(settled)
+            if scored is not None:
+                rows.append(
+                    {
+                        "dataset": dataset,
+                        "method": settled.method,
+                        "recipe": "augmented",
+                        "scoring": scoring,
+                        "seed": seed,
+                        "held_out_loss": loss,
+                        "patches_seen": settled.patches_seen,
+                        "decay_from": settled.decay_from,
+                        "evaluation_key": scored.evaluation_key,
+                    }
+                )
+    return rows
+
+
+def settle_all(datasets, methods=("ssim", "l2"), seed=0, destination=None):
+    """Write down what `settle` chooses on some data sets, beside what it chose on others.
+
+    Returns
+    -------
+    Path
+        ``headline.json``.
+    """
+    path = Path(destination or recorded_folder()) / "headline.json"
+    rows = [row for row in _read(path) if row["dataset"] not in datasets]
+    for dataset in datasets:
+        rows += settle(dataset, methods, seed)
+    save_json(path, rows)
+    return path
+
+
+def _read(path):
+    return load_json(path) if path.exists() else []
+
+
+def headline_experiment(dataset, method, scoring="paper's"):
+    """Return the experiment that was settled for a headline; None if there is none.
+
+    Parameters
+    ----------
+    dataset, method : str
+    scoring : {"paper's", "ours"}
+    """
+    for row in _read(recorded_folder() / "headline.json"):
+        if (row["dataset"], row["method"], row["scoring"]) == (dataset, method, scoring):
+            settled = Experiment(
+                dataset=dataset,
+                method=method,
+                seed=row["seed"],
+                patches_seen=row["patches_seen"],
+                decay_from=row["decay_from"],
+                **RECIPES[row["recipe"]],
+            )
+            return settled if scoring == "paper's" else own_scoring(settled)
+    return None
+
+
+def headline_result(dataset, method, scoring="paper's"):
+    """Return the result of `headline_experiment`; None if it is not settled or not scored."""
+    experiment = headline_experiment(dataset, method, scoring)
+    return experiment and find(experiment)
+
+
+def _scoring_path(experiment, destination=None):
+    folder = Path(destination or recorded_folder()) / "scorings"
+    return folder / f"{experiment.dataset.replace('/', '-')}_{experiment.method}.json"
+
+
+def choose_own_scoring(experiment, root=None, destination=None):
+    """Choose our own scoring of a method on a data set, and write it down with all that lost.
+
+    No test image is read: see `sadefect.scoring_choice`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        With weights in the store, or recorded; its held-out images get the synthetic defects.
+    root : path, optional
+        Where the data set is, as in `load_dataset`.
+    destination : path, optional
+        In place of ``recorded/``.
+
+    Returns
+    -------
+    Path
+        A file of ``recorded/scorings``.
+    """
+    from sadefect.scoring_choice import choose_scoring
+
+    model, _ = trained_model(experiment)
+    _, held_out = load_dataset(experiment.dataset, root).split(experiment.train)
+    scores = choose_scoring(
+        model, [sample.image for sample in held_out], experiment, experiment.seed
+    )
+    settings = [score.candidate.scoring_settings() for score in scores]
+    varied = [name for name in settings[0] if len({row.get(name) for row in settings}) > 1]
+    path = _scoring_path(experiment, destination)
+    save_json(
+        path,
+        {
+            "dataset": experiment.dataset,
+            "method": experiment.method,
+            "network": experiment.training_key,
+            "patches_seen": experiment.patches_seen,
+            "commit": commit(),
+            "chosen": {
+                name: value
+                for name, value in asdict(scores[0].candidate).items()
+                if name in Scoring.__dataclass_fields__
+            },
+            "candidates": [
+                {name: row.get(name) for name in varied}
+                | {
+                    "auroc": round(score.auroc, 4),
+                    "by_kind": {
+                        f"{kind} {radius}": round(area, 4)
+                        for (kind, radius), area in score.parts.items()
+                    },
+                }
+                for score, row in zip(scores, settings, strict=True)
+            ],
+        },
+    )
+    return path
+
+
+def own_scoring(experiment):
+    """Return an experiment with our own scoring, as it was written down; None if it was not."""
+    path = _scoring_path(experiment)
+    return replace(experiment, **load_json(path)["chosen"]) if path.exists() else None
