@@ -153,8 +153,6 @@ class FeatureMatchingLoss(keras.losses.Loss):
 
     Attributes
     ----------
-    source : {"imagenet"} or None
-        None where an extractor is given.
     extractor_name : str or None
         Source and fingerprint of the weights, as `load_extractor` returns them.
 
@@ -193,10 +191,6 @@ class FeatureMatchingLoss(keras.losses.Loss):
                 source, outputs=outputs, last_relu=last_relu
             )
 
-    def _features(self, x):
-        maps = self.extractor(x, training=False)
-        return maps if isinstance(maps, (list, tuple)) else [maps]
-
     def call(self, y_true, y_pred):
         if self.extractor is None:
             raise ValueError(
@@ -216,7 +210,8 @@ class FeatureMatchingLoss(keras.losses.Loss):
             )
         total = ops.sum(ops.square(x - y), axis=(1, 2, 3))
         # One call for both patches would also compute gradients for x, which nobody asks for.
-        for map_x, map_y in zip(self._features(x), self._features(y), strict=True):
+        features = (keras.tree.flatten(self.extractor(patch, training=False)) for patch in (x, y))
+        for map_x, map_y in zip(*features, strict=True):
             difference = ops.square(ops.cast(map_x, "float32") - ops.cast(map_y, "float32"))
             axes = tuple(range(1, len(difference.shape)))
             total = total + self.weight * ops.sum(difference, axis=axes)

@@ -127,14 +127,10 @@ class PixelMetrics:
             counts -= np.bincount(defective - first, minlength=len(counts))
             both = (labels[mask].astype(np.int64) - 1 << BITS) | defective
             both, times = np.unique(both, return_counts=True)
-            self._regions.append(
-                (
-                    (both & (1 << BITS) - 1).astype(np.uint32),
-                    times.astype(np.uint32),
-                    np.bincount(both >> BITS, minlength=n_regions),
-                    np.full(n_regions, self.images),
-                )
-            )
+            region_bins = (both & (1 << BITS) - 1).astype(np.uint32)
+            lengths = np.bincount(both >> BITS, minlength=n_regions)
+            images = np.full(n_regions, self.images)
+            self._regions.append((region_bins, times.astype(np.uint32), lengths, images))
         self._defect_free[first : first + len(counts)] += counts
         self.images += 1
 

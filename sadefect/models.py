@@ -28,18 +28,8 @@ SLOPE = 0.2  # Of the leaky rectifiers.
 def precision(name):
     """Set the precision with which layers that are built in this block compute.
 
-    Weights stay float32.
-
-    Parameters
-    ----------
-    name : {"float32", "mixed_bfloat16"}
-        Under "mixed_bfloat16" all layers but the last compute in bfloat16, which processors with
-        matrix units for it do several times faster; others are slower.
-
-    Raises
-    ------
-    ValueError
-        If Keras knows no such policy.
+    Weights stay float32. Under "mixed_bfloat16" all layers but the last compute in bfloat16, which
+    processors with matrix units for it do several times faster; others are slower.
 
     Examples
     --------
@@ -218,14 +208,8 @@ def build_autoencoder(
 class GaussianLatent(layers.Layer):
     """Draw latent vectors in training, else return their means; add the divergence as a loss.
 
-    Parameters
-    ----------
-    kl_weight : float
-        Of the Kullback-Leibler divergence from the unit Gaussian prior.
-    scale : float
-        The divergence is summed over the latent dimensions and multiplied by this.
-    seed : int
-        Of the draws.
+    The loss is the Kullback-Leibler divergence from the unit Gaussian prior, summed over the latent
+    dimensions, times ``scale`` and ``kl_weight``.
 
     References
     ----------

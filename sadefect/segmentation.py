@@ -158,15 +158,13 @@ def opening(array, diameter=DIAMETER):
     footprint = disc(diameter)
     # An even disc's centre lies between pixels: it has one more place than pixels along each axis,
     # which the dilation takes back, so that nothing shifts and no border is favoured.
-    before = diameter // 2
+    before, after = diameter // 2, (diameter - 1) // 2
     placed = _over_disc(ndimage.minimum_filter, array, footprint, before, array.max())
-    return _over_disc(
-        ndimage.maximum_filter, placed, footprint, diameter - 1 - before, placed.min()
-    )
+    return _over_disc(ndimage.maximum_filter, placed, footprint, after, placed.min())
 
 
 class Threshold(NamedTuple):
-    """A threshold and what it was estimated from; pixels of ``value`` or more are flagged."""
+    """Hold a threshold and what it was estimated from; pixels of ``value`` or more are flagged."""
 
     value: float
     fpr: float
@@ -283,7 +281,7 @@ def segment(map, threshold, opening_diameter=DIAMETER):
 
 
 class Region(NamedTuple):
-    """A connected region of a mask.
+    """Describe a connected region of a mask.
 
     ``area`` is in pixels, ``box`` is ``(top, left, bottom, right)`` with bottom and right
     exclusive, ``centroid`` is ``(row, column)``; ``label`` counts from 1.

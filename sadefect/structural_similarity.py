@@ -4,15 +4,6 @@ Windows are applied as two products with dense banded matrices, ``B_rows @ x @ B
 a matrix library runs near its peak; a depthwise convolution with the same window is several times
 slower in training on a CPU. Axes longer than ``BLOCK`` are cut into overlapping blocks that
 share one small matrix, so that the cost stays linear in the number of pixels.
-
-References
-----------
-.. [1] Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from
-   error visibility to structural similarity", IEEE Transactions on Image Processing 13(4), 2004,
-   doi:10.1109/TIP.2003.819861
-.. [2] P. Bergmann, S. Löwe, M. Fauser, D. Sattlegger and C. Steger, "Improving Unsupervised Defect
-   Segmentation by Applying Structural Similarity to Autoencoders", VISAPP 2019,
-   doi:10.5220/0007364503720380
 """
 
 from dataclasses import dataclass
@@ -254,7 +245,8 @@ def ssim_map(x, y, *, data_range, **options):
 
     References
     ----------
-    Eq. 8 and section 3.1.4 of doi:10.5220/0007364503720380; doi:10.1109/TIP.2003.819861
+    Eq. 8 and section 3.1.4 of doi:10.5220/0007364503720380; Z. Wang, A. C. Bovik, H. R. Sheikh and
+    E. P. Simoncelli, "Image quality assessment", 2004, doi:10.1109/TIP.2003.819861
 
     Examples
     --------
@@ -342,19 +334,10 @@ def ssim(x, y, *, data_range, **options):
 
 
 def ssim_residual(x, y, **options):
-    """Compute ``1 - SSIM`` of each pixel: the residual of section 3.1.4.
+    """Compute ``1 - SSIM`` of each pixel, in [0, 2]: the residual of section 3.1.4.
 
-    Parameters
-    ----------
-    x, y : float arrays (H, W) or (B, H, W)
-        Images and reconstructions in [0, 1].
-    **options
-        As in `ssim_map`, the data range aside.
-
-    Returns
-    -------
-    float32 array of the same shape
-        In [0, 2], larger where the two are less similar.
+    Images and reconstructions are arrays ``(H, W)`` or ``(B, H, W)`` of floats in [0, 1]; options
+    are those of `ssim_map`, the data range aside. Returns float32 of the same shape.
     """
     x, y = (np.asarray(image)[..., None] if np.ndim(image) == 3 else image for image in (x, y))
     residual = 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))
