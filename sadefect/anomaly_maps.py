@@ -15,7 +15,7 @@ from sadefect.structural_similarity import ssim_residual
 
 
 class AnomalyMap(NamedTuple):
-    """What a model makes of an image: two float32 arrays ``(H, W)``.
+    """Hold what a model makes of an image: two float32 arrays ``(H, W)``.
 
     ``reconstruction`` is in gray values; ``residual`` is larger where the image is more anomalous:
     squared differences for l2, ``1 - SSIM`` in [0, 2] for SSIM, the negative logarithm of the
@@ -27,20 +27,11 @@ class AnomalyMap(NamedTuple):
 
 
 def residual_map(name, image, reconstructions, **options):
-    """The residual of each pixel, by the name that it has in `RESIDUALS`.
+    """Compute the residual of each pixel, by the name that it has in `RESIDUALS`.
 
-    Parameters
-    ----------
-    name : {"ssim", "l2", "vae"}
-    image : float32 array (H, W) or (B, P, P)
-    reconstructions : list of float32 arrays (..., C)
-        One, or one for each latent sample of a VAE.
-    **options
-        Of SSIM, as in `ssim_map`.
-
-    Returns
-    -------
-    float32 array of the shape of ``image``
+    ``image`` is float32 ``(H, W)`` or ``(B, P, P)``, as is what is returned; ``reconstructions`` is
+    a list of float32 ``(..., C)``, more than one for the latent samples of a VAE; ``options`` are
+    those of `ssim_map`.
     """
     if name == "vae":
         return vae_residual(image, *reconstructions)
@@ -51,7 +42,7 @@ def residual_map(name, image, reconstructions, **options):
 
 
 def _sampler(model, method, samples, seed):
-    """What turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
+    """Return what turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
     if method != "vae":
         run = forward(model)
         return lambda batch: [run(batch)]
@@ -69,7 +60,7 @@ def _sampler(model, method, samples, seed):
 
 
 def as_image(image):
-    """A gray image as float32 ``(H, W)``, or a `DataError` that says what is wrong with it."""
+    """Return a gray image as float32 ``(H, W)``; a `DataError` says what is wrong with it."""
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
@@ -209,20 +200,10 @@ def combine(image, reconstructed, method, average="reconstructions", frame=0, **
 
 
 def scored_map(model, image, scoring, seed=0):
-    """Make the map that an image is scored by: the residual, smoothed and opened.
+    """Make the `AnomalyMap` that an image is scored by: the residual, smoothed and opened.
 
-    Parameters
-    ----------
-    model : keras.Model
-    image : array (H, W)
-        As in `anomaly_map`.
-    scoring : sadefect.methods.Scoring
-    seed : int
-        Of a VAE's draws.
-
-    Returns
-    -------
-    AnomalyMap
+    Takes model and image as `anomaly_map` does, a `sadefect.methods.Scoring`, and the seed of a
+    VAE's draws.
     """
     reconstruction, residual = anomaly_map(
         model,

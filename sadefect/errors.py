@@ -18,18 +18,7 @@ class TrainingDiverged(RuntimeError):
 
 
 def require_choice(name, value, allowed):
-    """Raise unless a value is one of those allowed.
-
-    Parameters
-    ----------
-    name : str
-        Of the option, for the message.
-    value : object
-    allowed : iterable
-
-    Raises
-    ------
-    ValueError
+    """Raise `ValueError` unless the value of an option is one of those allowed.
 
     Examples
     --------
@@ -45,7 +34,7 @@ def require_choice(name, value, allowed):
 
 
 def out_of_memory(error):
-    """Whether an error says that memory is used up: Python's own, or one of a framework's."""
+    """Tell whether an error says that memory is used up: Python's own, or one of a framework's."""
     framework = type(error).__module__.split(".")[0] in ("tensorflow", "torch", "jaxlib", "jax")
     words = f"{type(error).__name__} {error}".lower().replace(" ", "").replace("_", "")
     return isinstance(error, MemoryError) or (

@@ -9,27 +9,22 @@ ImageNet's weights are not part of this package: `load_extractor` reads them fro
 
 References
 ----------
-.. [1] A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet Classification with Deep
-   Convolutional Neural Networks", Advances in Neural Information Processing Systems 25, 2012,
-   doi:10.1145/3065386
-.. [2] A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014,
+.. [1] A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014,
    arXiv:1404.5997: the variant of AlexNet that torchvision has
-.. [3] A. Dosovitskiy and T. Brox, "Generating Images with Perceptual Similarity Metrics based on
+.. [2] A. Dosovitskiy and T. Brox, "Generating Images with Perceptual Similarity Metrics based on
    Deep Networks", Advances in Neural Information Processing Systems 29, 2016, arXiv:1602.02644
-.. [4] P. Bergmann, S. Löwe, M. Fauser, D. Sattlegger and C. Steger, "Improving Unsupervised Defect
-   Segmentation by Applying Structural Similarity to Autoencoders", VISAPP 2019,
-   doi:10.5220/0007364503720380
 """
 
 import hashlib
 import os
-import zipfile
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from keras import layers as keras_layers
+from safetensors import SafetensorError, safe_open
 
 from sadefect.errors import DataError, require_choice
 
@@ -43,9 +38,9 @@ SMALLEST = (7, 15, 31)  # Side of a patch that leaves one pixel on the map of ea
 # Of ImageNet's red, green and blue in [0, 1]; what torchvision's weights were trained with.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-SOURCES = ("imagenet",)
 # What `load_extractor` calls torchvision's IMAGENET1K_V1: recorded results were trained with it.
 TORCHVISION = "imagenet-f2d3643295cf"
+UNREADABLE = (OSError, ValueError, TypeError, EOFError, KeyError, BadZipFile, SafetensorError)
 FILES = ("alexnet.npz", "alexnet.safetensors")  # Looked for in this order.
 HOW_TO_GET = """\
 To get it, run where torchvision is installed:
@@ -54,22 +49,19 @@ To get it, run where torchvision is installed:
     numpy.savez("alexnet.npz", **{f"features.{name}": w.numpy() for name, w in state.items()})
 and point SADEFECT_WEIGHTS to the folder that holds alexnet.npz."""
 
-
-def _shapes():
-    """Shapes of the arrays of a weights file, in torch's layout: (out, in, height, width)."""
-    shapes, channels = {}, 3
-    for name, filters, kernel, _, _ in CONVOLUTIONS:
-        shapes[f"{name}.weight"] = (filters, channels, kernel, kernel)
-        shapes[f"{name}.bias"] = (filters,)
-        channels = filters
-    return shapes
-
-
-SHAPES = _shapes()
+# Of the arrays of a weights file, in torch's layout: (out, in, height, width).
+SHAPES = {
+    "features.0.weight": (64, 3, 11, 11),
+    "features.0.bias": (64,),
+    "features.3.weight": (192, 64, 5, 5),
+    "features.3.bias": (192,),
+    "features.6.weight": (384, 192, 3, 3),
+    "features.6.bias": (384,),
+}
 
 
 def build_extractor(layers=3, *, outputs="third", last_relu=True):
-    """The first convolutional layers of AlexNet in torchvision's shape, frozen and untrained.
+    """Build the first convolutional layers of AlexNet, frozen and untrained.
 
     Gray is repeated to red, green and blue and normalised with ImageNet's mean and standard
     deviation by the first two layers of the model. The zeros that pad an image come after that, as
@@ -143,34 +135,20 @@ def _refuse(path, problem):
 
 
 def _read_npz(path):
-    try:
-        with open(path, "rb") as file:
-            if file.read(2) != b"PK":
-                raise _refuse(path, "expected a zip of .npy arrays, got another kind of file")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in SHAPES if key in arrays.files}
-    except DataError:
-        raise
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise _refuse(
-            path, f"expected plain arrays, got a file that cannot be read ({error})"
-        ) from error
+    with open(path, "rb") as file:
+        if file.read(2) != b"PK":
+            raise _refuse(path, "expected a zip of .npy arrays, got another kind of file")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in SHAPES if key in arrays.files}
 
 
 def _read_safetensors(path):
-    from safetensors import SafetensorError, safe_open
-
     weights = {}
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            for key in SHAPES.keys() & set(opened.keys()):
-                array = opened.get_slice(key)
-                _check_shape(path, key, array.get_shape())  # Before anything of it is read.
-                weights[key] = array[:]
-    except (SafetensorError, OSError, TypeError) as error:
-        raise _refuse(
-            path, f"expected a safetensors file, got one that is not ({error})"
-        ) from error
+    with safe_open(path, framework="numpy") as opened:
+        for key in SHAPES.keys() & set(opened.keys()):
+            array = opened.get_slice(key)
+            _check_shape(path, key, array.get_shape())  # Before anything of it is read.
+            weights[key] = array[:]
     return weights
 
 
@@ -180,26 +158,21 @@ def _check_shape(path, key, shape):
 
 
 def read_weights(path):
-    """The kernels and biases in a weights file, checked; no code in the file is ever run.
+    """Read and check the kernels and biases in a weights file; no code in the file is ever run.
 
-    Parameters
-    ----------
-    path : path
-        ``.npz`` or ``.safetensors``, with ``features.0.weight`` and the other names of torchvision.
-
-    Returns
-    -------
-    dict of str to ndarray
-        float32, in torch's layout ``(out, in, height, width)``.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, or an array is missing, of another shape or type, or not finite.
+    It is ``.npz`` or ``.safetensors``, with the names of `SHAPES`, which are torchvision's. Returns
+    them with float32 arrays. Raises `DataError` if the file is damaged, or an array is missing, of
+    another shape or type, or not finite.
     """
     path = Path(path)
-    read = _read_safetensors if path.suffix == ".safetensors" else _read_npz
-    weights = read(path)
+    try:
+        weights = (_read_safetensors if path.suffix == ".safetensors" else _read_npz)(path)
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise _refuse(
+            path, f"expected arrays, got a file that cannot be read as {path.suffix} ({error})"
+        ) from error
     for key in SHAPES:
         if key not in weights:
             raise _refuse(path, f"expected arrays {', '.join(SHAPES)}; {key} is missing")
@@ -213,11 +186,9 @@ def read_weights(path):
 
 
 def fingerprint(weights):
-    """The first 12 hexadecimal digits of the SHA-256 of weights, as `read_weights` gives them."""
-    digest = hashlib.sha256()
-    for key in SHAPES:
-        digest.update(np.ascontiguousarray(weights[key], "<f4").tobytes())
-    return digest.hexdigest()[:12]
+    """Return the first 12 hexadecimal digits of the SHA-256 of what `read_weights` returns."""
+    content = b"".join(np.ascontiguousarray(weights[key], "<f4").tobytes() for key in SHAPES)
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _weights_file():
@@ -277,7 +248,7 @@ def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=Tr
     >>> name  # doctest: +SKIP
     'imagenet-f2d3643295cf'
     """
-    require_choice("source", source, SOURCES)
+    require_choice("source", source, ("imagenet",))
     path = _weights_file()
     if path is None:
         folder = os.environ.get("SADEFECT_WEIGHTS")

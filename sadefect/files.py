@@ -28,7 +28,7 @@ REASONS = {
 
 
 def store():
-    """The folder of results and checkpoints: ``SADEFECT_CACHE``, or the user's cache directory."""
+    """Return the folder of results: ``SADEFECT_CACHE``, or the user's cache directory."""
     import platformdirs
 
     return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))
@@ -36,13 +36,7 @@ def store():
 
 @contextmanager
 def explained(path):
-    """Says what to do where something cannot be written.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full, or the folder cannot be written to.
-    """
+    """Say in a `StoreError` what to do where something cannot be written."""
     try:
         yield
     except OSError as error:
@@ -56,20 +50,11 @@ def explained(path):
 
 @contextmanager
 def whole(path, within=None):
-    """A temporary path that takes the place of ``path`` when the block ends without an error.
+    """Yield a temporary path that takes the place of ``path`` when the block ends without an error.
 
-    Works for a file or a folder; whoever reads ``path`` sees the old content or the new one.
-
-    Parameters
-    ----------
-    path : path
-    within : path, optional
-        Where what is temporary lies, on the same file system; by default beside ``path``.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or the folder cannot be written to; nothing is left behind.
+    Works for a file or a folder; whoever reads ``path`` sees the old content or the new one. What
+    is temporary lies beside ``path``, or in a folder of the same file system, ``within``. Raises
+    `StoreError` if the disk is full or the folder cannot be written to; nothing is left behind.
     """
     path = Path(path)
     temporary = None
@@ -92,13 +77,7 @@ def save_arrays(path, *, compressed=False, **arrays):
 
 
 def load_arrays(path):
-    """Read an ``.npz`` file as a dict of arrays; no code in it is ever run.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged.
-    """
+    """Read an ``.npz`` file as a dict of arrays, running no code; `StoreError` if it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -113,13 +92,7 @@ def save_json(path, value):
 
 
 def load_json(path):
-    """Read JSON.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged.
-    """
+    """Read JSON; `StoreError` if the file is damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -22,7 +22,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class SSIMLoss(keras.losses.Loss):
-    """``1 - mean SSIM`` of each pair of patches, a `keras.losses.Loss`.
+    """Compute ``1 - mean SSIM`` of each pair of patches.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class SSIMLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class MultiScaleSSIMLoss(SSIMLoss):
-    """``1 - MS-SSIM``, with as many scales as the patch and the window leave room for.
+    """Compute ``1 - MS-SSIM``, with as many scales as the patch and the window leave room for.
 
     References
     ----------
@@ -88,13 +88,13 @@ class MultiScaleSSIMLoss(SSIMLoss):
             # A negative mean has no root; the clamp leaves it for the other scales to repair.
             mean = ops.maximum(ops.mean(similar, axis=(1, 2)), 1e-3)
             product = product * mean ** (weight / sum(SCALE_WEIGHTS[:scales]))
-            x, y = (ops.average_pool(each[..., None], 2)[..., 0] for each in (x, y))
+            x, y = (ops.average_pool(image[..., None], 2)[..., 0] for image in (x, y))
         return 1.0 - product
 
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class L1SSIMLoss(SSIMLoss):
-    """``share`` of SSIM's loss, the rest mean absolute difference.
+    """Compute ``share`` of SSIM's loss, the rest mean absolute difference.
 
     References
     ----------
@@ -117,7 +117,7 @@ class L1SSIMLoss(SSIMLoss):
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class GaussianLoss(keras.losses.Loss):
-    """Mean negative log likelihood of pixels under a mean and a log variance that were drawn.
+    """Compute the mean negative log likelihood of pixels under a mean and a log variance.
 
     Predictions are ``(B, H, W, 2)``; the constant ``log(2 pi) / 2`` is left out.
     """
@@ -131,7 +131,7 @@ class GaussianLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class FeatureMatchingLoss(keras.losses.Loss):
-    """Eq. 3 for each pair of patches, over the number of pixels.
+    """Compute eq. 3 for each pair of patches, over the number of pixels.
 
     ``(sum (x - y)^2 + weight * sum (F(x) - F(y))^2) / number of pixels``. The two sums keep the
     ratio that they have in eq. 3; without features this is the mean squared error.
@@ -153,8 +153,6 @@ class FeatureMatchingLoss(keras.losses.Loss):
 
     Attributes
     ----------
-    source : {"imagenet"} or None
-        None where an extractor is given.
     extractor_name : str or None
         Source and fingerprint of the weights, as `load_extractor` returns them.
 
@@ -193,10 +191,6 @@ class FeatureMatchingLoss(keras.losses.Loss):
                 source, outputs=outputs, last_relu=last_relu
             )
 
-    def _features(self, x):
-        maps = self.extractor(x, training=False)
-        return maps if isinstance(maps, (list, tuple)) else [maps]
-
     def call(self, y_true, y_pred):
         if self.extractor is None:
             raise ValueError(
@@ -216,29 +210,26 @@ class FeatureMatchingLoss(keras.losses.Loss):
             )
         total = ops.sum(ops.square(x - y), axis=(1, 2, 3))
         # One call for both patches would also compute gradients for x, which nobody asks for.
-        for ours, theirs in zip(self._features(x), self._features(y), strict=True):
-            difference = ops.square(ops.cast(ours, "float32") - ops.cast(theirs, "float32"))
+        features = (keras.tree.flatten(self.extractor(patch, training=False)) for patch in (x, y))
+        for map_x, map_y in zip(*features, strict=True):
+            difference = ops.square(ops.cast(map_x, "float32") - ops.cast(map_y, "float32"))
             axes = tuple(range(1, len(difference.shape)))
             total = total + self.weight * ops.sum(difference, axis=axes)
         return total / (x.shape[1] * x.shape[2])
 
     def get_config(self):
-        return super().get_config() | {
-            "weight": self.weight,
-            "source": self.source,
-            "outputs": self.outputs,
-            "last_relu": self.last_relu,
-        }
+        own = ("weight", "source", "outputs", "last_relu")
+        return super().get_config() | {name: getattr(self, name) for name in own}
 
 
 def l2_residual(x, y):
-    """Squared difference of each pixel, eq. 2; arrays of one shape, float32."""
+    """Compute the squared difference of each pixel, eq. 2; arrays of one shape, float32."""
     difference = np.asarray(x, "float32") - np.asarray(y, "float32")
     return difference * difference
 
 
 def vae_residual(x, *samples):
-    """Negative logarithm of the reconstruction probability, averaged over latent samples.
+    """Compute the negative logarithm of the reconstruction probability, over latent samples.
 
     Each sample is a reconstruction of shape ``(..., 1)``, whose likelihood has the variance 1/2 of
     eq. 2, or ``(..., 2)`` with a log variance for each pixel. Constants are left out: the first

@@ -17,7 +17,7 @@ from sadefect.segmentation import DIAMETER
 
 
 class Schedule(NamedTuple):
-    """How the loss is minimised; section 4.2 gives Adam's rate and decay, but no batch size."""
+    """Say how the loss is minimised; section 4.2 gives Adam's rate and decay, but no batch size."""
 
     batch_size: int
     learning_rate: float
@@ -41,7 +41,7 @@ SSIM_SETTINGS = ("window_size", "window", "c1", "c2")
 
 
 class Residual(NamedTuple):
-    """A residual: what its map measures, and the settings of `Scoring` that it alone has.
+    """Describe a residual: what its map measures, and the settings of `Scoring` that it alone has.
 
     Its function is ``NAME_residual`` of `sadefect.losses` or `sadefect.structural_similarity`,
     called in `sadefect.anomaly_maps.residual_map`.
@@ -59,35 +59,16 @@ RESIDUALS = {
 
 
 class Method(NamedTuple):
-    """A method of the paper, or one that came after it.
+    """Describe a method of the paper, or one that came after it."""
 
-    Attributes
-    ----------
-    label : str
-        Its name in figures, tables and sentences.
-    about : str
-        What it compares, for the help of the shell.
-    residual : str
-        A key of `RESIDUALS`: what it is scored with by default.
-    loss : callable
-        Takes a `Recipe`, returns a `keras.losses.Loss`.
-    settings : tuple of str
-        Settings of a `Recipe` that this method alone depends on.
-    variational : bool
-        Whether its network is `build_vae`, which the residual "vae" needs.
-    colour : str
-        Of Okabe and Ito's palette, which colour-blind readers tell apart.
-    dashes : str or tuple
-        Of its line, as matplotlib has them, for who does not see colours.
-    """
-
-    label: str
-    about: str
-    residual: str
-    loss: Callable
-    settings: tuple[str, ...] = ()
-    variational: bool = False
-    colour: str = "#222222"
+    label: str  # Its name in figures, tables and sentences.
+    about: str  # What it compares, for the help of the shell.
+    residual: str  # A key of `RESIDUALS`: what it is scored with by default.
+    loss: Callable  # Takes a `Recipe`, returns a `keras.losses.Loss`.
+    settings: tuple[str, ...] = ()  # Of a `Recipe`, on which this method alone depends.
+    variational: bool = False  # Whether its network is `build_vae`, which the residual "vae" needs.
+    colour: str = "#222222"  # Of Okabe and Ito's palette, which colour-blind readers tell apart.
+    # Of its line, as matplotlib has them, for who does not see colours.
     dashes: str | tuple = "-"
 
 
@@ -191,7 +172,7 @@ def own_settings(settings, names, rows, which):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A method's settings without the data: all that a training depends on besides its images.
+    """Hold a method's settings without the data: all that a training depends on but its images.
 
     Parameters
     ----------
@@ -271,16 +252,16 @@ class Recipe:
 
     @property
     def ssim_options(self):
-        """Keyword arguments of a loss with SSIM, the data range aside."""
+        """Return keyword arguments of a loss with SSIM, the data range aside."""
         return {name: getattr(self, name) for name in SSIM_SETTINGS}
 
     @property
     def optimisation(self):
-        """How the loss is minimised, a `Schedule`."""
+        """Return how the loss is minimised, a `Schedule`."""
         return SCHEDULES[self.schedule]._replace(decay=self.decay)
 
     def recipe_settings(self):
-        """What a trajectory depends on besides its images, as plain JSON values."""
+        """Return what a trajectory depends on besides its images, as plain JSON values."""
         names = [field.name for field in fields(Recipe) if field.name not in ("schedule", "decay")]
         settings = own_settings(self, names, METHODS, self.method) | self.optimisation._asdict()
         for name in ("crops", "symmetries", "precision", "averaging"):
@@ -295,11 +276,11 @@ class Recipe:
         return settings
 
     def build_loss(self):
-        """The loss that the network is trained with; its options are checked here."""
+        """Build the loss that the network is trained with; its options are checked here."""
         return METHODS[self.method].loss(self)
 
     def build_model(self):
-        """The network with the weights that its trajectory starts from, float32."""
+        """Build the network with the weights that its trajectory starts from, float32."""
         import keras
 
         from sadefect.models import build_autoencoder, build_vae
@@ -317,7 +298,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How a trained network's maps are made, as `sadefect.anomaly_maps.scored_map` does.
+    """Hold how a trained network's maps are made, as `sadefect.anomaly_maps.scored_map` does.
 
     Parameters
     ----------
@@ -354,21 +335,21 @@ class Scoring:
             raise ValueError(f"frame must be pixels, at least 0; received {self.frame!r}")
 
     def scoring_settings(self):
-        """What a map depends on besides the network, as plain JSON values."""
+        """Return what a map depends on besides the network, as plain JSON values."""
         names = [field.name for field in fields(Scoring)]
         settings = own_settings(self, names, RESIDUALS, self.residual)
         # Results from before these could be set keep their names.
         return {k: v for k, v in settings.items() if v or k not in ("smoothing", "frame")}
 
     def residual_options(self, seed=0):
-        """Keyword arguments of the residual; the seed is that of a VAE's draws."""
+        """Return keyword arguments of the residual; the seed is that of a VAE's draws."""
         own = {name: getattr(self, name) for name in RESIDUALS[self.residual].settings}
         options = {name.removeprefix("residual_"): value for name, value in own.items()}
         return options | ({"seed": seed} if "samples" in options else {})
 
 
 def settings_digest(settings):
-    """Twelve hexadecimal digits that name settings, plain JSON values in any order."""
+    """Return twelve hexadecimal digits that name settings, plain JSON values in any order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 

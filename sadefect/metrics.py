@@ -19,25 +19,27 @@ BITS = 22  # Sign, 8 of the exponent, 13 of the mantissa: bins are 0.01 % of the
 ROC_POINTS = 1_000  # Of a stored curve.
 FPRS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
 QUANTILES = (0.25, 0.5, 0.75)
+# Of the regions in a saved state.
+REGION_ARRAYS = ("region_bins", "region_counts", "region_lengths", "region_images")
 SIGN = np.uint32(1 << 31)
 DROPPED = np.uint32(32 - BITS)
 
 
 def _bins(values):
-    """The bins of float32 values, as int64 in the order of the values."""
+    """Return the bins of float32 values, as int64 in the order of the values."""
     bits = (values + np.float32(0)).view(np.uint32)  # Adding 0 makes 0 of -0.
     turned = (bits.view(np.int32) >> 31).view(np.uint32) | SIGN  # All bits if negative.
     return ((bits ^ turned) >> DROPPED).astype(np.int64)
 
 
 def _lower_edges(bins):
-    """The smallest float32 of each bin."""
+    """Return the smallest float32 of each bin."""
     bits = bins.astype(np.uint32) << DROPPED
     return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)
 
 
 class RocCurve(NamedTuple):
-    """Arrays ``(n,)``: shares flagged at each threshold, which fall from infinity."""
+    """Hold arrays ``(n,)``: shares flagged at each threshold, which fall from infinity."""
 
     fpr: np.ndarray
     tpr: np.ndarray
@@ -45,7 +47,7 @@ class RocCurve(NamedTuple):
 
 
 class RegionOverlap(NamedTuple):
-    """The share of each true defect region that is found at given false positive rates.
+    """Hold the share of each true defect region that is found at given false positive rates.
 
     ``fprs`` is ``(n_fprs,)``; ``overlaps`` ``(n_fprs, n_regions)`` in [0, 1]; ``areas`` in pixels
     and ``images``, the number of the image from 0, are ``(n_regions,)``.
@@ -58,12 +60,12 @@ class RegionOverlap(NamedTuple):
 
     @property
     def quantiles(self):
-        """The 25, 50 and 75 % quantiles over the regions, ``(n_fprs, 3)``."""
+        """Return the 25, 50 and 75 % quantiles over the regions, ``(n_fprs, 3)``."""
         return np.quantile(self.overlaps, QUANTILES, axis=1).T
 
 
 class PixelMetrics:
-    """Counts of anomaly values over the images of a test set, and the metrics they give.
+    """Count anomaly values over the images of a test set, and compute the metrics from the counts.
 
     A pixel is flagged if its value is at least the threshold. The false positive rate is the share
     flagged of all defect-free pixels of the data set, the true positive rate that of all defect
@@ -87,8 +89,8 @@ class PixelMetrics:
     def __init__(self):
         self.images = 0
         self._defect_free = np.zeros(1 << BITS, np.int64)
-        # One entry per image with defects: the bins and counts of its regions, one region after
-        # the other, how many bins each region has, and the number of the image.
+        # One entry per image with defects, its arrays those of REGION_ARRAYS: the bins and counts
+        # of its regions, how many bins each region has, and the number of the image.
         self._regions = []
 
     def update(self, mask, map):
@@ -125,33 +127,28 @@ class PixelMetrics:
             counts -= np.bincount(defective - first, minlength=len(counts))
             both = (labels[mask].astype(np.int64) - 1 << BITS) | defective
             both, times = np.unique(both, return_counts=True)
-            self._regions.append(
-                (
-                    (both & (1 << BITS) - 1).astype(np.uint32),
-                    times.astype(np.uint32),
-                    np.bincount(both >> BITS, minlength=n_regions),
-                    np.full(n_regions, self.images),
-                )
-            )
+            region_bins = (both & (1 << BITS) - 1).astype(np.uint32)
+            lengths = np.bincount(both >> BITS, minlength=n_regions)
+            images = np.full(n_regions, self.images)
+            self._regions.append((region_bins, times.astype(np.uint32), lengths, images))
         self._defect_free[first : first + len(counts)] += counts
         self.images += 1
 
     def state(self):
-        """Everything counted, as a dict of small arrays that `from_state` takes."""
+        """Return everything counted, as a dict of small arrays that `from_state` takes."""
         bins = np.flatnonzero(self._defect_free)
-        names = ("region_bins", "region_counts", "region_lengths", "region_images")
         empty = ((np.zeros(0, np.uint32),) * 2 + (np.zeros(0, np.int64),) * 2,)
-        columns = zip(*(self._regions or empty), strict=True)
+        columns = map(np.concatenate, zip(*(self._regions or empty), strict=True))
         return {
             "bits": np.array(BITS),
             "images": np.array(self.images),
             "bins": bins.astype(np.uint32),
             "counts": self._defect_free[bins],
-        } | {name: np.concatenate(column) for name, column in zip(names, columns, strict=True)}
+        } | dict(zip(REGION_ARRAYS, columns, strict=True))
 
     @classmethod
     def from_state(cls, state):
-        """The object whose `state` this is; it can count further images.
+        """Restore what `state` returned; it can count further images.
 
         Raises
         ------
@@ -168,8 +165,7 @@ class PixelMetrics:
             pixels.images = int(state["images"])
             pixels._defect_free[state["bins"]] = state["counts"]
             if len(state["region_lengths"]):
-                names = ("region_bins", "region_counts", "region_lengths", "region_images")
-                pixels._regions.append(tuple(state[name] for name in names))
+                pixels._regions.append(tuple(state[name] for name in REGION_ARRAYS))
         except KeyError as error:
             raise DataError(
                 f"expected the arrays of PixelMetrics.state; got none named {error}; "
@@ -178,10 +174,10 @@ class PixelMetrics:
         return pixels
 
     def _counted(self):
-        """What every metric starts from, after a check that there is something to measure.
+        """Check that there is something to measure, and return what every metric starts from.
 
-        Returns the bins in use, falling; the false positive rate down to each, with 0 in front;
-        and of all pairs of a region and a bin the bin's place in this order, the count, and the
+        That is the bins in use, falling; the false positive rate down to each, with 0 in front; and
+        of all pairs of a region and a bin the bin's place in this order, the count, and the
         region's number.
         """
         free = self._defect_free.sum()
@@ -202,24 +198,10 @@ class PixelMetrics:
         return used, fpr, places, counts, np.repeat(np.arange(len(lengths)), lengths)
 
     def threshold(self, fpr):
-        """The lowest bin's edge that flags at most a share ``fpr`` of the defect-free pixels.
+        """Find the lowest bin's edge that flags at most a share ``fpr`` of the defect-free pixels.
 
-        Like `sadefect.segmentation.threshold_for_fpr`, to the width of a bin, and in the memory of
-        the bins.
-
-        Parameters
-        ----------
-        fpr : float
-            In [0, 1].
-
-        Returns
-        -------
-        Threshold
-
-        Raises
-        ------
-        DataError
-            If no defect-free pixel was counted.
+        As `sadefect.segmentation.threshold_for_fpr` does, to the width of a bin, and in the memory
+        of the bins. Raises `DataError` if no defect-free pixel was counted.
         """
         check_share(fpr, "fpr")
         used = np.flatnonzero(self._defect_free)
@@ -237,56 +219,18 @@ class PixelMetrics:
         return Threshold(float(value), float(fpr), self.images, pixels)
 
     def roc_curve(self):
-        """The ROC curve of all pixels pooled.
-
-        Returns
-        -------
-        RocCurve
-            From (0, 0) at an infinite threshold to (1, 1), one point per bin in use.
-
-        Raises
-        ------
-        DataError
-            If no pixel, or every pixel, is defective.
-        """
+        """Compute `roc_curve` of the images counted; errors as there."""
         used, fpr, places, counts, _ = self._counted()
-        found = np.cumsum(np.bincount(places, counts, len(used)))
-        tpr = np.concatenate([[0], found / found[-1]])
+        tpr = _cumulative(places, counts, len(used))
         return RocCurve(fpr, tpr, np.concatenate([[np.float32(np.inf)], _lower_edges(used)]))
 
     def auroc(self):
-        """The area under `roc_curve`, in [0, 1]; 0.5 for constant maps.
-
-        Raises
-        ------
-        DataError
-            If no pixel, or every pixel, is defective.
-        """
+        """Compute `auroc` of the images counted; errors as there."""
         curve = self.roc_curve()
         return float(np.trapezoid(curve.tpr, curve.fpr))
 
     def per_region_overlap(self, fprs=FPRS):
-        """The share of each true region that is flagged at given false positive rates.
-
-        Between two bins the share is taken to grow linearly with the false positive rate; where
-        several thresholds have the rate, the lowest counts.
-
-        Parameters
-        ----------
-        fprs : sequence of float
-            In [0, 1].
-
-        Returns
-        -------
-        RegionOverlap
-
-        Raises
-        ------
-        DataError
-            If no pixel, or every pixel, is defective.
-        ValueError
-            If a rate is not in [0, 1].
-        """
+        """Compute `per_region_overlap` of the images counted; errors as there."""
         fprs = np.array(fprs, dtype=float, ndmin=1)
         for wanted in fprs:
             check_share(wanted, "fprs")
@@ -303,30 +247,13 @@ class PixelMetrics:
         return RegionOverlap(fprs, overlaps, areas.astype(np.int64), images)
 
     def aupro(self, limit=0.3):
-        """Area under the mean per-region overlap as a function of the false positive rate.
-
-        Each region has the same weight. The curve is integrated up to ``limit``, interpolated
-        there, and the area divided by ``limit``: in [0, 1], and ``limit / 2`` for constant maps.
-
-        Parameters
-        ----------
-        limit : float
-            The largest false positive rate, in (0, 1].
-
-        Raises
-        ------
-        DataError
-            If no pixel, or every pixel, is defective.
-        ValueError
-            If the limit is not in (0, 1].
-        """
+        """Compute `aupro` of the images counted; errors as there."""
         check_share(limit, "limit")
         if not limit:
             raise ValueError("limit must be above 0; received 0")
         used, fpr, places, counts, region = self._counted()
         shares = counts / np.bincount(region, counts)[region]
-        found = np.cumsum(np.bincount(places, shares, len(used)))
-        overlap = np.concatenate([[0], found / found[-1]])
+        overlap = _cumulative(places, shares, len(used))
         inside = np.searchsorted(fpr, limit, "right")
         area = np.trapezoid(overlap[:inside], fpr[:inside])
         if inside < len(fpr):
@@ -334,6 +261,12 @@ class PixelMetrics:
             end = overlap[inside - 1] + step * (overlap[inside] - overlap[inside - 1])
             area += (limit - fpr[inside - 1]) * (overlap[inside - 1] + end) / 2
         return float(min(1.0, area / limit))
+
+
+def _cumulative(places, weights, size):
+    """Sum weights up to each place, as a share of their total, with 0 in front."""
+    sums = np.cumsum(np.bincount(places, weights, size))
+    return np.concatenate([[0], sums / sums[-1]])
 
 
 def _pixels(masks, maps):
@@ -350,7 +283,7 @@ def _pixels(masks, maps):
 
 
 def roc_curve(masks, maps):
-    """The ROC curve of all pixels of a data set pooled.
+    """Compute the ROC curve of all pixels of a data set pooled.
 
     Parameters
     ----------
@@ -362,7 +295,8 @@ def roc_curve(masks, maps):
     Returns
     -------
     RocCurve
-        ``fpr``, ``tpr`` and ``thresholds``, arrays ``(n,)``.
+        ``fpr``, ``tpr`` and ``thresholds``, arrays ``(n,)``: from (0, 0) at an infinite threshold
+        to (1, 1), one point per bin in use.
 
     Raises
     ------
@@ -386,7 +320,7 @@ def roc_curve(masks, maps):
 
 
 def auroc(masks, maps):
-    """Area under the ROC curve of all pixels of a data set pooled.
+    """Compute the area under the ROC curve of all pixels of a data set pooled.
 
     Parameters
     ----------
@@ -396,7 +330,7 @@ def auroc(masks, maps):
     Returns
     -------
     float
-        In [0, 1]; within 1e-4 of ``sklearn.metrics.roc_auc_score``.
+        In [0, 1], 0.5 for constant maps; within 1e-4 of ``sklearn.metrics.roc_auc_score``.
 
     Raises
     ------
@@ -416,7 +350,10 @@ def auroc(masks, maps):
 
 
 def per_region_overlap(masks, maps, fprs=FPRS):
-    """The share of each true region that is flagged at given false positive rates.
+    """Compute the share of each true region that is flagged at given false positive rates.
+
+    Between two bins the share is taken to grow linearly with the false positive rate; where several
+    thresholds have the rate, the lowest counts.
 
     Parameters
     ----------
@@ -453,7 +390,10 @@ def per_region_overlap(masks, maps, fprs=FPRS):
 
 
 def aupro(masks, maps, limit=0.3):
-    """Area under the mean per-region overlap up to a false positive rate, divided by that rate.
+    """Compute the area under the mean per-region overlap up to a false positive rate.
+
+    Each region has the same weight. The curve is interpolated at ``limit``, and the area divided by
+    it.
 
     Parameters
     ----------
@@ -465,7 +405,7 @@ def aupro(masks, maps, limit=0.3):
     Returns
     -------
     float
-        In [0, 1].
+        In [0, 1]; ``limit / 2`` for constant maps.
 
     Raises
     ------
@@ -489,7 +429,7 @@ def aupro(masks, maps, limit=0.3):
 
 
 def summarise(pixels, thresholds):
-    """Metrics and curves of the pixels seen, as `Result` holds them."""
+    """Return metrics and curves of the pixels counted, as `Result` holds them."""
     fpr, tpr, _ = pixels.roc_curve()
     grid = np.unique(np.concatenate([[0], np.geomspace(1e-4, 1, ROC_POINTS)]))
     overlap = pixels.per_region_overlap(FPRS)

@@ -1,9 +1,12 @@
 """The network of table 1: an encoder, its mirror, and the two together, variational or not."""
 
 from contextlib import contextmanager
+from functools import partial
 
 import keras
 from keras import layers, ops
+
+from sadefect.errors import require_choice
 
 PATCH_SIZES = (32, 64, 128)
 # Table 1: filters, kernel and stride of conv1 to conv8; conv9 reduces what is left to 1x1xd.
@@ -23,18 +26,10 @@ SLOPE = 0.2  # Of the leaky rectifiers.
 
 @contextmanager
 def precision(name):
-    """Layers that are built in this block compute with a precision; weights stay float32.
+    """Set the precision with which layers that are built in this block compute.
 
-    Parameters
-    ----------
-    name : {"float32", "mixed_bfloat16"}
-        Under "mixed_bfloat16" all layers but the last compute in bfloat16, which processors with
-        matrix units for it do several times faster; others are slower.
-
-    Raises
-    ------
-    ValueError
-        If Keras knows no such policy.
+    Weights stay float32. Under "mixed_bfloat16" all layers but the last compute in bfloat16, which
+    processors with matrix units for it do several times faster; others are slower.
 
     Examples
     --------
@@ -50,17 +45,14 @@ def precision(name):
         keras.config.set_dtype_policy(before)
 
 
-def _is_mixed():
+def _full_precision():
+    """Return the dtype of layers that mixed precision is too coarse for; None where it is off."""
     policy = keras.config.dtype_policy()
-    return policy.compute_dtype != policy.variable_dtype
+    return "float32" if policy.compute_dtype != policy.variable_dtype else None
 
 
 def _check(patch_size, latent_dim):
-    if patch_size not in PATCH_SIZES:
-        raise ValueError(
-            f"patch_size must be one of {PATCH_SIZES} pixels: table 1 halves it four times; "
-            f"received {patch_size!r}"
-        )
+    require_choice("patch_size, which table 1 halves four times,", patch_size, PATCH_SIZES)
     if latent_dim != int(latent_dim) or latent_dim < 1:
         raise ValueError(
             f"latent_dim must be a whole number of at least 1; received {latent_dim!r}"
@@ -68,7 +60,7 @@ def _check(patch_size, latent_dim):
 
 
 def table_1_row(layer):
-    """Output size; kernel, stride and padding of a convolution, transposed or not, as in table 1.
+    """Return output size; kernel, stride and padding of a convolution, transposed or not.
 
     Padding follows from the sizes: what a convolution was given more, half on each side.
 
@@ -85,7 +77,7 @@ def table_1_row(layer):
 
 
 def build_encoder(patch_size=128, latent_dim=100, *, kernel_regularizer=None):
-    """Patch to latent vector: conv1 to conv9 of table 1.
+    """Build the network from patch to latent vector: conv1 to conv9 of table 1.
 
     Parameters
     ----------
@@ -113,19 +105,11 @@ def build_encoder(patch_size=128, latent_dim=100, *, kernel_regularizer=None):
     """
     _check(patch_size, latent_dim)
     inputs = x = keras.Input((patch_size, patch_size, 1), name="patch")
+    convolution = partial(layers.Conv2D, kernel_regularizer=kernel_regularizer)
     for number, (filters, kernel, stride) in enumerate(TABLE_1, 1):
-        x = layers.Conv2D(
-            filters,
-            kernel,
-            stride,
-            padding="same",
-            name=f"conv{number}",
-            kernel_regularizer=kernel_regularizer,
-        )(x)
+        x = convolution(filters, kernel, stride, padding="same", name=f"conv{number}")(x)
         x = layers.LeakyReLU(SLOPE, name=f"conv{number}_leaky_relu")(x)
-    z = layers.Conv2D(
-        latent_dim, patch_size // DOWNSCALING, name="conv9", kernel_regularizer=kernel_regularizer
-    )(x)
+    z = convolution(latent_dim, patch_size // DOWNSCALING, name="conv9")(x)
     return keras.Model(inputs, z, name="encoder")
 
 
@@ -137,7 +121,7 @@ def build_decoder(
     channels=1,
     kernel_regularizer=None,
 ):
-    """Latent vector to patch: the mirror of table 1, deconv9 to deconv1.
+    """Build the network from latent vector to patch: the mirror of table 1, deconv9 to deconv1.
 
     Layer ``deconvN`` undoes ``convN``: transposed where convN has a stride or a 1x1 output; a plain
     3x3 convolution where it has neither, which is the same function up to a flip of its kernel.
@@ -149,7 +133,7 @@ def build_decoder(
     output_activation : str
         "linear" as recalled from the paper; most public code uses "sigmoid".
     channels : int
-        Numbers drawn for each pixel.
+        Numbers given for each pixel.
 
     Returns
     -------
@@ -167,37 +151,26 @@ def build_decoder(
     """
     _check(patch_size, latent_dim)
     inputs = keras.Input((1, 1, latent_dim), name="latent")
-    x = layers.Conv2DTranspose(
-        TABLE_1[-1][0],
-        patch_size // DOWNSCALING,
-        name="deconv9",
-        kernel_regularizer=kernel_regularizer,
-    )(inputs)
+    options = {"kernel_regularizer": kernel_regularizer}
+    # Eight bits of fraction are too few to compare a reconstruction with an image.
+    last = _full_precision()
+    kernel = patch_size // DOWNSCALING
+    x = layers.Conv2DTranspose(TABLE_1[-1][0], kernel, name="deconv9", **options)(inputs)
     for number in range(len(TABLE_1), 0, -1):
         x = layers.LeakyReLU(SLOPE, name=f"deconv{number + 1}_leaky_relu")(x)
         _, kernel, stride = TABLE_1[number - 1]
         filters = TABLE_1[number - 2][0] if number > 1 else channels
         layer = layers.Conv2DTranspose if stride > 1 else layers.Conv2D
-        x = layer(
-            filters,
-            kernel,
-            stride,
-            padding="same",
-            name=f"deconv{number}",
-            kernel_regularizer=kernel_regularizer,
-            # Eight bits of fraction are too few to compare a reconstruction with an image.
-            dtype="float32" if number == 1 and _is_mixed() else None,
-        )(x)
-    outputs = layers.Activation(
-        output_activation, name="reconstruction", dtype="float32" if _is_mixed() else None
-    )(x)
+        options |= {"name": f"deconv{number}", "dtype": last if number == 1 else None}
+        x = layer(filters, kernel, stride, padding="same", **options)(x)
+    outputs = layers.Activation(output_activation, name="reconstruction", dtype=last)(x)
     return keras.Model(inputs, outputs, name="decoder")
 
 
 def build_autoencoder(
     patch_size=128, latent_dim=100, output_activation="linear", *, kernel_regularizer=None
 ):
-    """The autoencoder of eq. 1 with the network of table 1.
+    """Build the autoencoder of eq. 1 with the network of table 1.
 
     Parameters
     ----------
@@ -233,16 +206,10 @@ def build_autoencoder(
 
 @keras.saving.register_keras_serializable(package="sadefect")
 class GaussianLatent(layers.Layer):
-    """Draws latent vectors in training, gives their means otherwise; adds the price of both.
+    """Draw latent vectors in training, else return their means; add the divergence as a loss.
 
-    Parameters
-    ----------
-    kl_weight : float
-        Of the Kullback-Leibler divergence from the unit Gaussian prior.
-    scale : float
-        The divergence is summed over the latent dimensions and multiplied by this.
-    seed : int
-        Of the draws.
+    The loss is the Kullback-Leibler divergence from the unit Gaussian prior, summed over the latent
+    dimensions, times ``scale`` and ``kl_weight``.
 
     References
     ----------
@@ -280,12 +247,12 @@ def build_vae(
     seed=0,
     kernel_regularizer=None,
 ):
-    """The variational autoencoder of section 3.1.2 with the network of table 1.
+    """Build the variational autoencoder of section 3.1.2 with the network of table 1.
 
     Its encoder gives two numbers for each latent dimension, a mean and a log variance; the prior is
     a unit Gaussian. Train it with the mean squared error for ``variance="fixed"``, which together
     with the divergence is eq. 2 plus ``kl_weight`` times the divergence, over the number of pixels:
-    a Gaussian likelihood of variance 1/2. For ``variance="learned"`` the decoder draws a log
+    a Gaussian likelihood of variance 1/2. For ``variance="learned"`` the decoder gives a log
     variance for each pixel too; train it with `GaussianLoss`. The paper does not say which it used.
 
     Parameters
@@ -314,20 +281,14 @@ def build_vae(
     >>> build_vae(latent_dim=100).get_layer("encoder").output_shape
     (None, 1, 1, 200)
     """
-    if variance not in ("fixed", "learned"):
-        raise ValueError(f'variance must be "fixed" or "learned"; received {variance!r}')
+    require_choice("variance", variance, ("fixed", "learned"))
     _check(patch_size, latent_dim)
     options = {"kernel_regularizer": kernel_regularizer}
     encoder = build_encoder(patch_size, 2 * latent_dim, **options)
-    decoder = build_decoder(
-        patch_size,
-        latent_dim,
-        output_activation,
-        channels=2 if variance == "learned" else 1,
-        **options,
-    )
+    channels = 2 if variance == "learned" else 1
+    decoder = build_decoder(patch_size, latent_dim, output_activation, channels=channels, **options)
     inputs = keras.Input((patch_size, patch_size, 1), name="patch")
-    # Per pixel, as the losses are.
-    dtype = "float32" if _is_mixed() else None
-    latent = GaussianLatent(kl_weight, 1 / patch_size**2, seed, name="latent_sample", dtype=dtype)
+    latent = GaussianLatent(
+        kl_weight, 1 / patch_size**2, seed, name="latent_sample", dtype=_full_precision()
+    )  # Per pixel, as the losses are.
     return keras.Model(inputs, decoder(latent(encoder(inputs))), name="variational_autoencoder")

@@ -18,7 +18,7 @@ BLOCK = 1_024  # Fresh positions and symmetries are drawn in blocks of so many.
 
 
 class RandomPatches:
-    """Random crops, and the order in which a training sees them.
+    """Draw random crops, in the order in which a training sees them.
 
     Fixed crops are drawn once; each epoch visits all of them in its own random order. Fresh crops
     are never drawn twice on purpose. Only positions are stored, pixels are read from the images
@@ -81,7 +81,7 @@ class RandomPatches:
         self._fixed = np.random.default_rng([seed, 0]).integers(self._ends[-1], size=count)
 
     def order(self, start, size):
-        """Which of the ``count`` patches are the ``start``-th to ``start + size``-th seen."""
+        """Return which of the ``count`` patches are seen ``start``-th to ``start + size``-th."""
         indices = np.arange(start, start + size)
         epochs, places = np.divmod(indices, self.count)
         chosen = np.empty(size, int)
@@ -91,7 +91,7 @@ class RandomPatches:
         return chosen
 
     def _drawn(self, stream, start, size, limit):
-        """Random numbers below a limit for the patches seen from ``start`` on."""
+        """Draw random numbers below a limit for the patches seen from ``start`` on."""
         first, last = start // BLOCK, (start + size - 1) // BLOCK
         blocks = [
             np.random.default_rng([self.seed, stream, block]).integers(limit, size=BLOCK)
@@ -100,7 +100,7 @@ class RandomPatches:
         return np.concatenate(blocks)[start - first * BLOCK :][:size]
 
     def corners(self, start, size):
-        """Image, top and left of the patches seen from ``start`` on; three int arrays ``(size,)``.
+        """Return image, top and left of the patches seen from ``start`` on, int ``(size,)`` each.
 
         Examples
         --------
@@ -118,7 +118,7 @@ class RandomPatches:
         return image, *np.divmod(flat - before[image], self._widths[image])
 
     def batch(self, start, size):
-        """Patches seen from ``start`` on, float32 ``(size, patch_size, patch_size, 1)``."""
+        """Cut the patches seen from ``start`` on, float32 ``(size, patch_size, patch_size, 1)``."""
         side = self.patch_size
         batch = np.empty((size, side, side, 1), "float32")
         chosen = np.zeros(size, int)
@@ -141,7 +141,7 @@ def require_size(image, patch_size):
 
 
 def window_starts(length, patch_size=128, stride=STRIDE):
-    """First pixels of the windows along one axis; the last window is moved back to the border.
+    """Return first pixels of the windows along one axis; the last is moved back to the border.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def window_starts(length, patch_size=128, stride=STRIDE):
 
 
 def windows(image, patch_size=128, stride=STRIDE):
-    """Views of all windows of an image, and where they start.
+    """View all windows of an image, and return where they start.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def windows(image, patch_size=128, stride=STRIDE):
 
 
 class OverlapAverage:
-    """Mean of overlapping patches, pixel by pixel.
+    """Average overlapping patches, pixel by pixel.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ class OverlapAverage:
         return slice(start + first, start + last), slice(first, last)
 
     def mean(self):
-        """The average, float32 of the given shape."""
+        """Return the average, float32 of the given shape."""
         if self.frame and not self.count.all():
             raise ValueError(
                 f"expected windows that overlap by two frames of {self.frame} pixels at least; got "

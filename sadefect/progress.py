@@ -9,13 +9,7 @@ LINE_SECONDS = 30  # Between two lines where there is no terminal.
 
 @contextmanager
 def progress(label, total, unit="steps"):
-    """Yields ``report(done, **numbers)``; shows how far, how fast and how long still.
-
-    Parameters
-    ----------
-    label : str
-    total : int
-    unit : str
+    """Yield ``report(done, **numbers)``, which shows how far, how fast and how long still.
 
     Examples
     --------

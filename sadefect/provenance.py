@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from importlib import metadata, util
 from pathlib import Path
 
@@ -16,28 +17,26 @@ ENGINES = ("auto", "openvino", "keras")
 
 
 def versions():
-    """Versions of what the numbers depend on."""
+    """Return the versions of what the numbers depend on."""
     import keras
 
     backend = keras.backend.backend()
     packages = ["sadefect", "keras", "numpy", "scipy", "scikit-image"]
     packages += ["openvino"] if chosen_engine() == "openvino" else []
-    found = {name: metadata.version(name) for name in packages}
+    installed = {name: metadata.version(name) for name in packages}
+    installed["python"] = platform.python_version()
     for name in {"tensorflow": ("tensorflow-cpu", "tensorflow")}.get(backend, (backend,)):
-        try:
-            return found | {"python": platform.python_version(), name: metadata.version(name)}
-        except metadata.PackageNotFoundError:
-            continue
-    return found | {"python": platform.python_version()}
+        with suppress(metadata.PackageNotFoundError):
+            return installed | {name: metadata.version(name)}
+    return installed
 
 
 def commit():
-    """The commit that the code is at, with a plus sign where it was changed since."""
-    here = Path(__file__).resolve().parent
+    """Return the commit that the code is at, with a plus sign where it was changed since."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=10", "--dirty=+", "--exclude=*"],
-            cwd=here,
+            cwd=Path(__file__).resolve().parent,
             capture_output=True,
             text=True,
             timeout=10,
@@ -49,26 +48,19 @@ def commit():
 
 
 def processor():
-    try:
+    """Return the processor's name."""
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 
 def chosen_engine():
-    """Return the engine that `SADEFECT_ENGINE` asks for; "auto" takes OpenVINO where it is faster.
+    """Return "openvino" or "keras" as `SADEFECT_ENGINE` asks; "auto" takes what is faster.
 
-    Returns
-    -------
-    {"openvino", "keras"}
-
-    Raises
-    ------
-    ValueError
-        If the variable holds something else, or asks for OpenVINO and it is not installed.
+    Raises `ValueError` if the variable holds something else, or asks for OpenVINO and it is not
+    installed.
     """
     asked = os.environ.get("SADEFECT_ENGINE", "auto")
     require_choice("SADEFECT_ENGINE", asked, ENGINES)
@@ -84,7 +76,7 @@ def chosen_engine():
 
 
 def _keras_is_on_cpu():
-    """Asked of an array, since not every backend can list its devices."""
+    """Ask an array, since not every backend can list its devices."""
     import keras
 
     return "cpu" in str(keras.ops.zeros(1).device).lower()

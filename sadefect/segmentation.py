@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 from skimage import measure
 
 from sadefect.errors import DataError
@@ -11,7 +12,7 @@ DIAMETER = 4  # Pixels, of the disc that the paper opens with.
 
 
 def as_map(values):
-    """An anomaly map as float32 ``(H, W)``, or a `DataError` that says what is wrong with it."""
+    """Return an anomaly map as float32 ``(H, W)``; a `DataError` says what is wrong with it."""
     values = _plane(values, "an anomaly map")
     with np.errstate(over="ignore"):  # What does not fit becomes infinite and is refused below.
         values = values.astype("float32", copy=False)
@@ -20,17 +21,15 @@ def as_map(values):
 
 
 def as_mask(mask):
-    """A mask as bool ``(H, W)``, or a `DataError` that says what is wrong with it."""
+    """Return a mask as bool ``(H, W)``; a `DataError` says what is wrong with it."""
     mask = _plane(mask, "a mask")
-    if mask.dtype == bool:
-        return mask
-    found = mask != 0
-    if not np.array_equal(mask, found):
+    defective = mask != 0
+    if not np.array_equal(mask, defective):
         raise DataError(
             "expected a mask of bool, or of zeros and ones; got values from "
             f"{mask.min()} to {mask.max()}; pass mask > 0 where any other value marks a defect"
         )
-    return found
+    return defective
 
 
 def _plane(array, what):
@@ -55,7 +54,7 @@ def _check_finite(values):
 
 
 def disc(diameter):
-    """A circular structuring element: the pixels whose centre lies within the circle.
+    """Build a circular structuring element: the pixels whose centre lies within the circle.
 
     Parameters
     ----------
@@ -102,24 +101,11 @@ def _check_diameter(diameter):
     return whole
 
 
-def _over_disc(array, widths, operation, border, outside):
-    """Minimum or maximum over a disc given by its rows' widths, in a valid window of `array`.
-
-    A run one pixel longer is the run before and one more pixel, so that a disc costs as many
-    passes as it has rows and columns, not as it has pixels.
-    """
+def _over_disc(extreme, array, footprint, border, outside):
+    """Take the minimum or maximum over a disc at each place where it lies in a padded array."""
     array = np.pad(array, border, constant_values=outside)
-    diameter = len(widths)
-    height, width = (size - diameter + 1 for size in array.shape)
-    result, runs = None, array
-    for length in range(1, diameter + 1):
-        if length > 1:
-            runs = operation(runs[:, :-1], array[:, length - 1 :])
-        left = (diameter - length) // 2
-        for row in np.flatnonzero(widths == length):
-            part = runs[row : row + height, left : left + width]
-            result = part.copy() if result is None else operation(result, part, out=result)
-    return result
+    height, width = np.subtract(array.shape, footprint.shape) + 1
+    return extreme(array, footprint=footprint, origin=-(len(footprint) // 2))[:height, :width]
 
 
 def opening(array, diameter=DIAMETER):
@@ -169,16 +155,16 @@ def opening(array, diameter=DIAMETER):
     diameter = _check_diameter(diameter)
     if diameter <= 1:
         return array.copy()
-    widths = disc(diameter).sum(axis=1)
+    footprint = disc(diameter)
     # An even disc's centre lies between pixels: it has one more place than pixels along each axis,
     # which the dilation takes back, so that nothing shifts and no border is favoured.
-    before = diameter // 2
-    placed = _over_disc(array, widths, np.minimum, before, array.max())
-    return _over_disc(placed, widths, np.maximum, diameter - 1 - before, placed.min())
+    before, after = diameter // 2, (diameter - 1) // 2
+    placed = _over_disc(ndimage.minimum_filter, array, footprint, before, array.max())
+    return _over_disc(ndimage.maximum_filter, placed, footprint, after, placed.min())
 
 
 class Threshold(NamedTuple):
-    """A threshold and what it was estimated from; pixels of ``value`` or more are flagged."""
+    """Hold a threshold and what it was estimated from; pixels of ``value`` or more are flagged."""
 
     value: float
     fpr: float
@@ -187,7 +173,7 @@ class Threshold(NamedTuple):
 
 
 def threshold_for_fpr(maps, fpr):
-    """The smallest threshold that flags at most a share ``fpr`` of defect-free pixels.
+    """Find the smallest threshold that flags at most a share ``fpr`` of defect-free pixels.
 
     Parameters
     ----------
@@ -223,7 +209,7 @@ def threshold_for_fpr(maps, fpr):
     (5, 100)
     """
     check_share(fpr, "fpr")
-    values = [as_map(one).ravel() for one in maps]
+    values = [as_map(map).ravel() for map in maps]
     if not values:
         raise DataError(
             "expected anomaly maps of defect-free images; got none; hold out at least one "
@@ -255,7 +241,7 @@ def check_share(share, name):
 
 
 def segment(map, threshold, opening_diameter=DIAMETER):
-    """The pixels of an anomaly map at or above a threshold, opened.
+    """Flag the pixels of an anomaly map at or above a threshold, and open what is flagged.
 
     Parameters
     ----------
@@ -295,7 +281,7 @@ def segment(map, threshold, opening_diameter=DIAMETER):
 
 
 class Region(NamedTuple):
-    """A connected region of a mask.
+    """Describe a connected region of a mask.
 
     ``area`` is in pixels, ``box`` is ``(top, left, bottom, right)`` with bottom and right
     exclusive, ``centroid`` is ``(row, column)``; ``label`` counts from 1.
@@ -308,7 +294,7 @@ class Region(NamedTuple):
 
 
 def regions(mask):
-    """The 8-connected regions of a mask, in the order in which rows are read.
+    """List the 8-connected regions of a mask, in the order in which rows are read.
 
     Parameters
     ----------
@@ -332,16 +318,11 @@ def regions(mask):
     --------
     >>> mask = np.zeros((6, 6), bool)
     >>> mask[0, 0] = mask[1, 1] = mask[4, 2:5] = True
-    >>> [(one.label, one.area, one.box) for one in regions(mask)]
+    >>> [(region.label, region.area, region.box) for region in regions(mask)]
     [(1, 2, (0, 0, 2, 2)), (2, 3, (4, 2, 5, 5))]
     """
     labels = measure.label(as_mask(mask), connectivity=2)
     return [
-        Region(
-            int(one.label),
-            int(one.area),
-            tuple(int(edge) for edge in one.bbox),
-            tuple(float(coordinate) for coordinate in one.centroid),
-        )
-        for one in measure.regionprops(labels)
+        Region(int(region.label), int(region.area), region.bbox, tuple(map(float, region.centroid)))
+        for region in measure.regionprops(labels)
     ]

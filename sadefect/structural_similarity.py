@@ -4,15 +4,6 @@ Windows are applied as two products with dense banded matrices, ``B_rows @ x @ B
 a matrix library runs near its peak; a depthwise convolution with the same window is several times
 slower in training on a CPU. Axes longer than ``BLOCK`` are cut into overlapping blocks that
 share one small matrix, so that the cost stays linear in the number of pixels.
-
-References
-----------
-.. [1] Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from
-   error visibility to structural similarity", IEEE Transactions on Image Processing 13(4), 2004,
-   doi:10.1109/TIP.2003.819861
-.. [2] P. Bergmann, S. Löwe, M. Fauser, D. Sattlegger and C. Steger, "Improving Unsupervised Defect
-   Segmentation by Applying Structural Similarity to Autoencoders", VISAPP 2019,
-   doi:10.5220/0007364503720380
 """
 
 from dataclasses import dataclass
@@ -21,13 +12,16 @@ from functools import lru_cache
 import keras
 import numpy as np
 from keras import ops
+from scipy.linalg import convolution_matrix
+
+from sadefect.errors import require_choice
 
 BLOCK = 256  # Longest axis, in pixels, that one dense matrix filters as a whole.
 
 
 @dataclass(frozen=True, kw_only=True)
 class SSIMOptions:
-    """What SSIM depends on besides the two images, checked when it is built.
+    """Hold what SSIM depends on besides the two images, checked when it is built.
 
     Parameters
     ----------
@@ -66,23 +60,13 @@ class SSIMOptions:
                 "data_range must be a positive number, 1 for images in [0, 1] or 255 for 8-bit "
                 f"images; received data_range={self.data_range!r}"
             )
-        if (
-            self.window_size != int(self.window_size)
-            or self.window_size < 3
-            or self.window_size % 2 == 0
-        ):
+        if self.window_size % 2 != 1 or self.window_size < 3:
             raise ValueError(
                 "window_size must be an odd whole number of at least 3, so that the window has a "
                 f"centre pixel; received window_size={self.window_size!r}"
             )
-        for name, allowed in (
-            ("window", ("uniform", "gaussian")),
-            ("padding", ("reflect", "valid")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} must be one of {allowed}; received {getattr(self, name)!r}"
-                )
+        require_choice("window", self.window, ("uniform", "gaussian"))
+        require_choice("padding", self.padding, ("reflect", "valid"))
         if not 0 < self.sigma < np.inf:
             raise ValueError(f"sigma must be a positive number of pixels; received {self.sigma!r}")
         for name in ("k1", "k2", "c1", "c2"):
@@ -95,13 +79,13 @@ class SSIMOptions:
 
     @property
     def constants(self):
-        """c1 and c2 as they enter eq. 5-8."""
+        """Return c1 and c2 as they enter eq. 5-8."""
         c1 = (self.k1 * self.data_range) ** 2 if self.c1 is None else self.c1
         c2 = (self.k2 * self.data_range) ** 2 if self.c2 is None else self.c2
         return c1, c2
 
     def weights(self):
-        """The window along one axis, shape ``(window_size,)``, summing to 1."""
+        """Return the window along one axis, shape ``(window_size,)``, summing to 1."""
         if self.window == "uniform":
             return np.full(self.window_size, 1 / self.window_size)
         radius = self.window_size // 2
@@ -111,21 +95,18 @@ class SSIMOptions:
 
 @lru_cache(maxsize=64)
 def _band(options, size):
-    """The matrix that filters an axis of ``size`` pixels, and the blocks it is applied to.
+    """Build the matrix that filters an axis of ``size`` pixels, and find the blocks it applies to.
 
     Returns ``(matrix, None)`` where one matrix covers the axis, borders folded into it, else
     ``(matrix, indices)``: row ``b`` of ``indices`` says which pixels block ``b`` reads.
     """
-    weights = options.weights()
     radius = options.window_size // 2
     source = np.arange(size)
     if options.padding == "reflect":
         source = np.pad(source, radius, mode="symmetric")
     length = len(source) - 2 * radius
     block = length if length <= BLOCK else BLOCK // 2
-    matrix = np.zeros((block, block + 2 * radius))
-    for row in range(block):
-        matrix[row, row : row + options.window_size] = weights
+    matrix = convolution_matrix(options.weights(), block).T
     if block == length:
         folded = np.zeros((block, size))
         np.add.at(folded.T, source, matrix.T)
@@ -137,7 +118,7 @@ def _band(options, size):
 
 
 def _filter_rows(x, options, size):
-    """Weighted means along axis -2 of ``x`` of shape ``(N, size, W)``."""
+    """Compute weighted means along axis -2 of ``x`` of shape ``(N, size, W)``."""
     matrix, blocks = _band(options, size)
     if blocks is None:
         return ops.matmul(matrix, x)
@@ -148,7 +129,7 @@ def _filter_rows(x, options, size):
 
 
 def _filter(x, options):
-    """Weighted means of each window of ``x``, shape ``(N, H, W)``."""
+    """Compute weighted means of each window of ``x``, shape ``(N, H, W)``."""
     height, width = x.shape[-2:]
     x = _filter_rows(x, options, height)
     matrix, blocks = _band(options, width)
@@ -158,11 +139,9 @@ def _filter(x, options):
 
 
 def as_batch(x, y, options):
-    """Both images as float32 ``(B, H, W)``, and the shape that a map has for the caller."""
+    """Return both images as float32 ``(B, H, W)``, and the rank that the caller gave them."""
     for name, image in (("x", x), ("y", y)):
-        dtype = (
-            str(keras.backend.standardize_dtype(image.dtype)) if hasattr(image, "dtype") else None
-        )
+        dtype = keras.backend.standardize_dtype(image.dtype) if hasattr(image, "dtype") else None
         if dtype in ("uint8", "uint16") and options.data_range < (254 if dtype == "uint8" else 256):
             raise ValueError(
                 f"{name} holds {dtype} gray values but data_range={options.data_range:g}; pass "
@@ -207,7 +186,7 @@ def _restore(x, rank):
 
 
 def statistics(x, y, options):
-    """Means, variances and covariance of each window."""
+    """Compute means, variances and covariance of each window."""
     # Moments around mid-gray keep four more bits than moments around black: the variance is a
     # difference of two numbers that are then small.
     middle = options.data_range / 2
@@ -224,7 +203,7 @@ def statistics(x, y, options):
 
 
 def ssim_of_batch(x, y, options):
-    """Eq. 8 for float32 images of shape ``(B, H, W)``."""
+    """Compute eq. 8 for float32 images of shape ``(B, H, W)``."""
     c1, c2 = options.constants
     mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, options)
     numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
@@ -234,7 +213,7 @@ def ssim_of_batch(x, y, options):
 
 
 def ssim_map(x, y, *, data_range, **options):
-    """Structural similarity of every pixel's neighbourhood, eq. 8.
+    """Compute the structural similarity of every pixel's neighbourhood, eq. 8.
 
     ``SSIM = (2 mu_x mu_y + c1)(2 s_xy + c2) / ((mu_x^2 + mu_y^2 + c1)(s_x^2 + s_y^2 + c2))``
 
@@ -266,7 +245,8 @@ def ssim_map(x, y, *, data_range, **options):
 
     References
     ----------
-    Eq. 8 and section 3.1.4 of doi:10.5220/0007364503720380; doi:10.1109/TIP.2003.819861
+    Eq. 8 and section 3.1.4 of doi:10.5220/0007364503720380; Z. Wang, A. C. Bovik, H. R. Sheikh and
+    E. P. Simoncelli, "Image quality assessment", 2004, doi:10.1109/TIP.2003.819861
 
     Examples
     --------
@@ -283,7 +263,7 @@ def ssim_map(x, y, *, data_range, **options):
 
 
 def ssim_components(x, y, *, data_range, **options):
-    """Luminance, contrast and structure of every pixel's neighbourhood, eq. 5-7.
+    """Compute luminance, contrast and structure of every pixel's neighbourhood, eq. 5-7.
 
     Their product is `ssim_map`. For looking at, not for training: the structure term has square
     roots whose gradient is not finite on constant patches.
@@ -324,7 +304,7 @@ def ssim_components(x, y, *, data_range, **options):
 
 
 def ssim(x, y, *, data_range, **options):
-    """Mean structural similarity of each pair of images.
+    """Compute the mean structural similarity of each pair of images.
 
     Parameters
     ----------
@@ -354,19 +334,10 @@ def ssim(x, y, *, data_range, **options):
 
 
 def ssim_residual(x, y, **options):
-    """``1 - SSIM`` of each pixel: the residual of section 3.1.4.
+    """Compute ``1 - SSIM`` of each pixel, in [0, 2]: the residual of section 3.1.4.
 
-    Parameters
-    ----------
-    x, y : float arrays (H, W) or (B, H, W)
-        Images and reconstructions in [0, 1].
-    **options
-        As in `ssim_map`, the data range aside.
-
-    Returns
-    -------
-    float32 array of the same shape
-        In [0, 2], larger where the two are less similar.
+    Images and reconstructions are arrays ``(H, W)`` or ``(B, H, W)`` of floats in [0, 1]; options
+    are those of `ssim_map`, the data range aside. Returns float32 of the same shape.
     """
     x, y = (np.asarray(image)[..., None] if np.ndim(image) == 3 else image for image in (x, y))
     residual = 1.0 - ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **options))

@@ -83,4 +83,4 @@ def test_data_set():
 def test_experiments_know_it():
     experiment = Experiment(dataset=checkerboard.NAME, method="l2")
     assert experiment.latent_dim == 100
-    assert experiment.training_settings["data"] == checkerboard.fingerprint(checkerboard.NAME)
+    assert experiment.training_settings["data"] == checkerboard.FINGERPRINT

@@ -97,7 +97,6 @@ def test_every_kind_is_there(name):
     [
         ({"name": "synthetic/wool"}, "synthetic/fibres"),
         ({"name": "synthetic/fibres", "seed": -1}, "from 0 on"),
-        ({"name": "synthetic/fibres", "scale": "huge"}, "full"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(arguments, expected):

@@ -8,6 +8,7 @@ checkout of the repository, from which all paths are taken.
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -32,10 +33,7 @@ def build(
 ) -> Path:
     """Execute what changed, then render the book; parameters as in `execute`.
 
-    Returns
-    -------
-    Path
-        ``html/index.html`` in `output`, to be opened in a browser.
+    Returns ``html/index.html`` in `output`, to be opened in a browser.
     """
     start = time.monotonic()
     execute(profile, root=root, output=output, workers=workers)
@@ -49,10 +47,8 @@ def warn_if_not_publishable() -> None:
     """Print a warning where pages may show images whose licences forbid publishing them."""
     private = []
     for name in set(dataset_names()) - {"folder"}:
-        try:
+        with suppress(DataError):  # It is not here.
             private += [] if load_dataset(name).publishable else [name]
-        except DataError:
-            continue
     if private:
         print(
             f"This build may show images of {', '.join(sorted(private))}: keep it to yourself. "

@@ -51,10 +51,6 @@ class _Job:
     def log(self) -> Path:
         return self.folder / f"{self.page.name}.log"
 
-    @property
-    def minutes(self) -> float:
-        return self.page.minutes(self.profile.name)
-
     def changes(self) -> list[str]:
         """Return what changed since the page was last executed; empty if it need not be again."""
         last = _read(self.executed).get("metadata", {}).get("sadefect")
@@ -87,19 +83,10 @@ def execute(
     workers : int, optional
         Pages at once; default one a core, at most 4. Their kernels share the cores.
 
-    Returns
-    -------
-    list of str
-        Names of the pages that were executed.
+    Returns the names of the pages that were executed. Raises `BookError` if a page fails: no
+    further one is started, those at work are finished, and the executed copy with its red cell
+    stays at ``executed/NAME.ipynb``. The next call goes on from there.
 
-    Raises
-    ------
-    BookError
-        If a page fails: no further one is started, those at work are finished, and the executed
-        copy with its red cell stays at ``executed/NAME.ipynb``. The next call goes on from there.
-
-    Notes
-    -----
     With ``SADEFECT_RETRAIN=1`` or ``SADEFECT_REEVALUATE=1`` in the environment, pages run even
     though nothing changed, unless such a run was cut short: then it goes on where it stopped.
     """
@@ -134,13 +121,7 @@ def _stamp(jobs: Iterable[_Job]) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Allow one build at a time in a folder.
-
-    Raises
-    ------
-    BookError
-        If another process builds there.
-    """
+    """Allow one build at a time in a folder; `BookError` if another process builds there."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
@@ -152,9 +133,10 @@ def alone(folder: Path) -> Iterator[None]:
 def _run(stale: dict[_Job, list[str]], workers: int | None) -> None:
     """Execute pages side by side, each in a process of its own, and print how far they are."""
     # Longest first, so that none trails behind the others.
-    jobs = sorted(stale, key=lambda job: -job.minutes)
+    minutes = {job: job.page.minutes(job.profile.name) for job in stale}
+    jobs = sorted(stale, key=minutes.get, reverse=True)
     for job in jobs:
-        print(f"  to do: {job.page.name}, about {job.minutes:g} min ({', '.join(stale[job])})")
+        print(f"  to do: {job.page.name}, about {minutes[job]:g} min ({', '.join(stale[job])})")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = workers or min(cores, len(jobs), MOST_WORKERS)
     # Processes, because papermill changes the working directory of the whole process; spawned,

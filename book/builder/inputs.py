@@ -1,4 +1,4 @@
-"""Digests of what a page depends on."""
+"""Digests what a page depends on."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,6 @@ def input_digests(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> 
 
     Prose, contents and configuration of the book are not among them. Of the store of results only
     the names count, because pages take the largest budget that they find there.
-
-    Returns
-    -------
-    dict
-        What it is (script, parameters, package, recorded results, data, libraries, ...) to a
-        digest of 16 hexadecimal digits.
     """
     package = [path for path in _files(PACKAGE) if path.relative_to(PACKAGE).parts[0] not in SHELL]
     recorded = root / "recorded"
@@ -80,10 +75,9 @@ def digest_of_libraries() -> str:
     requirements = metadata.requires("sadefect") or []
     versions = {"python": sys.version}
     for name in {re.match(r"[\w.-]+", requirement).group() for requirement in requirements}:
-        try:
+        # What is not found is for another platform, or of an extra that is not installed.
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # For another platform, or an extra that is not installed.
     return digest(versions)
 
 

@@ -48,7 +48,7 @@ NO_FETCH = 'raise ModuleNotFoundError("sadefect: open this notebook in a clone o
 
 
 class BookError(RuntimeError):
-    """The book cannot be built; the message says where, why and what to do."""
+    """Say that the book cannot be built: where, why and what to do."""
 
 
 def choices(name: str, known: Iterable[str]) -> str:
@@ -60,15 +60,9 @@ def choices(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Page:
-    """A notebook script, the source of one page of the book.
+    """Read a notebook script, the source of one page of the book."""
 
-    Attributes
-    ----------
-    script : Path
-        ``notebooks/NAME.py``.
-    """
-
-    script: Path
+    script: Path  # ``notebooks/NAME.py``.
 
     @property
     def name(self) -> str:
@@ -101,13 +95,7 @@ class Page:
         return notebook
 
     def header(self) -> dict[str, str]:
-        """Return title, description and the fields of the first cell.
-
-        Raises
-        ------
-        BookError
-            If the first cell is not a Markdown cell with all of them.
-        """
+        """Return title, description and fields of the first cell; `BookError` if it lacks one."""
         cells = self.notebook().cells
         text = cells[0].source if cells and cells[0].cell_type == "markdown" else ""
         header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", text, re.MULTILINE))
@@ -124,13 +112,7 @@ class Page:
         return header
 
     def minutes(self, profile: str) -> float:
-        """Return the minutes that the page takes in a profile, on 2 cores, as its header says.
-
-        Raises
-        ------
-        BookError
-            If the header does not say it.
-        """
+        """Return the minutes that it takes in a profile on 2 cores; `BookError` if it says none."""
         profile = profile if profile in PROFILES else "quick"  # One of the reader's own.
         stated = re.search(rf"\b{profile} (\d+(?:\.\d+)?)", self.header()["Minutes"])
         if not stated:
@@ -143,11 +125,8 @@ class Page:
     def parameters(self) -> dict[str, tuple[str, Any]]:
         """Return the declared parameters: name to annotation and default.
 
-        Raises
-        ------
-        BookError
-            If there is not exactly one cell tagged ``parameters``, or an entry in it is not of the
-            form ``name: type = literal  # what it is``. (papermill itself passes over both.)
+        Raises `BookError` unless one cell is tagged ``parameters``, and each entry in it reads
+        ``name: type = literal  # what it is``. (papermill itself passes over both.)
         """
         notebook = self.notebook()
         cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -178,11 +157,8 @@ def repository(root: Path = ROOT) -> tuple[str, str]:
 def pages(root: Path = ROOT) -> list[Page]:
     """Return all pages that are notebooks, by name.
 
-    Raises
-    ------
-    BookError
-        If `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a page or names
-        one that does not exist.
+    Raises `BookError` if `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a
+    page or names one that does not exist.
     """
     scripts = [Page(script) for script in sorted((root / "notebooks").glob("*.py"))]
     if not scripts:
@@ -201,10 +177,7 @@ def pages(root: Path = ROOT) -> list[Page]:
 def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
     """Return the pages that are named, in full or by how they begin; all where no name is given.
 
-    Raises
-    ------
-    BookError
-        If no page's name begins so.
+    Raises `BookError` if no page's name begins so.
     """
     names, known = list(names), [page.name for page in pages]
     chosen = set()
@@ -217,19 +190,9 @@ def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
 
 
 def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
-    """Make the output-free notebook of each script.
+    """Make the output-free notebook of each script, unless this is only a check.
 
-    Parameters
-    ----------
-    root : Path
-        The checkout.
-    check : bool
-        Write nothing, only find out.
-
-    Returns
-    -------
-    list of Path
-        Twins that were not equal to their script, and notebooks that have no script.
+    Returns the twins that were not equal to their script, and notebooks that have no script.
     """
     twins = {page.twin: page.twin_notebook() for page in pages(root)}
     stale = [path for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in twins]

@@ -28,13 +28,7 @@ def chromium() -> str | None:
 
 
 def print_page(page: Path, target: Path) -> None:
-    """Print a page as PDF once its formulas are set.
-
-    Raises
-    ------
-    BookError
-        If there is no Chromium, or it prints nothing.
-    """
+    """Print a page as PDF once its formulas are set; `BookError` if Chromium prints nothing."""
     program = chromium()
     if not program:
         raise BookError(

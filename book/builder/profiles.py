@@ -11,7 +11,7 @@ from book.builder.pages import ROOT, BookError, Page, choices, pages
 
 @dataclass(frozen=True)
 class Profile:
-    """Parameters of all pages for one purpose, read from ``notebooks/profiles/NAME.yaml``."""
+    """Hold parameters of all pages for one purpose, from ``notebooks/profiles/NAME.yaml``."""
 
     name: str
     cell_timeout: int  # Seconds that one cell may take.
@@ -21,11 +21,8 @@ class Profile:
     def values_for(self, page: Page) -> dict[str, Any]:
         """Return the parameters that are passed to a page, all of them declared by it.
 
-        Raises
-        ------
-        BookError
-            If the page's part has a parameter that the page does not declare, or one of another
-            type. (papermill itself only warns, and goes on with the default.)
+        Raises `BookError` if the page's part has a parameter that the page does not declare, or one
+        of another type. (papermill itself only warns, and goes on with the default.)
         """
         declared = page.parameters()
         values = {name: value for name, value in self.common.items() if name in declared}
@@ -49,11 +46,8 @@ class Profile:
 def read_profile(name: str, root: Path = ROOT) -> Profile:
     """Read a profile and check it against the pages.
 
-    Raises
-    ------
-    BookError
-        If there is no such profile, it has a part for a page that does not exist, or a common
-        parameter that no page declares.
+    Raises `BookError` if there is no such profile, it has a part for a page that does not exist, or
+    a common parameter that no page declares.
     """
     path = root / "notebooks" / "profiles" / f"{name}.yaml"
     if not path.is_file():

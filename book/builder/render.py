@@ -32,17 +32,8 @@ def stage(root: Path, output: Path) -> Path:
 
     Notebooks lie there at the path that they have in the repository, so that links to launch, edit
     and download them are right. Each page gets a foot that says how to run it and what made it; the
-    one on the state of all pages gets its table.
-
-    Returns
-    -------
-    Path
-        The folder, ``stage`` in `output`.
-
-    Raises
-    ------
-    BookError
-        If a page was not executed, or failed.
+    one on the state of all pages gets its table. Raises `BookError` if a page was not executed, or
+    failed.
     """
     folder = output / "stage"
     shutil.rmtree(folder, ignore_errors=True)
@@ -140,10 +131,7 @@ def configuration(root: Path = ROOT) -> dict[str, Any]:
 def run_sphinx(staged: Path, work: Path, builder: str) -> Path:
     """Run Jupyter Book on a staged book, into a folder of `work`, which is returned.
 
-    Raises
-    ------
-    BookError
-        If it cannot be built without a warning.
+    Raises `BookError` if it cannot be built without a warning.
     """
     shutil.rmtree(work, ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
@@ -165,19 +153,10 @@ def run_sphinx(staged: Path, work: Path, builder: str) -> Path:
 
 
 def render(root: Path = ROOT, output: Path | None = None) -> Path:
-    """Build the HTML from executed notebooks and prose, unless neither changed.
+    """Build the HTML from executed notebooks and prose, unless neither changed; return its index.
 
-    All of it is built anew, because pages show numbers of others, and every warning is an error.
-
-    Returns
-    -------
-    Path
-        ``html/index.html`` in `output`.
-
-    Raises
-    ------
-    BookError
-        If it cannot be built; the HTML of the last build stays.
+    All of it is built anew, because pages show numbers of others, and every warning is an error: a
+    `BookError`, after which the HTML of the last build stays.
     """
     output = output or root / "book" / "_build"
     html, mark, work = output / "html", output / "html.digest", output / "sphinx"

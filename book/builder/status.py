@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from book.builder.pages import PROFILES, Page
+from sadefect.figures import tables
 from sadefect.provenance import commit
 
 # In book/status.md, where the tables go.
@@ -17,15 +18,9 @@ ORIGINS = {  # Of a result, and how the table calls it.
 
 
 def foot_of_notebook(page: Page, notebook: Any, linked: bool) -> str:
-    """Tell how to run a page, what it costs, and what made this copy, as Markdown.
+    """Tell how to run a page, what it costs, and what made its executed copy, as Markdown.
 
-    Parameters
-    ----------
-    page : Page
-    notebook : nbformat.NotebookNode
-        The executed copy.
-    linked : bool
-        Whether there is a page on the state of all pages.
+    With a link to the page on the state of all pages where there is one.
     """
     record = notebook.metadata["sadefect"]
     seconds = record["seconds"]
@@ -57,29 +52,17 @@ build.{_link(linked)}
 
 
 def table(executed: list[tuple[Page, Any]]) -> str:
-    """Tell of all pages that are notebooks, as Markdown: what they have in common, and a table.
-
-    Parameters
-    ----------
-    executed : list of tuple
-        Pages and their executed copies.
-    """
+    """Tell of pages and their executed copies, as Markdown: what is common to all, and a table."""
     rows = [_row(page, notebook) for page, notebook in executed]
     same = [name for name in rows[0] if len({row[name] for row in rows}) == 1] if rows[1:] else []
     shared = ", ".join(f"{name} {rows[0][name]}" for name in same)
     header = [name for name in rows[0] if name not in same] if rows else []
-    text = _markdown(header, [[row[name] for name in header] for row in rows])
+    text = tables.table(header, [[row[name] for name in header] for row in rows]).data
     return f"Of all pages: {shared}.\n\n{text}" if shared else text
 
 
 def table_of_results(executed: list[tuple[Page, Any]]) -> str:
-    """List all results that pages used, where they came from and who used them, as Markdown.
-
-    Parameters
-    ----------
-    executed : list of tuple
-        Pages and their executed copies.
-    """
+    """List all results that pages used, where they came from and who used them, as Markdown."""
     users = {}
     for page, notebook in executed:
         link = f"[{page.name.split('_')[0]}](notebooks/{page.twin.name})"
@@ -89,12 +72,7 @@ def table_of_results(executed: list[tuple[Page, Any]]) -> str:
         (f"`{key}`", ORIGINS[origin], ", ".join(links))
         for (key, origin), links in sorted(users.items())
     ]
-    return _markdown(("result", "where from", "pages"), rows)
-
-
-def _markdown(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return tables.table(("result", "where from", "pages"), rows).data
 
 
 def _row(page, notebook):

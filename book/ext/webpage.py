@@ -90,7 +90,7 @@ def _substitute(site, pattern, replacement):
 
 
 class AuthorYear(BaseLabelStyle):
-    """Labels such as Carrera et al. 2017; those that would be equal get a letter."""
+    """Make labels such as Carrera et al. 2017; those that would be equal get a letter."""
 
     def format_labels(self, entries):
         labels = [self._label(entry) for entry in entries]
@@ -107,7 +107,7 @@ class AuthorYear(BaseLabelStyle):
 
 
 class AuthorYearStyle(Style):
-    """Bibliography in the usual style, with these labels."""
+    """Set the bibliography in the usual style, with these labels."""
 
     default_label_style = AuthorYear
 

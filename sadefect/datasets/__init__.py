@@ -2,7 +2,7 @@
 
 from sadefect.datasets.base import About, Dataset, Sample
 from sadefect.datasets.images import read_image, read_mask
-from sadefect.errors import DatasetNotFound
+from sadefect.errors import DatasetNotFound, require_choice
 
 __all__ = [
     "About",
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def dataset_names():
-    """Names that `load_dataset` takes; instead of ``grid`` any category of MVTec AD.
+    """List the names that `load_dataset` takes; instead of ``grid`` any category of MVTec AD.
 
     Examples
     --------
@@ -30,24 +30,20 @@ def dataset_names():
     return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES]
 
 
-def _loader(name):
+def _home(name):
+    """Return the module that loads a data set."""
     from sadefect.datasets import fabrics, folder, mvtec_ad, nanotwice, synthetic
 
-    if name == "nanotwice":
-        return nanotwice.load
-    if name in fabrics.FOLDERS:
-        return fabrics.load
     if name.startswith("mvtec_ad/") and name.count("/") == 1 and not name.endswith(("/", "..")):
-        return mvtec_ad.load
-    if name == "folder":
-        return folder.load
-    if name in synthetic.NAMES:
-        return synthetic.load
-    raise ValueError(f"name must be one of {dataset_names()}; received {name!r}")
+        return mvtec_ad
+    homes = {"nanotwice": nanotwice, **dict.fromkeys(fabrics.FOLDERS, fabrics), "folder": folder}
+    homes |= dict.fromkeys(synthetic.NAMES, synthetic)
+    require_choice("name", name, dataset_names())
+    return homes[name]
 
 
 def load_dataset(name, root=None, **options):
-    """A data set by name.
+    """Load a data set by name.
 
     Parameters
     ----------
@@ -86,11 +82,11 @@ def load_dataset(name, root=None, **options):
     >>> data.test[0].mask.dtype
     dtype('bool')
     """
-    return _loader(name)(name, root, **options)
+    return _home(name).load(name, root, **options)
 
 
 def dataset_fingerprint(name, root=None):
-    """What results of a data set are stored under, without its files where it is a known one.
+    """Return what results of a data set are stored under, without its files if it is a known one.
 
     Parameters
     ----------
@@ -120,7 +116,7 @@ def dataset_fingerprint(name, root=None):
 
 
 def about_dataset(name):
-    """What is known of a data set, whether its files are here or not.
+    """Tell what is known of a data set, whether its files are here or not.
 
     Parameters
     ----------
@@ -138,23 +134,7 @@ def about_dataset(name):
     >>> about_dataset("synthetic/weave").fingerprint
     'synthetic-weave-v1-seed0'
     """
-    from sadefect.datasets import fabrics, mvtec_ad, nanotwice, synthetic
-
-    if name in synthetic.NAMES:
-        data = synthetic.load(name)
-        height, width = data.test[0].image.shape
-        return About(
-            f"{len(data.train)} defect-free and {len(data.test)} with defects of {width}x{height} "
-            "pixels, a mask for each",
-            data.source,
-            data.licence,
-            f'`load_dataset("{name}")` computes them',
-            data.fingerprint,
-        )
-    if name in fabrics.FOLDERS:
-        return fabrics.ABOUT
-    if name == "nanotwice":
-        return nanotwice.ABOUT
-    if name.startswith("mvtec_ad/"):
-        return mvtec_ad.ABOUT
-    raise ValueError(f"expected one of {dataset_names()} but 'folder'; received {name!r}")
+    if name == "folder":
+        raise ValueError(f"expected one of {dataset_names()} but 'folder'; received {name!r}")
+    home = _home(name)
+    return home.about(name) if hasattr(home, "about") else home.ABOUT

@@ -12,28 +12,25 @@ from typing import NamedTuple
 import numpy as np
 
 from sadefect.datasets.images import is_image
+from sadefect.errors import require_choice
 from sadefect.files import store
 
 HELD_OUT = 10  # One of so many defect-free images is held out for thresholds.
 
 
 class About(NamedTuple):
-    """What is known of a data set without its files.
+    """Hold what is known of a data set without its files."""
 
-    ``images`` says how many there are and how large, ``get`` how to get them; ``fingerprint`` is
-    that of the files which the recorded results are from, where there are some.
-    """
-
-    images: str
+    images: str  # How many there are, and how large.
     source: str
     licence: str
-    get: str
-    fingerprint: str = "none known"
+    get: str  # How to get them.
+    fingerprint: str = "none known"  # Of the files that the recorded results are from.
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and its ground truth, read each time they are asked for.
+    """Hold one image and its ground truth, read each time they are asked for.
 
     Parameters
     ----------
@@ -49,7 +46,7 @@ class Sample:
     Examples
     --------
     >>> import numpy as np
-    >>> Sample("one", "good", lambda: np.zeros((4, 4), "float32")).mask.any()
+    >>> Sample("000", "good", lambda: np.zeros((4, 4), "float32")).mask.any()
     np.False_
     """
 
@@ -60,20 +57,18 @@ class Sample:
 
     @property
     def image(self) -> np.ndarray:
-        """Gray values in [0, 1], float32 ``(H, W)``."""
+        """Read gray values in [0, 1], float32 ``(H, W)``."""
         return self.read_image()
 
     @property
     def mask(self) -> np.ndarray:
-        """True on defects, bool ``(H, W)``."""
-        if self.read_mask is None:
-            return np.zeros(self.image.shape, bool)
-        return self.read_mask()
+        """Read the mask, true on defects, bool ``(H, W)``."""
+        return self.read_mask() if self.read_mask else np.zeros(self.image.shape, bool)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Defect-free images to train on and images with masks to score.
+    """Hold defect-free images to train on and images with masks to score.
 
     Parameters
     ----------
@@ -98,7 +93,7 @@ class Dataset:
     publishable: bool = False
 
     def split(self, train: str = "split") -> tuple[list[Sample], list[Sample]]:
-        """Defect-free images to train on, and those held out for thresholds.
+        """Part the defect-free images into those to train on, and those held out for thresholds.
 
         Parameters
         ----------
@@ -111,8 +106,7 @@ class Dataset:
         trained_on, held_out : lists of Sample
         """
         count = held_out(len(self.train))
-        if train not in ("split", "all"):
-            raise ValueError(f'train must be "split" or "all"; received {train!r}')
+        require_choice("train", train, ("split", "all"))
         if train == "split" and len(self.train) < 2:
             raise ValueError(
                 f"expected at least 2 defect-free images in {self.name}, one to hold out; got "
@@ -134,52 +128,46 @@ def held_out(images):
 
 
 def data_root(root=None) -> Path:
-    """Where data sets are: ``root``, ``SADEFECT_DATA``, or the user's cache directory."""
+    """Return where data sets are: ``root``, ``SADEFECT_DATA``, or the user's cache directory."""
     root = root or os.environ.get("SADEFECT_DATA")
-    if root:
-        return Path(root).expanduser()
-    return store() / "data"
+    return Path(root).expanduser() if root else store() / "data"
 
 
-def content_fingerprint(paths: Sequence[Path], base: Path) -> str:
-    """SHA-256 over the names and bytes of files, 16 hexadecimal digits.
-
-    The bytes, not the pixels: reading a folder is cheaper than decoding it.
-    """
+@lru_cache(maxsize=32)
+def _fingerprint(base, stamps):
+    """Hash the names and bytes of files: reading a folder is cheaper than decoding it."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
+    for path in sorted(base / name for name, *_ in stamps):
         digest.update(path.relative_to(base).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=32)
-def _cached_fingerprint(base, stamps):
-    return content_fingerprint([base / name for name, *_ in stamps], base)
-
-
 def fingerprint_of(base, folders=("",)):
-    """Fingerprint of all images below folders of ``base``, once per process and content."""
+    """Return the fingerprint of all images below folders of ``base``, 16 hexadecimal digits.
+
+    It is computed once per process and content.
+    """
     stamps = []
     for folder in folders:
         for path in sorted((base / folder).rglob("*")):
             if is_image(path) and path.is_file():
                 stat = path.stat()
                 stamps.append((path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
-    return _cached_fingerprint(base, tuple(sorted(stamps)))
+    return _fingerprint(base, tuple(sorted(stamps)))
 
 
 def with_size(fingerprint, size, usual):
-    """Images of another size than usual are other data."""
+    """Name the size of images in the fingerprint if it is not the usual one."""
     return fingerprint if size == usual else f"{fingerprint}-{size}"
 
 
-def verified(name, known, found):
-    """The fingerprint to store results under; warns where files are not the known ones."""
-    if known not in (None, found):
+def verified(name, known, computed):
+    """Return the fingerprint to store results under; warn where files are not the known ones."""
+    if known not in (None, computed):
         warnings.warn(
-            f"the files of {name} have the fingerprint {found}, not {known} as in the recorded "
+            f"the files of {name} have the fingerprint {computed}, not {known} as in the recorded "
             "results; results with these files are stored apart from them",
             stacklevel=3,
         )
-    return found
+    return computed

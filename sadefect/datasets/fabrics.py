@@ -14,7 +14,7 @@ ABOUT = About(
 
 
 def load(name, root, size=TEXTURE_SIZE):
-    """One of the paper's two woven fabrics: 100 defect-free and 50 defective images of 512x512."""
+    """Load one of the two fabrics: 100 defect-free and 50 defective images of 512x512 pixels."""
     base = data_root(root) / FOLDERS[name]
     if not base.is_dir():
         raise DatasetNotFound(
@@ -22,11 +22,4 @@ def load(name, root, size=TEXTURE_SIZE):
             "ground_truth/defective; there is none; its archive textures.zip is no longer at the "
             "address in the paper: unpack a copy there, or use mvtec_ad/grid or synthetic/weave"
         )
-    return laid_out(
-        name,
-        base,
-        size,
-        TEXTURE_SIZE,
-        source=ABOUT.source,
-        licence=ABOUT.licence,
-    )
+    return laid_out(name, base, size, TEXTURE_SIZE, ABOUT.source, ABOUT.licence)

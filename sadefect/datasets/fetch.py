@@ -21,28 +21,12 @@ DAMAGED = (
 
 
 def fetch(name, root=None, *, url=None, known_hash=None):
-    """Download a data set and unpack it where `load_dataset` looks for it.
+    """Download a data set and unpack it where `load_dataset` looks for it; return its folder.
 
-    Parameters
-    ----------
-    name : str
-        "nanotwice"; the other sets cannot be downloaded without a form, and the error says how.
-    root : path, optional
-        As in `load_dataset`.
-    url, known_hash : str, optional
-        Another address, and the SHA-256 of the archive as "sha256:...".
-
-    Returns
-    -------
-    Path
-        The data set's folder; nothing is downloaded if it is there.
-
-    Raises
-    ------
-    DatasetNotFound
-        If it is not served, or the host cannot be reached.
-    DataError
-        If the archive is damaged, or wants to write outside its folder.
+    Nothing is downloaded if it is there. The set is "nanotwice"; others cannot be downloaded
+    without a form, and the error says how. ``url`` is another address, ``known_hash`` the SHA-256
+    of the archive as "sha256:...". Raises `DatasetNotFound` if the set is not served, or the host
+    cannot be reached, and `DataError` as `unpack` does.
     """
     from sadefect.datasets import load_dataset
 
@@ -85,14 +69,10 @@ def _download(name, url, known_hash):
 def unpack(archive, folder):
     """Unpack a zip file into a new folder; only plain files below it, and not too many bytes.
 
-    A single top folder is left out, so that the layout does not depend on how it was packed.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged, too large, or wants to write elsewhere.
+    A single top folder is left out, so that the layout does not depend on how it was packed. Raises
+    `DataError` if the archive is damaged, too large, or wants to write elsewhere.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
@@ -108,30 +88,24 @@ def unpack(archive, folder):
                 name = entry.filename.split("/", 1)[1] if nested else entry.filename
                 target = (folder / name).resolve()
                 kind = stat.S_IFMT(entry.external_attr >> 16)
-                if (
-                    kind not in (0, stat.S_IFREG)  # Links, devices, pipes.
-                    or not target.is_relative_to(folder.resolve())
-                    or target == folder.resolve()
-                ):
+                # No links, devices or pipes, and nothing elsewhere.
+                if kind not in (0, stat.S_IFREG) or folder not in target.parents:
                     raise DataError(
                         f"expected plain files below the data set's folder in {archive}; got "
                         f"{entry.filename!r}; do not trust this archive"
                     )
-                if target.exists() or not _is_free(target.parent, folder):
+                content = opened.read(entry)
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("xb") as file:
+                        file.write(content)
+                except (FileExistsError, NotADirectoryError) as error:
                     raise DataError(
                         f"expected each file once in {archive}; got {entry.filename!r} where there "
                         "is something already; do not trust this archive"
-                    )
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(opened.read(entry))
+                    ) from error
     except DAMAGED as error:
         raise DataError(
             f"expected a zip archive without a password; {archive} is damaged or has one "
             f"({error}); remove it and fetch again"
         ) from error
-
-
-def _is_free(place, folder):
-    """Whether a folder is there below another one, or can be made."""
-    inside = (one for one in (place, *place.parents) if one.is_relative_to(folder.resolve()))
-    return all(one.is_dir() or not one.exists() for one in inside)

@@ -18,48 +18,40 @@ PHOTOMETRIC = 262  # The TIFF tag that says whether 0 is black or white.
 
 
 def is_image(path):
-    """Whether a path is named like an image; hidden files are not."""
+    """Tell whether a path is named like an image; hidden files are not."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def list_images(folder):
-    """Image files of a folder, by name.
-
-    Raises
-    ------
-    DatasetNotFound
-        If the folder does not exist.
-    DataError
-        If it holds no image, or two of the same name.
-    """
+    """List the image files of a folder by name; `DataError` if two have one, or there are none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise DatasetNotFound(
             f"expected a folder of images at {folder}; there is none; make it, or correct the path"
         )
-    found = sorted(path for path in folder.iterdir() if is_image(path))
-    if not found:
+    images = sorted(path for path in folder.iterdir() if is_image(path))
+    if not images:
         raise DataError(
             f"expected images ({', '.join(sorted(SUFFIXES))}) in {folder}; got none of them; "
             "put the images there, or correct the path"
         )
-    for first, second in pairwise(sorted(found, key=lambda path: path.stem)):
+    for first, second in pairwise(sorted(images, key=lambda path: path.stem)):
         if first.stem == second.stem:
             raise DataError(
                 f"expected one image of each name in {folder}; got {first.name} and "
                 f"{second.name}; remove one"
             )
-    return found
+    return images
 
 
 def read_pixels(path):
-    """The numbers in a file, or a `DataError`."""
+    """Return the numbers in a file, or raise `DataError`."""
     path = Path(path)
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
+        instead = "a folder" if path.is_dir() else "nothing"
         raise DatasetNotFound(
-            f"expected an image file at {path}; there is {found}; put the file there, or load the "
-            "data set again if its files were renamed"
+            f"expected an image file at {path}; there is {instead}; put the file there, or load "
+            "the data set again if its files were renamed"
         )
     try:
         return _stored(path) if path.suffix.lower() == ".npy" else _decoded(path)
@@ -74,8 +66,8 @@ def read_pixels(path):
         ) from error
 
 
-def _too_large(path, found):
-    return f"expected at most {MAX_PIXELS:,} pixels; got {found}: {path}; cut it into parts"
+def _too_large(path, got):
+    return f"expected at most {MAX_PIXELS:,} pixels; got {got}: {path}; cut it into parts"
 
 
 def _stored(path):
@@ -113,21 +105,12 @@ def _decoded(path):
 
 
 def as_gray(array, name="the image"):
-    """Any image array as float32 ``(H, W)`` in [0, 1].
+    """Convert any image array to float32 ``(H, W)`` in [0, 1].
 
-    Parameters
-    ----------
-    array : array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
-        Colour becomes the luminance of ITU-R 709 and loses its alpha channel; 8 and 16 bit are
-        divided by 255 and 65535, bool becomes 0 and 1; floats have to lie in [0, 1]. Files with
-        16 bits a colour are read with 8.
-    name : str
-        For the error.
-
-    Raises
-    ------
-    DataError
-        If it is none of these, or holds NaN.
+    It may be ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``. Colour becomes the
+    luminance of ITU-R 709 and loses its alpha channel; 8 and 16 bit are divided by 255 and 65535,
+    bool becomes 0 and 1; floats have to lie in [0, 1]. Files with 16 bits a colour are read with 8.
+    Raises a `DataError` with the name if the array is none of these, or holds NaN.
 
     Examples
     --------
@@ -138,16 +121,12 @@ def as_gray(array, name="the image"):
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[-1] in (1, 2):
         array = array[..., 0]  # Two channels are gray and alpha.
-    if (
-        array.ndim not in (2, 3)
-        or (array.ndim == 3 and array.shape[-1] not in (3, 4))
-        or not array.size
-    ):
+    colour = array.ndim == 3 and array.shape[-1] in (3, 4)
+    if not array.size or not (colour or array.ndim == 2):
         raise DataError(
             f"expected a gray or RGB image, (H, W) or (H, W, 3); got shape {array.shape}: {name}"
         )
-    if array.ndim == 3:
-        array = array[..., :3]
+    array = array[..., :3] if colour else array
     if array.dtype.kind == "f":
         if missing := int(np.isnan(array).sum()):
             raise DataError(
@@ -168,13 +147,12 @@ def as_gray(array, name="the image"):
     gray = array.astype("float32")
     if array.dtype.kind == "u":
         gray /= np.float32(np.iinfo(array.dtype).max)
-    if gray.ndim == 3:
-        gray = color.rgb2gray(gray)
+    gray = color.rgb2gray(gray) if colour else gray
     return np.clip(gray, 0, 1, out=gray)
 
 
 def read_image(path, size=None):
-    """A file as gray image.
+    """Read a file as gray image.
 
     Parameters
     ----------
@@ -206,7 +184,7 @@ def read_image(path, size=None):
 
 
 def read_mask(path, size=None):
-    """A file as mask, true on defects.
+    """Read a file as mask, true on defects.
 
     Gray values from half of the largest possible one on count as defect; a file with the values 0
     and 1 alone is taken as it is, and one with other small values alone is refused. Scaled down, a
@@ -258,18 +236,7 @@ def _resize(image, size):
 
 
 def paired_mask(image_path, mask_path, size=None):
-    """The mask of an image, of the same size.
-
-    Raises
-    ------
-    DataError
-        If the mask is missing, or of another size than the image.
-    """
-    if not Path(mask_path).is_file():
-        raise DataError(
-            f"expected a mask for the defective image {image_path} at {mask_path}; there is none; "
-            "add it, or move the image out of the test folder"
-        )
+    """Read the mask of an image; `DataError` if it is missing, or of another size."""
     mask, expected = _mask(mask_path), read_image(image_path).shape
     if mask.shape != expected:
         raise DataError(

@@ -16,7 +16,7 @@ ABOUT = About(
 
 
 def load(name, root, size=TEXTURE_SIZE):
-    """A category of MVTec AD, gray, scaled to 256x256 like the paper's textures.
+    """Load a category of MVTec AD, gray, scaled to 256x256 like the paper's textures.
 
     Defect-free test images may be missing. The known fingerprint of ``grid`` is that of the copy
     which the recorded results are from, not of the official archive: 512x512 pixels, averaged over
@@ -29,12 +29,5 @@ def load(name, root, size=TEXTURE_SIZE):
             "there is none; get it from the MVTec web site (a form has to be filled in), unpack "
             f"it into {base.parent}, or set SADEFECT_DATA"
         )
-    return laid_out(
-        name,
-        base,
-        size,
-        TEXTURE_SIZE,
-        known=FINGERPRINTS.get(name),
-        source=ABOUT.source,
-        licence=ABOUT.licence,
-    )
+    known = FINGERPRINTS.get(name)
+    return laid_out(name, base, size, TEXTURE_SIZE, ABOUT.source, ABOUT.licence, known=known)

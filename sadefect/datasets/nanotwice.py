@@ -16,16 +16,14 @@ ABOUT = About(
 
 
 def load(name, root):
-    """Five defect-free (1024x700) and forty defective (1024x696) SEM images of nanofibres.
+    """Load five defect-free (1024x700) and forty defective (1024x696) SEM images of nanofibres.
 
     Fibres reach the last row: the microscope's banner was cut off already, and nothing else has to
     be. The masks stop one to three pixels short of the border in places where a defect crosses it;
     these pixels are scored as they are.
     """
-    base = data_root(root)
-    base = next(
-        (folder for folder in (base / "nanotwice", base) if (folder / "Normal").is_dir()), None
-    )
+    folders = (data_root(root) / "nanotwice", data_root(root))
+    base = next((folder for folder in folders if (folder / "Normal").is_dir()), None)
     if base is None:
         raise DatasetNotFound(
             f"expected NanoTWICE in {data_root(root) / 'nanotwice'} with the folders Normal, "

@@ -27,51 +27,30 @@ HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 60  # Between two resumable states on disk.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
-CROPS = 512  # Of each kind, whose loss is computed at milestones.
+CROPS = 512  # Of each kind, whose loss is computed at milestones; a multiple of 128.
 
 
 def load_weights(model, path):
-    """Set a model's variables from a checkpoint; returns the model.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint belongs to another network.
-    """
+    """Set a model's variables from a checkpoint, and return it; `ValueError` if they do not fit."""
     arrays = load_arrays(path)
     names = [f"model_{number:03d}" for number in range(len(model.variables))]
-    found = [tuple(arrays[name].shape) for name in names if name in arrays]
-    wanted = [tuple(variable.shape) for variable in model.variables]
-    if found != wanted:
-        raise ValueError(f"{path} belongs to another network: expected {wanted}, got {found}")
+    stored = [arrays[name].shape for name in names if name in arrays]
+    expected = [tuple(variable.shape) for variable in model.variables]
+    if stored != expected:
+        raise ValueError(f"{path} belongs to another network: expected {expected}, got {stored}")
     for name, variable in zip(names, model.variables, strict=True):
         variable.assign(arrays[name].astype(variable.dtype))
     return model
 
 
-def crops_loss(model, loss, images, count=CROPS, seed=0):
-    """Mean loss of a network on random crops of images, as they are.
-
-    Parameters
-    ----------
-    model : keras.Model
-    loss : keras.losses.Loss
-    images : list of arrays (H, W)
-    count : int
-        How many crops; the same ones each time for a seed.
-    seed : int
-
-    Returns
-    -------
-    float
-    """
-    patches = RandomPatches(images, model.input_shape[1], count, seed)
-    total, size = 0.0, 128
-    for start in range(0, count, size):
-        batch = patches.batch(start, min(size, count - start))
-        outputs = model(batch, training=False)
-        total += float(loss(keras.ops.convert_to_tensor(batch), outputs)) * len(batch)
-    return total / count
+def crops_loss(model, loss, images):
+    """Compute the mean loss of a network on random crops of images, the same ones each time."""
+    patches, size = RandomPatches(images, model.input_shape[1], CROPS), 128
+    batches = (patches.batch(start, size) for start in range(0, CROPS, size))
+    losses = (
+        loss(keras.ops.convert_to_tensor(batch), model(batch, training=False)) for batch in batches
+    )
+    return sum(float(value) * size for value in losses) / CROPS
 
 
 def _arrays(prefix, variables):
@@ -101,10 +80,7 @@ def train(
     ----------
     model : keras.Model
         Untrained and not compiled; its initial weights are those of the trajectory.
-    loss : keras.losses.Loss
-        Of patches and reconstructions.
-    patches : RandomPatches
-    schedule : Schedule
+    loss, patches, schedule : keras.losses.Loss, RandomPatches, Schedule
     budget : int
         Patches to see in all; the last batch is whole, so that up to ``batch_size - 1`` more are.
     folder : path
@@ -167,13 +143,6 @@ def train(
             milestones=np.array(curve, "float64").reshape(-1, 3),
         )
 
-    def save_checkpoint(mark):
-        with _averaged(optimizer, model):
-            if len(held_out):
-                trained_on = crops_loss(model, loss, patches.images)
-                curve.append([seen, trained_on, crops_loss(model, loss, held_out)])
-            save_arrays(checkpoint_path(folder, mark), **_arrays("model", model.variables))
-
     size = schedule.batch_size
     pending = [mark for mark in keep(budget) if mark > seen or mark == budget]
     saved = last = time.monotonic()
@@ -182,19 +151,22 @@ def train(
         while pending:
             while pending and seen >= pending[0]:
                 mark = pending.pop(0)
-                kept = [checkpoint_path(folder, mark)]
-                if keeps_state(mark, budget):
-                    kept.append(state_path(folder, mark))
+                weights = checkpoint_path(folder, mark)
+                states = [state_path(folder, mark)] if keeps_state(mark, budget) else []
                 # A training that began again, after damage, finds weights but not always states.
-                if not all(path.exists() for path in kept):
-                    save_checkpoint(mark)
+                if not all(path.exists() for path in (weights, *states)):
+                    with _averaged(optimizer, model):
+                        if len(held_out):
+                            trained_on = crops_loss(model, loss, patches.images)
+                            curve.append([seen, trained_on, crops_loss(model, loss, held_out)])
+                        save_arrays(weights, **_arrays("model", model.variables))
                     save_state()
-                    for path in kept[1:]:
+                    for path in states:
                         _link(latest, path)
                     if (least := turned(curve)) and least != seen:
                         print(
                             f"{label}: the loss on held-out crops was least after {least:,} "
-                            f"patches, and is higher now; more training overfits",
+                            "patches, and is higher now; more training overfits",
                             file=sys.stderr,
                         )
                     last = time.monotonic()
@@ -228,7 +200,7 @@ def train(
 
 @contextmanager
 def _averaged(optimizer, model):
-    """The model has its averaged weights meanwhile, where the optimizer keeps some."""
+    """Give the model its averaged weights meanwhile, where the optimizer keeps some."""
     if not optimizer.use_ema:
         yield
         return
@@ -242,7 +214,7 @@ def _averaged(optimizer, model):
 
 
 def _link(source, target):
-    """A second name for a file, or a copy where the file system has no links."""
+    """Give a file a second name, or copy it where the file system has no links."""
     with whole(target) as temporary:
         try:
             os.link(source, temporary)

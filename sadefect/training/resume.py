@@ -22,45 +22,26 @@ from sadefect.training.trajectory import checkpoint_path, milestones, state_path
 
 @dataclass(frozen=True)
 class Training:
-    """A recipe with images, in a folder that holds its trajectory.
+    """Train a recipe with images, in a folder that holds its trajectory."""
 
-    Parameters
-    ----------
-    folder : Path
-        A larger budget continues what it holds.
-    recipe : Recipe
-    read_images : callable
-        Gives the images to train on and those held out; called if there is something to train.
-    settings : callable
-        Gives what the trajectory depends on, plain JSON values; called likewise.
-    label : str
-        For the progress bar.
-    trunk : Training, optional
-        The one that this one branches off, with a falling rate.
-    decay_from : int
-        The patches seen at which it does; 0 for a constant rate.
-    """
-
-    folder: Path
+    folder: Path  # A larger budget continues what it holds.
     recipe: Recipe
+    # Gives the images to train on and those held out; called if there is something to train.
     read_images: Callable
-    settings: Callable
-    label: str = "training"
-    trunk: "Training | None" = None
-    decay_from: int = 0
+    settings: Callable  # Gives what the trajectory depends on, plain JSON values; called likewise.
+    label: str = "training"  # For the progress bar.
+    trunk: "Training | None" = None  # The one that this one branches off, with a falling rate.
+    decay_from: int = 0  # The patches seen at which it does; 0 for a constant rate.
 
     def checkpoint(self, budget):
-        """Train until ``budget`` patches were seen, or resume; the path of the weights there.
+        """Train until ``budget`` patches were seen, or resume; return the path of the weights.
 
-        Raises
-        ------
-        TrainingDiverged
-            If going on would be a waste.
+        Raises `TrainingDiverged` if going on would be a waste.
         """
         return self._until(budget, checkpoint_path(self.folder, budget))
 
     def state(self, budget):
-        """The path of the whole state after ``budget`` patches; trained where it was not kept."""
+        """Return the path of the whole state after ``budget`` patches; train if it was not kept."""
         return self._until(budget, state_path(self.folder, budget))
 
     def _until(self, budget, wanted):
@@ -79,14 +60,8 @@ class Training:
     def _train(self, budget, latest):
         images, held_out = self.read_images()
         recipe, beyond = self.recipe, False
-        patches = RandomPatches(
-            images,
-            recipe.patch_size,
-            recipe.n_patches,
-            recipe.seed,
-            crops=recipe.crops,
-            symmetries=recipe.symmetries,
-        )
+        options = {"crops": recipe.crops, "symmetries": recipe.symmetries}
+        patches = RandomPatches(images, recipe.patch_size, recipe.n_patches, recipe.seed, **options)
         if latest.exists():
             try:
                 beyond = int(load_arrays(latest)["patches_seen"]) >= budget
@@ -121,7 +96,7 @@ class Training:
 
 @contextmanager
 def alone(folder):
-    """One process at a time in a folder; others wait, and say so."""
+    """Allow one process at a time in a folder; others wait, and say so."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
@@ -137,29 +112,20 @@ def alone(folder):
 
 
 def loss_history(path, patches_seen):
-    """Loss curves of a training up to some budget, and the seconds that they took.
+    """Read the loss curves of a training up to some budget, and the seconds that they took.
 
-    Parameters
-    ----------
-    path : Path
-        Of a state, or of what was recorded of one.
-    patches_seen : int
-
-    Returns
-    -------
-    curves : dict of arrays
-        ``history_patches``, ``history_loss``, and ``milestones`` as `train` returns them.
-    seconds : float or None
-        None if there is no such file.
+    ``path`` is that of a state, or of what was recorded of one. Returns a dict of the arrays
+    ``history_patches``, ``history_loss``, and ``milestones`` as `train` returns them, and seconds,
+    which are None if there is no such file.
     """
-    if not path.exists():
-        empty = {"history_patches": np.zeros(0), "history_loss": np.zeros(0)}
-        return empty | {"milestones": np.zeros((0, 3))}, None
-    stored = load_arrays(path)
-    patches, loss = stored["history"].T
-    marks = stored.get("milestones", np.zeros((0, 3)))
+    stored = load_arrays(path) if path.exists() else {"history": np.zeros((0, 2))}
     # The last mean of a curve may end a little after the budget.
-    upto, marks_upto = patches <= patches_seen + HISTORY, marks[:, 0] <= patches_seen + HISTORY
+    history, marks = (
+        curve[curve[:, 0] <= patches_seen + HISTORY]
+        for curve in (stored["history"], stored.get("milestones", np.zeros((0, 3))))
+    )
+    curves = {"history_patches": history[:, 0], "history_loss": history[:, 1], "milestones": marks}
+    if "seconds" not in stored:
+        return curves, None
     share = min(1.0, patches_seen / max(1, int(stored["patches_seen"])))
-    curves = {"history_patches": patches[upto], "history_loss": loss[upto]}
-    return curves | {"milestones": marks[marks_upto]}, float(stored["seconds"]) * share
+    return curves, float(stored["seconds"]) * share

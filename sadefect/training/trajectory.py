@@ -10,7 +10,7 @@ TURNED = 1.01  # A held-out loss this many times its least one has turned.
 
 
 def milestones(budget):
-    """Numbers of patches at which a checkpoint is kept: steps of sqrt 2, and the budget.
+    """List numbers of patches at which a checkpoint is kept: steps of sqrt 2, and the budget.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def milestones(budget):
 
 
 def keeps_state(mark, budget):
-    """Whether the whole state is kept at a milestone, for a decay of the rate to branch off.
+    """Tell whether the whole state is kept at a milestone, for a decay of the rate to branch off.
 
     Examples
     --------
@@ -36,26 +36,19 @@ def keeps_state(mark, budget):
 
 
 def checkpoint_path(folder, patches_seen):
-    """Where a training keeps its weights after so many patches."""
+    """Return where a training keeps its weights after so many patches."""
     return Path(folder) / "checkpoints" / f"{patches_seen:09d}.npz"
 
 
 def state_path(folder, patches_seen):
-    """Where a training keeps the whole state it had after so many patches."""
+    """Return where a training keeps the whole state it had after so many patches."""
     return Path(folder) / "states" / f"{patches_seen:09d}.npz"
 
 
 def decayed_rate(rate, seen, decay):
-    """The learning rate at a coordinate: constant, then half a cosine down to `LAST_RATE` of it.
+    """Return the rate at a coordinate: constant, then half a cosine down to `LAST_RATE` of it.
 
-    Parameters
-    ----------
-    rate : float
-        The constant rate.
-    seen : int
-        Patches seen.
-    decay : (int, int) or None
-        Patches seen at which the decay begins, and how many it lasts.
+    ``decay`` has the patches seen at which the decay begins, and how many it lasts; None for none.
 
     Examples
     --------
@@ -70,17 +63,10 @@ def decayed_rate(rate, seen, decay):
 
 
 def turned(curve):
-    """Where the loss on held-out crops was least, if it has risen since; else None.
+    """Find where the loss on held-out crops was least, if it has risen since; else None.
 
-    Parameters
-    ----------
-    curve : array (N, 3)
-        Patches seen, loss on training crops, loss on held-out crops.
-
-    Returns
-    -------
-    int or None
-        The patches seen at the least held-out loss, if the last one is more than 1 % above it.
+    ``curve`` has rows of patches seen, loss on training crops, loss on held-out crops. Returns the
+    patches seen at the least held-out loss, if the last one is more than 1 % above it.
 
     Examples
     --------

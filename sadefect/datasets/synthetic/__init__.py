@@ -15,10 +15,11 @@ from functools import partial
 
 import numpy as np
 
-from sadefect.datasets.base import Dataset, Sample
+from sadefect.datasets.base import About, Dataset, Sample
 from sadefect.datasets.synthetic import checkerboard
 from sadefect.datasets.synthetic.fibres import KINDS, fibres
 from sadefect.datasets.synthetic.woven import CLOTHS, FLAWS, woven
+from sadefect.errors import require_choice
 
 VERSION = 1  # Raised when the same seed would give other images.
 PREFIX, TINY = "synthetic/", "-tiny"
@@ -27,7 +28,7 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How a data set is drawn; shapes and counts are those of `SPLITS`."""
+    """Say how a data set is drawn; shapes and counts are those of `SPLITS`."""
 
     number: int  # Goes into the seed of every image.
     picture: Callable
@@ -38,17 +39,11 @@ class _Recipe:
 
 
 def _recipes():
+    nanotwice = "NanoTWICE, doi:10.1109/TII.2016.2641472"
     fabrics = "the woven fabrics of doi:10.5220/0007364503720380"
     weave, twill = (partial(woven, cloth=CLOTHS[name]) for name in ("weave", "twill"))
     full = {
-        "fibres": _Recipe(
-            number=0,
-            picture=fibres,
-            kinds=KINDS,
-            stands_for="NanoTWICE, doi:10.1109/TII.2016.2641472",
-            shapes=((700, 1024), (696, 1024)),
-            counts=(5, 40),
-        ),
+        "fibres": _Recipe(0, fibres, KINDS, nanotwice, ((700, 1024), (696, 1024)), (5, 40)),
         "weave": _Recipe(1, weave, tuple(FLAWS), fabrics, 2 * ((256, 256),), (100, 50)),
         "twill": _Recipe(2, twill, tuple(FLAWS), fabrics, 2 * ((256, 256),), (100, 50)),
     }
@@ -63,29 +58,11 @@ RECIPES = _recipes()
 NAMES = (*RECIPES, checkerboard.NAME)
 
 
-def load(name, root=None, *, seed=0, scale="full"):
-    """A synthetic data set; each image is drawn when it is asked for, the same every time.
+def load(name, root=None, *, seed=0):
+    """Load a synthetic data set; each image is drawn when it is asked for, the same every time.
 
-    Parameters
-    ----------
-    name : str
-        One of `NAMES`.
-    root : optional
-        Not used: there are no files.
-    seed : int
-        Another one, 0 or more, gives other images of the same kind.
-    scale : {"full", "tiny"}
-        "tiny" is the same as a name that ends in ``-tiny``.
-
-    Returns
-    -------
-    Dataset
-        Kinds of fibres are "debris" and "film", of weave and twill "cut", "rough" and "pin".
-
-    Raises
-    ------
-    ValueError
-        If there is no such name, seed or scale.
+    Another seed, 0 or more, gives other images of the same kind. Kinds of fibres are "debris" and
+    "film", of weave and twill "cut", "rough" and "pin". ``root`` is not used: there are no files.
 
     Examples
     --------
@@ -94,29 +71,32 @@ def load(name, root=None, *, seed=0, scale="full"):
     (5, 40, 'film')
     """
     if name == checkerboard.NAME:
-        return checkerboard.load(name, root)
-    if scale not in ("full", "tiny"):
-        raise ValueError(f'scale must be "full" or "tiny"; received {scale!r}')
-    if scale == "tiny" and not name.endswith(TINY):
-        name += TINY
+        return checkerboard.load(name)
     recipe = _recipe(name)
     train, test = (
         tuple(_sample(name, split, number, seed) for number in range(count))
         for split, count in zip(SPLITS, recipe.counts, strict=True)
     )
-    return Dataset(
-        name,
-        train,
-        test,
-        fingerprint(name, seed),
-        f"computed by sadefect.datasets.synthetic; stands in for {recipe.stands_for}",
-        "MIT",
-        publishable=True,
+    source = f"computed by sadefect.datasets.synthetic; stands in for {recipe.stands_for}"
+    return Dataset(name, train, test, fingerprint(name, seed), source, "MIT", publishable=True)
+
+
+def about(name):
+    """Tell what is known of a synthetic data set; see `sadefect.datasets.about_dataset`."""
+    data = load(name)
+    height, width = data.test[0].image.shape
+    return About(
+        f"{len(data.train)} defect-free and {len(data.test)} with defects of {width}x{height} "
+        "pixels, a mask for each",
+        data.source,
+        data.licence,
+        f'`load_dataset("{name}")` computes them',
+        data.fingerprint,
     )
 
 
 def fingerprint(name, seed=0):
-    """The generator's version and the seed, known without drawing anything.
+    """Return the generator's version and the seed, known without drawing anything.
 
     Examples
     --------
@@ -124,13 +104,13 @@ def fingerprint(name, seed=0):
     'synthetic-fibres-v1-seed0'
     """
     if name == checkerboard.NAME:
-        return checkerboard.fingerprint(name)
+        return checkerboard.FINGERPRINT
     _recipe(name)
     return f"{name.replace('/', '-')}-v{VERSION}-seed{_checked(seed)}"
 
 
 def drawn(name, split, number, *, seed=0, clean=False, part=None):
-    """One image and its mask.
+    """Draw one image and its mask.
 
     Parameters
     ----------
@@ -175,8 +155,7 @@ def drawn(name, split, number, *, seed=0, clean=False, part=None):
 
 
 def _recipe(name):
-    if name not in RECIPES:
-        raise ValueError(f"name must be one of {NAMES}; received {name!r}")
+    require_choice("name", name, NAMES)
     return RECIPES[name]
 
 

@@ -10,6 +10,7 @@ from sadefect.datasets.base import Dataset, Sample
 NAME = "synthetic/checkerboard"
 VERSION = 1  # Raised when the same seed would give other images.
 SEED = 20190225
+FINGERPRINT = f"checkerboard-v{VERSION}-seed{SEED}"
 SIZE = 128  # Pixels on a side.
 TRAIN, TEST = 1_000, 20
 SQUARES = (16.0, 40.0)  # Side of a square in pixels, from the smallest to the largest.
@@ -21,28 +22,11 @@ EDGE = 3  # Pixels from where two squares meet that count as its surroundings.
 
 
 def checkerboard(size=SIZE, *, square, angle=0.0, shift=(0.0, 0.0)):
-    """A clean checkerboard with edges one pixel wide.
+    """Draw a clean checkerboard with edges one pixel wide, float32 ``(size, size)`` in [0.1, 0.9].
 
-    Parameters
-    ----------
-    size : int
-        Side of the image in pixels.
-    square : float
-        Side of a square in pixels, at least 2.
-    angle : float
-        Of the rows of squares against the image's, in radians.
-    shift : pair of float
-        Moves the pattern along its own two directions, in pixels.
-
-    Returns
-    -------
-    float32 array (size, size)
-        Gray values from 0.1 to 0.9.
-
-    Raises
-    ------
-    ValueError
-        If squares would be smaller than their edges.
+    Sides of the image and of a square, which is at least 2, are in pixels. ``angle`` is that of the
+    rows of squares against the image's, in radians; ``shift`` moves the pattern along its own two
+    directions, in pixels.
 
     References
     ----------
@@ -64,7 +48,7 @@ def checkerboard(size=SIZE, *, square, angle=0.0, shift=(0.0, 0.0)):
 
 
 def _stripes(position, width):
-    """1 on even and -1 on odd stripes, with ramps as wide as a pixel between them."""
+    """Return 1 on even and -1 on odd stripes, with ramps as wide as a pixel between them."""
     place = np.mod(position, 2 * width)
     to_edge = np.minimum(place, np.abs(place - width))
     to_edge = np.minimum(to_edge, 2 * width - place)
@@ -72,7 +56,7 @@ def _stripes(position, width):
 
 
 def clean(seed, size=SIZE):
-    """A checkerboard of random scale, orientation and position, float32 ``(size, size)``.
+    """Draw a checkerboard of random scale, orientation and position, float32 ``(size, size)``.
 
     Examples
     --------
@@ -90,19 +74,10 @@ def clean(seed, size=SIZE):
 
 
 def defective(seed, size=SIZE):
-    """A random checkerboard with gray strokes and dots on it, and where they are.
+    """Draw a random checkerboard with gray strokes and dots on it, and where they are.
 
-    Parameters
-    ----------
-    seed : int or sequence of int
-    size : int
-        Side in pixels.
-
-    Returns
-    -------
-    image : float32 array (size, size)
-    mask : bool array (size, size)
-        Pixels of which a stroke or dot covers at least half.
+    Returns the image, float32 ``(size, size)``, and a bool mask of the pixels of which a stroke or
+    dot covers at least half.
 
     Examples
     --------
@@ -131,12 +106,12 @@ def defective(seed, size=SIZE):
 
 
 def beneath(number):
-    """The clean checkerboard on which test image `number` is drawn, float32 ``(128, 128)``."""
+    """Draw the clean checkerboard on which test image `number` is drawn, float32 ``(128, 128)``."""
     return clean(_test_seed(number))
 
 
 def edges(number):
-    """Where squares meet on the board of test image `number`, three pixels farther too, bool.
+    """Find where squares meet on the board of test image `number`, three pixels farther too, bool.
 
     Examples
     --------
@@ -147,40 +122,23 @@ def edges(number):
     return ndimage.binary_dilation(abs(beneath(number) - GRAY) < near, iterations=EDGE)
 
 
-def load(name, root=None):
-    """Clean checkerboards to train on, defective ones to score; `root` is not used."""
+def load(name=NAME):
+    """Load clean checkerboards to train on, defective ones to score."""
     train = [
         Sample(f"clean/{number:04d}", "good", partial(clean, [SEED, 0, number]))
         for number in range(TRAIN)
     ]
     test = [
-        Sample(
-            f"defective/{number:02d}",
-            "defective",
-            partial(_part, 0, _test_seed(number)),
-            partial(_part, 1, _test_seed(number)),
-        )
+        Sample(f"defective/{number:02d}", "defective", *(partial(_part, k, number) for k in (0, 1)))
         for number in range(TEST)
     ]
-    return Dataset(
-        name,
-        train,
-        test,
-        fingerprint(name),
-        "computed by sadefect, after figure 3 of doi:10.5220/0007364503720380",
-        "MIT",
-        publishable=True,
-    )
+    source = "computed by sadefect, after figure 3 of doi:10.5220/0007364503720380"
+    return Dataset(name, train, test, FINGERPRINT, source, "MIT", publishable=True)
 
 
 def _test_seed(number):
     return [SEED, 1, number]
 
 
-def _part(which, seed):
-    return defective(seed)[which]
-
-
-def fingerprint(name):
-    """The generator's version and seed."""
-    return f"checkerboard-v{VERSION}-seed{SEED}"
+def _part(index, number):
+    return defective(_test_seed(number))[index]

@@ -49,27 +49,12 @@ LIGHT, TOP, CLEAN_LIGHT, CLEAN_TOP, COVER = range(5)
 
 
 def fibres(seed, shape, kind="good", clean=False, mask_only=False):
-    """A mat of fibres.
+    """Paint a mat of fibres.
 
-    Parameters
-    ----------
-    seed : numpy.random.SeedSequence
-        The same one gives the same fibres and noise whatever ``clean`` is.
-    shape : pair of int
-        Height and width.
-    kind : {"good", "debris", "film"}
-        What lies between the fibres.
-    clean : bool
-        Leave the defects out.
-    mask_only : bool
-        Return None instead of the image, sooner.
-
-    Returns
-    -------
-    image : float64 array (H, W) or None
-        In [0, 1].
-    mask : bool array (H, W)
-        Pixels of which defects that no fibre hides cover at least half.
+    A `numpy.random.SeedSequence` gives the same fibres and noise whether the defects, of a kind of
+    `KINDS` or "good", are left out (``clean``) or not. Returns the image, float64 ``(H, W)`` in
+    [0, 1], or None and sooner if only the mask is asked for, and the mask: the pixels of which
+    defects that no fibre hides cover at least half.
     """
     mat, flaws, noise = (np.random.default_rng(child) for child in seed.spawn(3))
     canvas = np.zeros((shape[0] + 2 * MARGIN, shape[1] + 2 * MARGIN, 5))
@@ -91,7 +76,7 @@ def fibres(seed, shape, kind="good", clean=False, mask_only=False):
 
 
 def _marked(cover):
-    """Where defects are, but for the small pieces that fibres leave of them."""
+    """Find where defects are, but for the small pieces that fibres leave of them."""
     labels, number = ndimage.label(cover >= 0.5, np.ones((3, 3)))
     large = np.bincount(labels.ravel(), minlength=number + 1) >= SMALLEST
     large[0] = False
@@ -99,7 +84,7 @@ def _marked(cover):
 
 
 def _fibre_steps(canvas, generator):
-    """What to paint, each with its height."""
+    """List what to paint, each with its height."""
     diagonal = np.hypot(*canvas.shape[:2])
     number = int(DENSITY * diagonal)
     heights = np.sort(generator.uniform(0, 1, number)) ** DEEP
@@ -116,7 +101,7 @@ def _fibre_steps(canvas, generator):
 
 
 def _paint_fibre(canvas, generator, height, angle, offset):
-    """One fibre, column by column, or row by row if it is steep."""
+    """Paint one fibre, column by column, or row by row if it is steep."""
     angle = angle % np.pi
     steep = np.pi / 4 < angle < 3 * np.pi / 4
     angle = (angle + np.pi / 4) % (np.pi / 2) - np.pi / 4
@@ -158,7 +143,7 @@ def _paint(canvas, where, cover, light, height, defect=False):
 
 
 def _waves(generator, position, spread, lengths, number=4):
-    """A smooth random curve around 0."""
+    """Draw a smooth random curve around 0."""
     lengths = np.exp(generator.uniform(*np.log(lengths), (number, 1)))
     phases = generator.uniform(0, 2 * np.pi, (number, 1))
     waves = np.sin(2 * np.pi * position / lengths + phases)
@@ -210,12 +195,12 @@ def _paint_patch(canvas, centre, cover, light, height):
     kept = (y + rows >= 0) & (y + rows < canvas.shape[0])
     kept &= (x + columns >= 0) & (x + columns < canvas.shape[1])
     y, x = y[kept], x[kept]
-    light = light[y, x] * height
-    _paint(canvas, (y + rows, x + columns), cover[y, x], light, height, defect=True)
+    places = y + rows, x + columns
+    _paint(canvas, places, cover[y, x], light[y, x] * height, height, defect=True)
 
 
 def _film(generator, area):
-    """A flattened area: smooth, as light as a fibre of its height."""
+    """Draw a flattened area: smooth, as light as a fibre of its height."""
     stretch = np.exp(generator.uniform(0, 0.7))
     radius = np.sqrt(area / np.pi)
     y, x = _square(1.7 * radius * stretch)
@@ -236,7 +221,7 @@ def _film(generator, area):
 
 
 def _clump(generator, area):
-    """Debris: a heap of crumbs with dark crevices between them."""
+    """Draw debris: a heap of crumbs with dark crevices between them."""
     radius = np.sqrt(area / np.pi)
     number = int(np.clip(area / 15, 9, 160))
     crumbs = (1.5 + 0.6 * np.sqrt(radius)) * np.exp(generator.normal(0, 0.4, number))
@@ -273,6 +258,6 @@ def _square(half):
 
 
 def _cloud(generator, shape, size):
-    """Smooth noise of spread 1."""
+    """Draw smooth noise of spread 1."""
     noise = ndimage.gaussian_filter(generator.normal(size=shape), size, mode="wrap")
     return 2 * np.sqrt(np.pi) * size * noise

@@ -4,7 +4,7 @@ Everything is drawn at twice the final size and averaged over areas in the end, 
 512x512 photographs are. Lengths are in pixels of the drawing; u and v count threads.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -26,25 +26,15 @@ BLUR = 1.1  # Of the lens.
 GRAIN = 0.012  # Of the camera, in the image.
 
 
-@dataclass(frozen=True)
-class Cloth:
-    """A way of weaving.
+class Cloth(NamedTuple):
+    """Describe a way of weaving."""
 
-    Parameters
-    ----------
-    pitch : float
-        Distance of neighbouring threads.
-    float_length, repeat, step : int
-        Warp lies over weft where ``(warp - step * weft) % repeat < float_length``.
-    warp, weft : float
-        How light the threads are.
-    """
-
-    pitch: float
+    pitch: float  # Distance of neighbouring threads.
+    # Warp lies over weft where ``(warp - step * weft) % repeat < float_length``.
     float_length: int
     repeat: int
     step: int
-    warp: float
+    warp: float  # How light the threads are.
     weft: float
 
 
@@ -54,32 +44,21 @@ CLOTHS = {
 }
 
 
-@dataclass
 class _Flaws:
-    """What lies over the cloth, how light it is, and how far threads were pushed."""
+    """Collect what lies over the cloth, how light it is, and how far threads were pushed."""
 
-    cover: np.ndarray
-    light: np.ndarray
-    shift: np.ndarray
-
-    @classmethod
-    def none(cls, side):
-        return cls(np.zeros((side, side)), np.zeros((side, side)), np.zeros((2, side, side)))
-
-    @property
-    def side(self):
-        return len(self.cover)
-
-    @property
-    def scale(self):
-        return self.side / NATIVE
+    def __init__(self, side):
+        self.side, self.scale = side, side / NATIVE
+        self.cover, self.light = np.zeros((2, side, side))
+        self.shift = np.zeros((2, side, side))
 
     def lay(self, cover, light):
+        """Put something with soft edges on the cloth."""
         self.light = np.where(cover > 0, light, self.light)
         self.cover = np.maximum(self.cover, cover)
 
     def stroke(self, start, step, gray, within=None):
-        """A loose fibre, two pixels wide."""
+        """Lay a loose fibre, two pixels wide."""
         for offset in ((0, 0), (0, 1), (1, 0)):
             ends = np.round([*start, *(start + step)]).astype(int)
             rows, columns, values = draw.line_aa(*ends)
@@ -95,42 +74,24 @@ class _Flaws:
 
 
 def woven(seed, shape, kind="good", clean=False, mask_only=False, *, cloth):
-    """A piece of cloth.
+    """Paint a piece of cloth; parameters and what is returned are those of `fibres`.
 
-    Parameters
-    ----------
-    seed : numpy.random.SeedSequence
-        The same one gives the same threads, light and noise whatever ``clean`` is.
-    shape : pair of int
-        Height and width, which are equal.
-    kind : {"good", "cut", "rough", "pin"}
-        What happened to it.
-    clean : bool
-        Leave the defects out.
-    mask_only : bool
-        Return None instead of the image, sooner.
-    cloth : Cloth
-
-    Returns
-    -------
-    image : float64 array (H, W) or None
-        In [0, 1].
-    mask : bool array (H, W)
-        Pixels of which defects take at least half.
+    The image is a square, ``kind`` is one of `FLAWS` or "good", ``cloth`` a `Cloth`. The mask has
+    the pixels of which defects take at least half.
     """
-    threads, flaws, noise = (np.random.default_rng(child) for child in seed.spawn(3))
-    found = _Flaws.none(SCALE * shape[0])
+    threads, defects, noise = (np.random.default_rng(child) for child in seed.spawn(3))
+    flaws = _Flaws(SCALE * shape[0])
     if kind != "good":
-        for _ in range(flaws.integers(1, 3)):
-            FLAWS[kind](flaws, found)
-    mask = _average(np.maximum(found.cover, (found.shift != 0).any(axis=0))) >= 0.5
+        for _ in range(defects.integers(1, 3)):
+            FLAWS[kind](defects, flaws)
+    mask = _average(np.maximum(flaws.cover, (flaws.shift != 0).any(axis=0))) >= 0.5
     if mask_only:
         return None, mask
     if clean:
-        found = _Flaws.none(SCALE * shape[0])
-    gray = _weave(threads, cloth, found.side, found.shift)
-    gray += found.cover * (found.light - gray)
-    gray *= 1 + LIGHTING * _slow(noise, found.side, 0.7 * found.side)
+        flaws = _Flaws(flaws.side)
+    gray = _weave(threads, cloth, flaws.side, flaws.shift)
+    gray += flaws.cover * (flaws.light - gray)
+    gray *= 1 + LIGHTING * _slow(noise, flaws.side, 0.7 * flaws.side)
     image = _average(ndimage.gaussian_filter(gray, BLUR))
     return np.clip(image + GRAIN * noise.normal(size=image.shape), 0, 1), mask
 
@@ -141,7 +102,7 @@ def _average(array):
 
 
 def _weave(generator, cloth, side, shift):
-    """Gray values of the cloth; `shift` moves its threads."""
+    """Draw gray values of the cloth; `shift` moves its threads."""
     y, x = np.mgrid[:side, :side] - side / 2
     turn, skew = generator.normal(0, TURN), generator.normal(0, SKEW)
     across = x + turn * y + SLACK[0] * _slow(generator, side, SLACK[1]) + shift[1]
@@ -164,14 +125,14 @@ def _weave(generator, cloth, side, shift):
 
 
 def _count(generator, position, number):
-    """Positions counted in threads, which are not equally thick; from 2 to number - 2."""
+    """Count positions in threads, which are not equally thick; from 2 to number - 2."""
     edges = np.arange(number + 1) + generator.normal(0, THICKNESS[0], number + 1)
     middle = number / 2 + generator.uniform(-0.5, 0.5)
     return np.clip(np.interp(position + middle, edges, np.arange(number + 1.0)), 2, number - 2)
 
 
 def _threads(generator, u, v, signs):
-    """Height and light of threads of which u is the number and v the way along.
+    """Draw height and light of threads of which u is the number and v the way along.
 
     Thread i lies over thread j of the other kind where ``signs[i, j]`` is 1, else under it.
     """
@@ -195,7 +156,7 @@ def _threads(generator, u, v, signs):
 
 
 def _slow(generator, side, length):
-    """Smooth noise of about spread 1 over lengths that are not short."""
+    """Draw smooth noise of about spread 1 over lengths that are not short."""
     knots = int(np.ceil(side / length)) + 3
     coarse = generator.normal(size=(knots, knots))
     place = np.arange(side) / length + generator.random()
@@ -205,7 +166,7 @@ def _slow(generator, side, length):
 
 
 def _around(generator, side, border):
-    """Two coordinates about a random place and direction, and what they were made from."""
+    """Return two coordinates about a random place and direction, and what they were made from."""
     row, column = generator.uniform(border * side, (1 - border) * side, 2)
     turn = generator.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:side, :side].astype(float)
@@ -215,7 +176,7 @@ def _around(generator, side, border):
 
 
 def _cut(generator, flaws):
-    """A slit between frayed edges, hardly darker than the cloth."""
+    """Cut a slit between frayed edges, hardly darker than the cloth."""
     along, away, middle, turn = _around(generator, flaws.side, 0.25)
     half = flaws.scale * generator.uniform(45, 100)
     along = along / half
@@ -238,7 +199,7 @@ def _cut(generator, flaws):
 
 
 def _roughen(generator, flaws):
-    """An area where threads were rubbed out of place, with loose fibres on it."""
+    """Rub threads of an area out of place, with loose fibres on it."""
     along, away, middle, _ = _around(generator, flaws.side, 0.2)
     radius = flaws.scale * generator.uniform(30, 60)
     stretch = np.exp(generator.uniform(0, 0.4))
@@ -254,7 +215,7 @@ def _roughen(generator, flaws):
 
 
 def _pin(generator, flaws):
-    """A metal pin with a head, which shines."""
+    """Lay a metal pin with a head on the cloth, which shines."""
     along, away, *_ = _around(generator, flaws.side, 0.2)
     length = flaws.scale * generator.uniform(80, 170)
     radius, head = generator.uniform(3.5, 5.5), generator.uniform(8, 12)
