@@ -12,7 +12,6 @@ from sadefect import errors
 from sadefect.cli import own_images
 from sadefect.cli.own_images import Json, load_framework, usage
 from sadefect.cli.printing import table
-from sadefect.errors import DataError, StoreError, TrainingDiverged
 from sadefect.paper.numbers import BUDGET
 
 app = typer.Typer(
@@ -145,7 +144,7 @@ def list_data(as_json: Json = False):
         try:
             loaded = load_dataset(name)
             rows.append((name, len(loaded.train), len(loaded.test), "here", loaded.licence))
-        except DataError:
+        except errors.DataError:
             rows.append((name, "", "", "your own" if name == "folder" else "not here", ""))
     columns = ("name", "train", "test", "files", "licence")
     table("Data sets", columns, [dict(zip(columns, row, strict=True)) for row in rows], as_json)
@@ -160,7 +159,7 @@ def _known(name):
         text = f"expected one of {', '.join(names)}; got {name}; `sadefect data list` tells of them"
         if name == "folder" or Path(name).is_dir():
             text += f"; for your own images, `sadefect check {name}`"
-        raise DataError(text)
+        raise errors.DataError(text)
 
 
 @data.command("check")
@@ -200,7 +199,7 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
     try:
         app()
-    except (DataError, StoreError, TrainingDiverged) as error:
+    except (errors.DataError, errors.StoreError, errors.TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
     except Exception as error:
         if not errors.out_of_memory(error):

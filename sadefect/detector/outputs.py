@@ -72,8 +72,8 @@ class Output:
 
     def stem(self, name):
         """Return a file name for an image's name, once; it never leads out of the folder."""
-        plain = re.sub(r"[^\w.-]+", "-", re.sub(r"\.\w{3,4}$", "", str(name))).strip("-.")
-        plain = plain or "image"
+        name = re.sub(r"\.\w{3,4}$", "", str(name))
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "image"
         stem, number = plain[-100:], 2
         while stem.lower() in self.names:
             stem, number = f"{plain[-100:]}-{number}", number + 1
