@@ -134,8 +134,8 @@ def segment(
     """Heat map, mask and overlay of each image, results.csv and report.html.
 
     An image is judged defective if it has a region of flagged pixels larger than good images have.
-    Its mask has such regions only, as `Detector.segment` gives it with confirmed=True; by default
-    that gives all flagged pixels.
+    Its mask has such regions only. In Python, Detector.segment gives all flagged pixels, and with
+    confirmed=True this mask.
     """
     from sadefect.detector.inputs import named_images
     from sadefect.detector.outputs import Output
