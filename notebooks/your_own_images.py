@@ -78,7 +78,7 @@ good_one = held_out[0].image
 show_panels(
     [
         [
-            *(Panel(one.image, f"good, {one.name}") for one in data.train[:3]),
+            *(Panel(sample.image, f"good, {sample.name}") for sample in data.train[:3]),
             Panel(example, "with a defect"),
         ]
     ]
@@ -104,11 +104,11 @@ table(("level", "what", "what to do"), remarks)
 # `sadefect train fabric -o fabric.sadefect --patch-size 64 --latent-dim 100`
 #
 # The one setting that has to fit the material. With too short a latent vector the network cannot
-# draw the good texture, and every thread is an anomaly; with too long a one it could learn to draw the
-# defects too. Take the shortest with which good images come out sharp. Train two or three of them, and
-# look, at good images that were held out of the training. Where even these come out as bare stripes, as
-# they may after the few minutes that the quick build gives it, the training is too short for a choice:
-# a larger `patches` continues it.
+# reconstruct the good texture, and every thread is an anomaly; with too long a one it could learn to
+# reconstruct the defects too. Take the shortest with which good images come out sharp. Train two or three
+# of them, and look, at good images that were held out of the training. Where even these come out as bare
+# stripes, as they may after the few minutes that the quick build gives it, the training is too short for
+# a choice: a larger `patches` continues it.
 
 # %% tags=["hide-input"]
 settings = {"patch_size": patch_size, "window_size": 11, "patches": patches}
@@ -116,11 +116,11 @@ if patch_size == 32:
     settings["window_size"] = 7
 detectors = {d: Detector(latent_dim=d, **settings).fit(folder) for d in latent_dims}
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A good image that was held out, and how networks with a latent vector of different length draw it; below, the example of a defect.", "name": "fig-own-latent"}, "image": {"alt": "Two rows. The input on the left, then a reconstruction for each latent dimension."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A good image that was held out, and how networks with a latent vector of different length reconstruct it; below, the example of a defect.", "name": "fig-own-latent"}, "image": {"alt": "Two rows. The input on the left, then a reconstruction for each latent dimension."}}
 show_panels(
     [
         [Panel(image, f"input, {kind}")]
-        + [Panel(each.reconstruct(image), f"d = {d}") for d, each in detectors.items()]
+        + [Panel(fitted.reconstruct(image), f"d = {d}") for d, fitted in detectors.items()]
         for image, kind in ((good_one, "good"), (example, "with a defect"))
     ]
 )
@@ -132,15 +132,15 @@ show_panels(
 
 # %% tags=["hide-input"]
 levels = {
-    d: float(np.mean([each.anomaly_map(one.image).mean() for one in held_out]))
-    for d, each in detectors.items()
+    d: float(np.mean([fitted.anomaly_map(sample.image).mean() for sample in held_out]))
+    for d, fitted in detectors.items()
 }
 chosen = min(d for d, level in levels.items() if level <= (1 + tolerance) * min(levels.values()))
 detector = detectors[chosen]
 table(
     ("d", "SSIM loss at the end", "mean of the map, held-out good images", "taken"),
-    [(d, float(each.history_[-1, 1]) if len(each.history_) else "too few patches", levels[d],
-      "yes" if d == chosen else "") for d, each in detectors.items()],
+    [(d, float(fitted.history_[-1, 1]) if len(fitted.history_) else "too few patches", levels[d],
+      "yes" if d == chosen else "") for d, fitted in detectors.items()],
 )  # fmt: skip
 
 # %% [markdown]
@@ -206,17 +206,17 @@ table(
 # is left are regions as large as the threshold of images.
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The example of a defect, and a good image that was held out: the anomaly map, all pixels from their threshold on, and the regions that are judged defects, in pink.", "name": "fig-own-found"}, "image": {"alt": "Two rows of three panels: anomaly map, flagged pixels, regions that are left."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The example of a defect, and a good image that was held out: the anomaly map, all pixels from their threshold on, and the regions that are judged defects, in orange.", "name": "fig-own-found"}, "image": {"alt": "Two rows of three panels: anomaly map, flagged pixels, regions that are left."}}
 def looked_at(image, kind, mask=None):
     """A row: map, flagged pixels and verdict; with the mask where it is given."""
-    found = detector.look(image, fpr, image_fpr=image_fpr)
+    finding = detector.look(image, fpr, image_fpr=image_fpr)
     flagged = detector.segment(image, fpr)
-    verdict = f"{'defect' if found.defect else 'good'}: largest has {found.score:,} pixels"
+    verdict = f"{'defect' if finding.defect else 'good'}: largest has {finding.score:,} pixels"
     top = 1.2 * detector.threshold(0).value
     return [
-        Panel(found.map, f"map, {kind}", "1 − SSIM, opened", (0, top), outline=mask),
+        Panel(finding.map, f"map, {kind}", "1 − SSIM, opened", (0, top), outline=mask),
         Panel(image, "flagged pixels", outline=mask, found=flagged),
-        Panel(image, verdict, outline=mask, found=found.mask),
+        Panel(image, verdict, outline=mask, found=finding.mask),
     ]
 
 
@@ -229,7 +229,7 @@ show_panels([looked_at(example, "with a defect"), looked_at(good_one, "good")])
 if live():
     from ipywidgets import FloatLogSlider, SelectionSlider, interact
 
-    drawn = [(one.image, detector.reconstruct(one.image)) for one in held_out]
+    good_pairs = [(sample.image, detector.reconstruct(sample.image)) for sample in held_out]
 
     @interact(
         share=FloatLogSlider(value=fpr, min=-4, max=-0.5, description="share"),
@@ -237,18 +237,20 @@ if live():
     )
     def look(share, window):
         """Flagged pixels for a share of good pixels and a window, and the largest regions."""
-        good_maps = [ssim_residual(*pair, window_size=window) for pair in drawn]
-        threshold = np.quantile(np.concatenate([one.ravel() for one in good_maps]), 1 - share)
+        good_maps = [ssim_residual(*pair, window_size=window) for pair in good_pairs]
+        threshold = np.quantile(
+            np.concatenate([good_map.ravel() for good_map in good_maps]), 1 - share
+        )
         map = ssim_residual(example, reconstruction, window_size=window)
-        found = largest_region(map >= threshold)
-        allowed = max(largest_region(one >= threshold) for one in good_maps)
+        largest = largest_region(map >= threshold)
+        allowed = max(largest_region(good_map >= threshold) for good_map in good_maps)
         return show_panels(
             [
                 [
                     Panel(map, f"window {window}", "1 − SSIM"),
                     Panel(
                         example,
-                        f"largest: {found:,} pixels, good {allowed:,}",
+                        f"largest: {largest:,} pixels, good {allowed:,}",
                         found=map >= threshold,
                     ),
                 ]
@@ -274,8 +276,8 @@ table(
         ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
         ("AUROC of images", metrics["image_auroc"]),
         *(
-            (f"{kind} images judged defective", f"{one['defect']} of {one['images']}")
-            for kind, one in metrics["verdicts"].items()
+            (f"{kind} images judged defective", f"{counts['defect']} of {counts['images']}")
+            for kind, counts in metrics["verdicts"].items()
         ),
     ],
 )
@@ -305,10 +307,10 @@ show_panels([looked_at(sample.image, sample.kind, sample.mask)])
 # - **Colour.** Images become luminance: a stain of the same luminance is invisible. Convert to the
 #   channel that shows it before.
 # - **Smooth defects.** SSIM compares structure. A faint, wide shadow has none; try `method="l2"`.
-# - **Defects that look like the texture.** What the network can draw, it does not find.
+# - **Defects that look like the texture.** What the network can reconstruct, it does not find.
 # - **A small number of images with much variety.** The network has to have seen what is good.
-# - **The border.** Pixels along it are seen at the edge of a patch alone, where they are drawn worst, so
-#   that good images are flagged there more than elsewhere. Take the picture with a margin.
+# - **The border.** Pixels along it are seen at the edge of a patch alone, where the network is
+#   worst, so that good images are flagged there more than elsewhere. Take the picture with a margin.
 #
 # Where one of these is your case, go on to methods that compare features of a large pretrained network:
 # PatchCore {cite:p}`roth2022patchcore` and EfficientAD {cite:p}`batzner2024efficientad`, both in
@@ -320,8 +322,8 @@ show_panels([looked_at(sample.image, sample.kind, sample.mask)])
 # %% tags=["hide-input"]
 frame = 8
 ratios = []
-for one in held_out:
-    map = detector.anomaly_map(one.image)
+for sample in held_out:
+    map = detector.anomaly_map(sample.image)
     inside = np.zeros(map.shape, bool)
     inside[frame:-frame, frame:-frame] = True
     ratios.append(map[~inside].mean() / map[inside].mean())

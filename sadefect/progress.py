@@ -4,50 +4,45 @@ import sys
 import time
 from contextlib import contextmanager
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
 LINE_SECONDS = 30  # Between two lines where there is no terminal.
 
 
 @contextmanager
 def progress(label, total, unit="steps"):
-    """Yield ``report(done, **numbers)``, which shows how far, how fast and how long still.
+    """Yield ``report(done, **numbers)``; shows how far, how fast and how long still.
+
+    Parameters
+    ----------
+    label : str
+    total : int
+    unit : str
 
     Examples
     --------
     >>> with progress("counting", total=3) as report:
     ...     report(3, loss=0.5)
     """
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (
-            *Progress.get_default_columns()[:3],
-            TextColumn("{task.completed:,}/{task.total:,} {task.fields[unit]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, total=total, unit=unit, numbers="")
-            yield lambda done, **numbers: bar.update(task, completed=done, numbers=_text(numbers))
-        return
-
-    start, first, last = time.monotonic(), None, time.monotonic()
+    terminal = sys.stderr.isatty()  # A notebook's kernel tells rich that it is one.
+    width = None if terminal else 120
+    console = Console(stderr=True, force_terminal=terminal, force_jupyter=False, width=width)
+    columns = ("{task.description}", BarColumn(), "{task.completed:,}/{task.total:,}",
+               "{task.fields[text]}", TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    bar = Progress(*columns, console=console, disable=not terminal)
+    task, last = bar.add_task(label, total=total, text=unit), time.monotonic()
 
     def report(done, **numbers):
-        nonlocal first, last
-        now = time.monotonic()
-        first = done if first is None else first
-        if now - last < LINE_SECONDS:
-            return
-        last = now
-        rate = (done - first) / (now - start)
-        left = f", {(total - done) / rate / 60:.1f} min left" if rate else ""
-        line = f"{label}: {done:,}/{total:,} {unit}, {rate:.1f} {unit}/s{left} {_text(numbers)}"
-        print(line.rstrip(), file=sys.stderr, flush=True)
+        nonlocal last
+        bar.update(task, completed=done)
+        speed = bar.tasks[task].speed
+        said = [unit, *([f"({speed:.1f}/s)"] if speed else [])]
+        said += [f"{name} {value:.4f}" for name, value in numbers.items() if value is not None]
+        bar.update(task, text=" ".join(said))
+        if not terminal and time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            console.print(bar.get_renderable())
 
-    yield report
-
-
-def _text(numbers):
-    return " ".join(f"{name} {value:.4f}" for name, value in numbers.items() if value is not None)
+    with bar:
+        yield report

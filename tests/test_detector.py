@@ -11,8 +11,7 @@ from sadefect import DataError, Detector, StoreError, anomaly_map, opening
 from sadefect.datasets.images import as_gray
 from sadefect.detector import saving as detector_files
 from sadefect.detector.calibration import ImageThreshold, conformal_threshold
-from sadefect.detector.downscaling import Downscaled
-from sadefect.detector.inputs import named_images
+from sadefect.detector.inputs import Downscaled, named_images
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
 
@@ -93,7 +92,7 @@ def test_tiles_give_the_map_of_the_whole(detector, average, shape, monkeypatch):
     detector.model_ = model
     image = texture(3, shape)
     whole, reconstruction = detector.anomaly_map(image), detector.reconstruct(image)
-    monkeypatch.setattr("sadefect.detector.detector.TILE", 60)
+    monkeypatch.setattr("sadefect.detector.tiles.TILE", 60)
     np.testing.assert_allclose(detector.anomaly_map(image), whole, atol=2e-5)
     np.testing.assert_allclose(detector.reconstruct(image), reconstruction, atol=2e-6)
 
@@ -304,7 +303,7 @@ def test_a_saved_detector_says_the_same(detector, saved):
     [
         ({"format": 3, "version": "9.9"}, "format 3, of sadefect 9.9; upgrade"),
         ({"format": 1}, "format 1, whose verdicts .* is in the store"),
-        ({"settings": {"colour": True}}, "unknown settings"),
+        ({"settings": {"colour": True}}, "unexpected keyword argument 'colour'"),
         ({"settings": {"latent_dim": 10**9}}, "latent_dim 1000000000"),
         ({"settings": {"patch_size": "__import__('os')"}}, "patch_size must be"),
         ({"settings": []}, "does not fit together"),

@@ -131,7 +131,7 @@ def test_one_painter_gives_hits_false_alarms_and_outlines_their_colours():
     assert tuple(picture[2, 3]) == ImageColor.getrgb(COLOURS["truth"])
     assert tuple(picture[0, 0]) == tuple(picture[4, 4]) == (128, 128, 128)
     alone = paint(flagged)
-    assert (alone[flagged] == (*ImageColor.getrgb(COLOURS["false_alarm"]), opaque)).all()
+    assert (alone[flagged] == (*ImageColor.getrgb(COLOURS["flagged"]), opaque)).all()
 
 
 def test_the_colours_of_maps_are_those_of_matplotlib():

@@ -89,7 +89,7 @@
         methods[name] = Object.assign({}, data.methods[name]);
         methods[name].levels = bytes(data.methods[name].levels);
       });
-      const hit = colour(data.colours.hit), miss = colour(data.colours.false_alarm);
+      const hit = colour(data.colours.hit), falseAlarm = colour(data.colours.false_alarm);
       const truth = colour(data.colours.truth), opacity = Math.round(255 * data.paint);
       let name = data.first, at = methods[name].start, background = null, canvas = null;
       const layer = document.createElement("canvas");
@@ -114,7 +114,7 @@
           if (flagged) { if (mask[i]) hits++; else alarms++; }
           const rim = outline(i);
           if (!flagged && !rim) continue;
-          const paint = rim ? truth : mask[i] ? hit : miss;
+          const paint = rim ? truth : mask[i] ? hit : falseAlarm;
           pixels.data.set([paint[0], paint[1], paint[2], rim ? 255 : opacity], 4 * i);
         }
         context.putImageData(pixels, 0, 0);

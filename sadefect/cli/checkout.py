@@ -11,13 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_checkout():
-    """Return the repository that contains this package, else the one around the current directory.
-
-    Raises
-    ------
-    StoreError
-        If there is neither.
-    """
+    """Return the repository that this package is in, else the one around the current directory."""
     for folder in (PACKAGE.parent, Path.cwd(), *Path.cwd().parents):
         if (folder / "book" / "builder").is_dir() and (folder / "notebooks").is_dir():
             return folder
@@ -31,10 +25,7 @@ def find_checkout():
 def run_builder(*arguments):
     """Run ``python -m book.builder`` in a child process, which ends when this process does.
 
-    Raises
-    ------
-    StoreError
-        If there is no checkout, or with what the builder says where it fails.
+    What it says where it fails is raised as a `StoreError`.
     """
     python_path = (str(find_checkout()), os.environ.get("PYTHONPATH"))
     sys.stdout.flush()

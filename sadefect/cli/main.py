@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from sadefect.cli import own_images as detector_verbs
-from sadefect.cli.own_images import Json, load_framework
+from sadefect import errors
+from sadefect.cli import own_images
+from sadefect.cli.own_images import Json, load_framework, usage
 from sadefect.cli.printing import table
-from sadefect.errors import DataError, StoreError, TrainingDiverged, out_of_memory
 from sadefect.paper.numbers import BUDGET
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 OWN, PAPER = "Your own images", "The paper"
 app.add_typer(data, name="data", rich_help_panel=PAPER)
 for verb in ("check", "train", "segment", "evaluate", "export"):
-    app.command(verb, rich_help_panel=OWN)(getattr(detector_verbs, verb))
+    app.command(verb, rich_help_panel=OWN)(getattr(own_images, verb))
 
 
 def _say_version(wanted: bool):
@@ -58,10 +58,7 @@ def show_results(as_json: Json = False):
     load_framework()
     rows = [result.row() for result in stored_results()]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
-    if as_json:
-        print(json.dumps(rows, indent=2))
-    else:
-        table("Results", COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+    table("Results", COLUMNS, rows, as_json)
 
 
 @app.command(rich_help_panel=PAPER)
@@ -86,8 +83,8 @@ def record(
 
     load_framework()
     for name in group or ["nanotwice"]:
-        if name not in recording.GROUPS:
-            raise typer.BadParameter(f"expected one of {list(recording.GROUPS)}; got {name!r}")
+        with usage("--group"):
+            errors.require_choice("group", name, recording.GROUPS)
         trunks = recording.GROUPS[name]
         budget = recording.train_group(name, minutes, patches)
         if not budget:
@@ -146,26 +143,23 @@ def list_data(as_json: Json = False):
     for name in dataset_names():
         try:
             loaded = load_dataset(name)
-            rows.append([name, len(loaded.train), len(loaded.test), "here", loaded.licence])
-        except DataError:
-            rows.append([name, "", "", "your own" if name == "folder" else "not here", ""])
+            rows.append((name, len(loaded.train), len(loaded.test), "here", loaded.licence))
+        except errors.DataError:
+            rows.append((name, "", "", "your own" if name == "folder" else "not here", ""))
     columns = ("name", "train", "test", "files", "licence")
-    if as_json:
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
-    else:
-        table("Data sets", columns, rows)
+    table("Data sets", columns, [dict(zip(columns, row, strict=True)) for row in rows], as_json)
 
 
 def _known(name):
     """Refuse what is no data set's name; `check` is for your own folder."""
     from sadefect.datasets import dataset_names
 
-    names = [one for one in dataset_names() if one != "folder"]
+    names = [known for known in dataset_names() if known != "folder"]
     if name not in names and not name.startswith("mvtec_ad/"):
         text = f"expected one of {', '.join(names)}; got {name}; `sadefect data list` tells of them"
         if name == "folder" or Path(name).is_dir():
             text += f"; for your own images, `sadefect check {name}`"
-        raise DataError(text)
+        raise errors.DataError(text)
 
 
 @data.command("check")
@@ -205,10 +199,10 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
     try:
         app()
-    except (DataError, StoreError, TrainingDiverged) as error:
+    except (errors.DataError, errors.StoreError, errors.TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
     except Exception as error:
-        if not out_of_memory(error):
+        if not errors.out_of_memory(error):
             raise
         where = " ".join(getattr(error, "__notes__", ())) or str(error).strip().split("\n")[0]
         print(

@@ -1,12 +1,12 @@
 """The verbs of the shell for your own images; `sadefect.cli.main` lists them."""
 
 import errno
+import hashlib
 import json
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +28,7 @@ BRIGHTEST = 1.2  # Of a heat map, times the largest held-out value.
 
 @contextmanager
 def resumable(again=True):
-    """Ctrl-C is a pause, or an end where there is nothing to go on from."""
+    """Take Ctrl-C for a pause, or for an end where there is nothing to go on from."""
     try:
         yield
     except KeyboardInterrupt:
@@ -57,8 +57,13 @@ def load_framework():
             os.close(stream)
 
 
-def _bad(name, error):
-    raise typer.BadParameter(str(error), param_hint=name) from None
+@contextmanager
+def usage(option):
+    """Turn a `ValueError` into one of usage that names an option, exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def train(
@@ -79,19 +84,17 @@ def train(
 
     On two cores 65 patches a second or so: 1,000 to try it out, 100,000 for half an hour.
     """
+    load_framework()
     from sadefect.detector.detector import Detector
     from sadefect.detector.export import thresholds
     from sadefect.files import explained
 
-    load_framework()
-    try:
-        number = int(latent_dim) if latent_dim.isdecimal() else latent_dim
+    with usage("settings"):
         detector = Detector(
-            method, latent_dim=number, patch_size=patch_size, window_size=window_size,
-            shrink=shrink, patches=patches, seed=seed,
+            method, latent_dim=int(latent_dim) if latent_dim.isdecimal() else latent_dim,
+            patch_size=patch_size, window_size=window_size, shrink=shrink, patches=patches,
+            seed=seed,
         )  # fmt: skip
-    except ValueError as error:
-        _bad("settings", error)
     with explained(output):  # Not after hours of training.
         if output.is_dir():
             raise OSError(errno.EISDIR, "is a folder")
@@ -131,26 +134,29 @@ def segment(
     """Heat map, mask and overlay of each image, results.csv and report.html.
 
     An image is judged defective if it has a region of flagged pixels larger than good images have.
+    Its mask has such regions only. In Python, Detector.segment gives all flagged pixels, and with
+    confirmed=True this mask.
     """
     from sadefect.detector.inputs import named_images
     from sadefect.detector.outputs import Output
     from sadefect.detector.report import write_report
 
-    detector, top = _load(model, fpr, image_fpr)
+    detector, top, key = _load(model, fpr, image_fpr)
     files = [image for given in images for _, image in named_images(given)]
-    out = Output(output, {"model": _file_digest(model), "fpr": fpr, "image_fpr": image_fpr})
+    out = Output(output, key)
     limit = detector.image_threshold(image_fpr, fpr)
     with resumable(), out.open():
         with progress("segmenting", len(files), "images") as report_progress:
             for done, path in enumerate(files, 1):
-                look = partial(detector.look, path, fpr, image_fpr=image_fpr)
+                stem, identity = out.stem(path.name), _identity(path)
                 try:
-                    out.add(out.stem(path.name), _identity(path), look, top)
+                    if not out.recall(stem, identity):
+                        finding = detector.look(path, fpr, image_fpr=image_fpr)
+                        out.add(stem, identity, finding, top)
                 except DataError as error:
                     print(f"sadefect: {error}", file=sys.stderr)
                     out.fail(path, error)
                 report_progress(done)
-        out.write_table(limit.value)
         title = f"{model.name} on {len(files)} image{'s' * (len(files) > 1)}"
         page = write_report(out, detector, fpr, image_fpr, title=title)
     defective = sum(row["verdict"] == "defect" for row in out.rows)
@@ -181,50 +187,47 @@ def evaluate(
 
     With an output folder, one that was stopped goes on the next time.
     """
-    from sadefect.datasets import load_dataset
-    from sadefect.detector.inputs import check_masks
+    from sadefect.detector.evaluation import with_masks
     from sadefect.detector.outputs import Output
     from sadefect.detector.report import write_report
 
-    data = load_dataset("folder", folder)
-    check_masks(data)
-    detector, top = _load(model, fpr, image_fpr)
+    data, truth = with_masks(folder), {}
+    detector, top, key = _load(model, fpr, image_fpr)
     shares = {"fpr": fpr, "image_fpr": image_fpr}
-    with resumable(again=output is not None):
-        if output is None:
-            metrics, _ = detector.evaluate(data, **shares)
-            _check_unchanged(data, folder)
-        else:
-            truth = {}
-            out = Output(output, {"model": _file_digest(model), "data": data.fingerprint} | shares)
+    out = Output(output, key | {"data": data.fingerprint}) if output else None
 
-            def show(finding, sample):
-                def look():
-                    return finding or detector.look(sample.image, name=sample.name, **shares)
+    def show(finding, sample):
+        stem, mask = out.stem(sample.name), sample.mask
+        truth[sample.name] = bool(mask.any())
+        if not out.recall(stem, sample.name):
+            finding = finding or detector.look(sample.image, name=sample.name, **shares)
+            out.add(stem, sample.name, finding, top, mask)
 
-                mask = sample.mask
-                truth[sample.name] = bool(mask.any())
-                out.add(out.stem(sample.name), sample.name, look, top, mask)
-
-            with out.open():
-                metrics, curves = detector.evaluate(data, show=show, resume=out.counts, **shares)
-                _check_unchanged(data, folder)
-                out.write_table(detector.image_threshold(image_fpr, fpr).value)
-                write_report(
-                    out, detector, fpr, image_fpr, title=f"{model.name} on {folder.name}",
-                    truth=truth, metrics=metrics, curves=curves,
-                )  # fmt: skip
+    with resumable(again=bool(out)), out.open() if out else nullcontext():
+        pictures = {"show": show, "resume": out.counts} if out else {}
+        metrics, curves = detector.evaluate(data, **shares, **pictures)
+        if with_masks(folder).fingerprint != data.fingerprint:
+            raise DataError(
+                f"expected the images in {folder} not to change while they are evaluated; some "
+                "did, so that the numbers would be of no one set; run again when they are all there"
+            )
+        if out:
+            write_report(
+                out, detector, fpr, image_fpr, title=f"{model.name} on {folder.name}",
+                truth=truth, metrics=metrics, curves=curves,
+            )  # fmt: skip
     if as_json:
         print(json.dumps(metrics))
         return
     image = metrics["image_auroc"]
-    rows = [
-        ("AUROC of pixels", metrics["auroc"]),
-        ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
-        ("AUROC of images", "no good test images" if image is None else image),
-    ]
+    measured = {
+        "AUROC of pixels": metrics["auroc"],
+        "AUPRO up to a false positive rate of 0.3": metrics["aupro"],
+        "AUROC of images": "no good test images" if image is None else image,
+    }
     for kind, counts in metrics["verdicts"].items():
-        rows.append((f"{kind}: judged defective", f"{counts['defect']} of {counts['images']}"))
+        measured[f"{kind}: judged defective"] = f"{counts['defect']} of {counts['images']}"
+    rows = [{"measured": name, "came out": value} for name, value in measured.items()]
     table(f"{model.name} on {folder}", ("measured", "came out"), rows)
     if output:
         print(f"see {output / 'report.html'}")
@@ -239,13 +242,11 @@ def export(
 
     It needs more packages: pip install "sadefect[export,engine]".
     """
+    load_framework()
     from sadefect.detector.detector import Detector
 
-    load_framework()
-    try:
+    with usage("--format or --output"):
         print(Detector.load(model).export(output, format))
-    except ValueError as error:
-        _bad("--format or --output", error)
 
 
 def check(
@@ -271,33 +272,21 @@ def check(
 
 
 def _load(model, fpr, image_fpr):
-    """Load a detector, and the value that its heat maps show brightest, the same for all images."""
+    """Load a detector; return it, the brightest value of heat maps, and the key of its results."""
+    from sadefect.segmentation import check_share
+
+    for option, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
+        with usage(option):
+            check_share(share, option)
+    load_framework()
     from sadefect.detector.detector import Detector
     from sadefect.provenance import describe_engine
 
-    for name, share in (("--fpr", fpr), ("--image-fpr", image_fpr)):
-        if not 0 <= share <= 1:
-            _bad(name, f"expected a share in [0, 1]; got {share:g}")
-    load_framework()
     detector = Detector.load(model)
     print(f"{describe_engine()} runs the network.", file=sys.stderr)
-    return detector, BRIGHTEST * detector.threshold(0).value
-
-
-def _check_unchanged(data, folder):
-    from sadefect.datasets import load_dataset
-
-    if load_dataset("folder", folder).fingerprint != data.fingerprint:
-        raise DataError(
-            f"expected the images in {folder} not to change while they are evaluated; some did, so "
-            "that the numbers would be of no one set; run again when they are all there"
-        )
-
-
-def _file_digest(path):
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    key = {"model": hashlib.sha256(model.read_bytes()).hexdigest()}
+    top = BRIGHTEST * detector.threshold(0).value  # The same for all images.
+    return detector, top, key | {"fpr": fpr, "image_fpr": image_fpr}
 
 
 def _identity(path):

@@ -36,7 +36,7 @@ class ImageThreshold(NamedTuple):
 
     @property
     def expected(self):
-        """The share of new good images that will be judged defective, at most, on average.
+        """Return the share of new good images that will be judged defective, at most, on average.
 
         This is the guarantee of split conformal prediction; see `conformal_threshold`.
         """
@@ -44,7 +44,7 @@ class ImageThreshold(NamedTuple):
 
     @property
     def bound(self):
-        """What that share stays below, with 95 % confidence.
+        """Return what that share stays below, with 95 % confidence.
 
         The one-sided bound of Clopper and Pearson, doi:10.1093/biomet/26.4.404.
         """
@@ -53,7 +53,7 @@ class ImageThreshold(NamedTuple):
 
     @property
     def enough(self):
-        """Whether there are enough held-out images for the share that was asked for."""
+        """Say whether there are enough held-out images for the share that was asked for."""
         return self.expected <= self.fpr + 1e-12
 
     def as_dict(self):
@@ -62,18 +62,18 @@ class ImageThreshold(NamedTuple):
 
     def sentence(self):
         """Say what it rests on, in words."""
-        many = "s" * (self.images > 1)
         text = (
-            f"it rests on {self.images} held-out good image{many}: expect {self.expected:.2g} of "
-            f"good images to be judged defective, and with 95 % confidence at most {self.bound:.2g}"
+            f"it rests on {self.images} held-out good image{'s' * (self.images > 1)}: expect "
+            f"{self.expected:.2g} of good images to be judged defective, and with 95 % confidence "
+            f"at most {self.bound:.2g}"
         )
-        if not self.enough and self.fpr:
-            needed = images_needed(self.fpr)
-            text += (
-                f". For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
-                f"{HELD_OUT * needed} good ones"
-            )
-        return text
+        if self.enough or not self.fpr:
+            return text
+        needed = images_needed(self.fpr)
+        return (
+            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
+            f"{HELD_OUT * needed} good ones"
+        )
 
 
 def images_needed(image_fpr=IMAGE_FPR):
@@ -123,17 +123,11 @@ def conformal_threshold(scores, image_fpr):
 
 
 def label_regions(flagged, side=1):
-    """Number the 8-connected regions of a mask, and measure them.
+    """Number the 8-connected regions of a mask; return int labels ``(H, W)`` and areas by label.
 
-    Where each pixel of a map stands for a block of ``side``, pixels that are left over at the
-    border do not count, so that areas are those that the map itself gives.
-
-    Returns
-    -------
-    labels : int array (H, W)
-        0 for the background.
-    areas : int array
-        In pixels, by label; 0 for the background.
+    The background has the label and the area 0. Where each pixel of a map stands for a block of
+    ``side``, pixels that are left over at the border do not count, so that areas are those that the
+    map itself gives.
     """
     labels, count = ndimage.label(flagged, EIGHT_NEIGHBOURS)
     height, width = (length // side * side for length in labels.shape)
@@ -150,11 +144,8 @@ def largest_region(flagged):
 class Calibration:
     """Counts maps of defect-free images; nothing is kept of them but what thresholds need.
 
-    Parameters
-    ----------
-    pixels : PixelMetrics
-    areas : array (N, len(RATES)), int
-        Of the largest region of each image, by the share of pixels that is flagged.
+    ``pixels`` are `PixelMetrics`; ``areas``, int ``(N, len(RATES))``, those of the largest region
+    of each image, by the share of pixels that is flagged.
 
     Examples
     --------
@@ -169,14 +160,7 @@ class Calibration:
 
     @classmethod
     def of(cls, maps, side=1):
-        """Count a sequence of maps, opened; it is gone through twice.
-
-        Parameters
-        ----------
-        maps : sequence of arrays (H, W)
-        side : int
-            Each pixel stands for a block of so many on a side.
-        """
+        """Count a sequence of opened maps ``(H, W)``; each pixel stands for a block of ``side``."""
         pixels = PixelMetrics()
         for map in maps:
             pixels.update(np.zeros(map.shape, bool), map)
@@ -184,33 +168,12 @@ class Calibration:
         areas = [[largest_region(map >= limit) * side**2 for limit in limits] for map in maps]
         return cls(pixels, np.array(areas, "int64"))
 
-    def threshold(self, fpr=FPR):
-        """Return the threshold of pixels that flags a share ``fpr`` of those of held-out images.
-
-        Returns
-        -------
-        Threshold
-            With the numbers of images and pixels that it rests on.
-        """
-        return self.pixels.threshold(fpr)
-
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
         """Return how large a region of pixels at or above ``threshold(fpr)`` a defect has to be.
 
-        This is split conformal prediction, with the largest region as the score; see
-        `conformal_threshold`. It is not exact: the threshold of pixels is of the same images.
-
-        Parameters
-        ----------
-        image_fpr : float
-            In [0, 1].
-        fpr : float
-            Share of pixels, in [0, 1]. Between two of `RATES` the regions are those of the larger
-            one, and the threshold a little larger than it had to be.
-
-        Returns
-        -------
-        ImageThreshold
+        This is split conformal prediction, with the largest region as the score. It is not exact:
+        the threshold of pixels is of the same images; and between two of `RATES` the regions are
+        those of the larger one, so that the threshold is a little larger than it had to be.
         """
         check_share(image_fpr, "image_fpr")
         scores = self.scores(fpr)
@@ -229,22 +192,12 @@ class Calibration:
 
     @classmethod
     def from_state(cls, arrays):
-        """Return the object whose `state` is among some arrays.
-
-        Raises
-        ------
-        ValueError, LookupError
-            If they do not fit together.
-        """
+        """Return the object whose `state` is among some arrays; raise if they do not fit."""
         rates, areas = arrays["rates"], arrays["areas"]
         if not np.array_equal(rates, RATES):
             raise ValueError("areas are those of other rates")
         pixels = PixelMetrics.from_state(
-            {
-                name.removeprefix("pixels."): value
-                for name, value in arrays.items()
-                if name.startswith("pixels.")
-            }
+            {name.removeprefix("pixels."): array for name, array in arrays.items()}
         )
         fits = areas.dtype.kind in "iu" and areas.shape == (pixels.images, len(RATES))
         if not fits or not len(areas) or areas.min() < 0:
@@ -253,5 +206,5 @@ class Calibration:
                 f"{areas.dtype} of shape {areas.shape}"
             )
         calibration = cls(pixels, areas)
-        calibration.threshold(), calibration.image_threshold()  # Raises where there is none.
+        pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration

@@ -6,22 +6,27 @@ from dataclasses import KW_ONLY, asdict, dataclass, fields
 import numpy as np
 
 from sadefect.datasets.base import held_out
-from sadefect.detector import saving
 from sadefect.detector.calibration import Calibration, label_regions
 from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
-from sadefect.detector.downscaling import Downscaled
-from sadefect.detector.evaluation import evaluate_detector
+from sadefect.detector.evaluation import Evaluation, with_masks
+from sadefect.detector.export import export_network
 from sadefect.detector.finding import Finding
-from sadefect.detector.inputs import name_of, named_images, read
-from sadefect.detector.stack import Stack
-from sadefect.detector.tiles import TILE, compute_in_tiles
-from sadefect.errors import DataError, StoreError, require_choice
+from sadefect.detector.inputs import Downscaled, name_of, named_images
+from sadefect.detector.saving import fitting_together, read_file, restored_model, write_file
+from sadefect.detector.stack import stacked
+from sadefect.detector.tiles import map_in_tiles
+from sadefect.errors import DataError, StoreError, out_of_memory, require_choice
 from sadefect.files import store
 from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
+from sadefect.metrics import FPRS
+from sadefect.models import PATCH_SIZES
 from sadefect.patches import STRIDE
-from sadefect.provenance import NUMERICS
+from sadefect.progress import progress
+from sadefect.provenance import NUMERICS, commit, processor, versions
 from sadefect.segmentation import DIAMETER, segment
 from sadefect.structural_similarity import SSIMOptions
+from sadefect.training.loop import load_weights
+from sadefect.training.resume import Training, loss_history
 
 
 @dataclass(eq=False)
@@ -86,8 +91,6 @@ class Detector:
     seed: int = 0
 
     def __post_init__(self):
-        from sadefect.models import PATCH_SIZES
-
         least = {"shrink": 1, "stride": 1, "opening": 0, "patches": 1, "seed": 0, "window_size": 1}
         if self.latent_dim != "auto":
             least["latent_dim"] = 1
@@ -110,7 +113,7 @@ class Detector:
 
     @property
     def recipe(self):
-        """The settings of the training, a `Recipe`."""
+        """Return the settings of the training, a `Recipe`."""
         names = {field.name for field in fields(Recipe)}
         settings = {name: value for name, value in self.get_params().items() if name in names}
         if self.latent_dim == "auto":
@@ -119,7 +122,7 @@ class Detector:
 
     @property
     def scoring(self):
-        """The settings of the maps, a `Scoring`."""
+        """Return the settings of the maps, a `Scoring`."""
         return Scoring(
             residual=METHODS[self.method].residual,
             residual_window_size=self.window_size,
@@ -147,7 +150,6 @@ class Detector:
         Returns
         -------
         Detector
-            This one.
 
         Raises
         ------
@@ -156,32 +158,27 @@ class Detector:
         TrainingDiverged
             If going on would be a waste.
         """
-        from sadefect.provenance import commit, processor, versions
-        from sadefect.training.loop import load_weights
-        from sadefect.training.resume import Training, loss_history
-
         place, recipe = store() / "detectors", self.recipe
-        stack = Stack(place)
-        for name, image in named_images(images):
-            stack.append(self._downscaled(read(image), name)[:, :])
-        stack.seal()
-        if len(stack) < 2:
+        downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
+        images, fingerprint = stacked(place, downscaled)
+        if len(images) < 2:
             raise DataError(
                 f"expected at least 2 defect-free images, one to hold out for thresholds; got "
-                f"{len(stack)}; add images, or cut the one into two"
+                f"{len(images)}; add images, or cut the one into two"
             )
-        count = held_out(len(stack))
-        images, kept = stack[:-count], stack[-count:]
-        settings = self._training_settings(stack.fingerprint)
+        count = held_out(len(images))
+        trained_on, kept = images[:-count], images[-count:]
+        settings = self._training_settings(fingerprint)
         folder = place / settings_digest(settings)
-        training = Training(folder, recipe, lambda: (images, kept), lambda: settings)
+        training = Training(folder, recipe, lambda: (trained_on, kept), lambda: settings)
         self.model_ = load_weights(recipe.build_model(), training.checkpoint(self.patches))
         curve, seconds = loss_history(folder / "state.npz", self.patches)
         self.history_ = np.stack([curve["history_patches"], curve["history_loss"]], axis=-1)
-        self._calibrate(kept)
+        maps, _ = stacked(place, self._residuals(kept))
+        self.calibration_ = Calibration.of(maps, self.shrink)
         self.provenance_ = {
-            "data": stack.fingerprint,
-            "images": {"trained on": len(images), "held out": count},
+            "data": fingerprint,
+            "images": {"trained on": len(trained_on), "held out": count},
             "seconds": seconds,
             "commit": commit(),
             "versions": versions(),
@@ -194,35 +191,26 @@ class Detector:
         known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
         return self.recipe.recipe_settings() | known | {"data": data, "shrink": self.shrink}
 
-    def _calibrate(self, images):
-        """Count the maps of downscaled defect-free images that were not trained on."""
-        from sadefect.progress import progress
-
-        maps = Stack(store() / "detectors")
+    def _residuals(self, images):
+        """Yield the maps of downscaled images, of good ones that were not trained on."""
         with progress("setting thresholds", len(images), "images") as report:
             for done, image in enumerate(images, 1):
-                maps.append(self._compute(image, "residual"))
+                yield map_in_tiles(self.model_, image, self.scoring, self.seed, "residual")
                 report(done)
-        maps.seal()
-        self.calibration_ = Calibration.of(maps, self.shrink)
 
-    def _downscaled(self, pixels, name):
-        return Downscaled(pixels, self.shrink, self.patch_size, name)
+    def _prepared(self, image, name=None):
+        return Downscaled(image, self.shrink, self.patch_size, name)
 
-    def _compute(self, image, part):
-        """Compute one part of the `AnomalyMap` of a downscaled image; both would be too large."""
-        from sadefect.anomaly_maps import scored_map
-
-        model, scoring = self._learnt("model_"), self.scoring
-
-        def compute(tile):
-            return getattr(scored_map(model, tile, scoring, self.seed), part)
-
-        margin = self.window_size + 2 * self.opening
-        return compute_in_tiles(image, compute, self.patch_size, self.stride, margin, TILE)
-
-    def _compute_full_size(self, pixels, name, part):
-        return self._downscaled(pixels, name).enlarged(lambda image: self._compute(image, part))
+    def _map(self, prepared, part):
+        """Compute a part of the `AnomalyMap` of a prepared image, at the image's own size."""
+        try:
+            map = map_in_tiles(self._learnt("model_"), prepared, self.scoring, self.seed, part)
+        except Exception as error:
+            if out_of_memory(error):
+                height, width = prepared.full_shape
+                error.add_note(f"while looking at {prepared.name}, {height}x{width} pixels")
+            raise
+        return prepared.enlarged(map)
 
     def _learnt(self, name):
         if not hasattr(self, name):
@@ -232,10 +220,6 @@ class Detector:
     def anomaly_map(self, image):
         """Compute the opened residual map of an image: larger where it is more anomalous.
 
-        Parameters
-        ----------
-        image : array or path
-
         Returns
         -------
         float32 array (H, W)
@@ -243,13 +227,13 @@ class Detector:
         Raises
         ------
         DataError
-            If the image cannot be used; the message says why.
+            If the image, an array or a path, cannot be used; the message says why.
         """
-        return self._compute_full_size(read(image), name_of(image), "residual")
+        return self._map(self._prepared(image), "residual")
 
     def reconstruct(self, image):
         """Reconstruct an image, float32 ``(H, W)``, which shows whether settings suit it."""
-        return self._compute_full_size(read(image), name_of(image), "reconstruction")
+        return self._map(self._prepared(image), "reconstruction")
 
     def score(self, image, fpr=FPR):
         """Return the area in pixels of the largest region at or above ``threshold(fpr)``."""
@@ -263,7 +247,7 @@ class Detector:
         Threshold
             With the numbers of images and pixels that it rests on.
         """
-        return self._learnt("calibration_").threshold(fpr)
+        return self._learnt("calibration_").pixels.threshold(fpr)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
         """Return the score from which an image is judged defective, by split conformal prediction.
@@ -279,31 +263,27 @@ class Detector:
         return self._learnt("calibration_").image_threshold(image_fpr, fpr)
 
     def segment(self, image, fpr=FPR, *, confirmed=False, image_fpr=IMAGE_FPR):
-        """Return the pixels of an image that are taken for defects, bool ``(H, W)``.
+        """Return the pixels of an image that are flagged, bool ``(H, W)``, as the paper segments.
+
+        Specks of good images are among them. `look` and the shell's verb ``segment`` keep only what
+        is judged a defect, as ``confirmed=True`` does.
 
         Parameters
         ----------
         image : array or path
-        fpr : float
-            The share of defect-free pixels that may be flagged.
+        fpr, image_fpr : float
+            As in `look`.
         confirmed : bool
             Keep only regions as large as `image_threshold`, so that a good image's mask is empty.
-        image_fpr : float
-            The share of good images in which a region may be kept.
         """
         if confirmed:
             return self.look(image, fpr, image_fpr=image_fpr).mask
         return segment(self.anomaly_map(image), self.threshold(fpr), 0)
 
     def predict(self, images, fpr=FPR, *, image_fpr=IMAGE_FPR):
-        """Yield the `Finding` of each image, one in memory at a time.
+        """Yield the `Finding` of each image, one in memory at a time; shares are as in `look`.
 
-        Parameters
-        ----------
-        images : path, or iterable of arrays or paths
-            A path is a folder, or one image.
-        fpr, image_fpr : float
-            As in `look`.
+        ``images`` are a folder, one path, or an iterable of arrays or paths.
         """
         for name, image in named_images(images):
             yield self.look(image, fpr, name, image_fpr=image_fpr)
@@ -314,15 +294,14 @@ class Detector:
         Parameters
         ----------
         image : array or path
-        fpr : float
-            The share of good pixels that may be flagged.
+        fpr, image_fpr : float
+            The shares, in [0, 1], of good pixels that may be flagged, and of good images that may
+            be judged defective.
         name : str, optional
-        image_fpr : float
-            The share of good images that may be judged defective.
         """
-        pixels, name = read(image), name or name_of(image)
-        map = self._compute_full_size(pixels, name, "residual")
-        return self.judge(pixels, map, fpr, name, image_fpr=image_fpr)
+        prepared = self._prepared(image, name)
+        map = self._map(prepared, "residual")
+        return self.judge(prepared.pixels, map, fpr, prepared.name, image_fpr=image_fpr)
 
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
         """Return the `Finding` of an image whose map is known; its verdict and its mask agree."""
@@ -359,16 +338,28 @@ class Detector:
         DataError
             If there are no test images with masks.
         """
-        return evaluate_detector(self, dataset, fpr, image_fpr=image_fpr, show=show, resume=resume)
+        test = with_masks(dataset).test
+        evaluation = Evaluation.load(resume) if resume else Evaluation()
+        with progress("evaluating", len(test), "images") as report:
+            for done, sample in enumerate(test, 1):
+                finding = None
+                if done > len(evaluation.images):
+                    finding = self.look(sample.image, fpr, sample.name, image_fpr=image_fpr)
+                    evaluation.update(finding, sample.mask, sample.kind)
+                if show:
+                    show(finding, sample)
+                if resume and finding:
+                    evaluation.save(resume)
+                report(done)
+        return evaluation.metrics([self.threshold(share) for share in FPRS])
 
     def save(self, path):
-        """Write this detector to one file: numbers and JSON, no code.
-
-        Returns
-        -------
-        Path
-        """
-        return saving.save_detector(self, path)
+        """Write this detector to one file, numbers and JSON, no code, and return its path."""
+        arrays = self._learnt("calibration_").state() | {"history": self.history_}
+        for number, weights in enumerate(self.model_.get_weights()):
+            arrays[f"weights.{number:03d}"] = weights
+        header = {"settings": self.get_params(), "provenance": self.provenance_}
+        return write_file(path, {"version": versions()["sadefect"]} | header, arrays)
 
     @classmethod
     def load(cls, path):
@@ -379,21 +370,13 @@ class Detector:
         StoreError
             If the file is damaged, something else, or of a later version.
         """
-        return saving.load_detector(cls, path)
+        header, arrays = read_file(path)
+        with fitting_together(path, header):
+            detector = cls(**header["settings"])
+            detector.model_ = restored_model(detector.recipe, arrays)
+            detector.calibration_ = Calibration.from_state(arrays)
+            detector.history_ = arrays["history"]
+            detector.provenance_ = dict(header["provenance"])
+        return detector
 
-    def export(self, path, format="onnx"):
-        """Write the network, patches to reconstructions, for another runtime.
-
-        Parameters
-        ----------
-        path : path
-        format : {"onnx", "openvino"}
-            Needs the extra ``sadefect[export]``.
-
-        Returns
-        -------
-        Path
-        """
-        from sadefect.detector.export import export_network
-
-        return export_network(self, path, format)
+    export = export_network

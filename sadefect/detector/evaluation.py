@@ -1,15 +1,26 @@
-"""Detectors against true masks."""
+"""Detectors against true masks: what is counted of each image, and what it comes to."""
 
 import json
 
 import numpy as np
 
 from sadefect.datasets import Dataset, load_dataset
-from sadefect.detector.inputs import check_masks
 from sadefect.errors import DataError, StoreError
 from sadefect.files import load_arrays, save_arrays
-from sadefect.metrics import FPRS, PixelMetrics, auroc, summarise
-from sadefect.progress import progress
+from sadefect.metrics import PixelMetrics, auroc, summarise
+
+
+def with_masks(dataset):
+    """Return a data set, or load the folder at a path; refuse one without masks."""
+    if not isinstance(dataset, Dataset):
+        dataset = load_dataset("folder", dataset)
+    if not any(sample.read_mask for sample in dataset.test):
+        raise DataError(
+            "expected test images with masks, test/KIND/NAME.png and "
+            f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
+            "`sadefect segment` (predict), which needs none"
+        )
+    return dataset
 
 
 class Evaluation:
@@ -31,21 +42,19 @@ class Evaluation:
     def metrics(self, thresholds):
         """Return metrics and curves, two dicts; see `Detector.evaluate`."""
         metrics, curves = summarise(self.pixels, thresholds)
-        true = np.array([image["true"] for image in self.images])
-        scores = np.array([image["score"] for image in self.images], "float32")
-        both = true.any() and not true.all()
-        verdicts = {}
+        true = np.array([[image["true"] for image in self.images]])
+        scores = np.array([[image["score"] for image in self.images]], "float32")
+        metrics["image_auroc"] = auroc([true], [scores]) if len(np.unique(true)) == 2 else None
+        metrics["verdicts"] = {}
         for image in self.images:
-            counts = verdicts.setdefault(image["kind"], {"images": 0, "defect": 0})
+            counts = metrics["verdicts"].setdefault(image["kind"], {"images": 0, "defect": 0})
             counts["images"] += 1
-            counts["defect"] += int(image["defect"])
-        image_auroc = auroc([true[None]], [scores[None]]) if both else None
-        return metrics | {"image_auroc": image_auroc, "verdicts": verdicts}, curves
+            counts["defect"] += image["defect"]
+        return metrics, curves
 
     def save(self, path):
         """Write the counts to a file, whole or not at all."""
-        text = np.frombuffer(json.dumps(self.images).encode(), "uint8")
-        save_arrays(path, images=text, **{f"of_{k}": v for k, v in self.pixels.state().items()})
+        save_arrays(path, verdicts=np.array(json.dumps(self.images)), **self.pixels.state())
 
     @classmethod
     def load(cls, path):
@@ -53,32 +62,8 @@ class Evaluation:
         evaluation = cls()
         try:
             arrays = load_arrays(path)
-            images = json.loads(arrays.pop("images").tobytes())
-            pixels = PixelMetrics.from_state(
-                {name.removeprefix("of_"): value for name, value in arrays.items()}
-            )
+            evaluation.images = json.loads(str(arrays["verdicts"]))
+            evaluation.pixels = PixelMetrics.from_state(arrays)
         except (OSError, StoreError, DataError, ValueError, LookupError):
-            return evaluation
-        if pixels.images == len(images):
-            evaluation.pixels, evaluation.images = pixels, images
-        return evaluation
-
-
-def evaluate_detector(detector, dataset, fpr, *, image_fpr, show=None, resume=None):
-    """Compare maps with masks; see `Detector.evaluate`."""
-    if not isinstance(dataset, Dataset):
-        dataset = load_dataset("folder", dataset)
-    check_masks(dataset)
-    evaluation = Evaluation.load(resume) if resume else Evaluation()
-    with progress("evaluating", len(dataset.test), "images") as report:
-        for done, sample in enumerate(dataset.test, 1):
-            finding = None
-            if done > len(evaluation.images):
-                finding = detector.look(sample.image, fpr, sample.name, image_fpr=image_fpr)
-                evaluation.update(finding, sample.mask, sample.kind)
-            if show:
-                show(finding, sample)
-            if resume and finding:
-                evaluation.save(resume)
-            report(done)
-    return evaluation.metrics([detector.threshold(share) for share in FPRS])
+            return cls()
+        return evaluation if evaluation.pixels.images == len(evaluation.images) else cls()

@@ -8,21 +8,20 @@ import numpy as np
 
 from sadefect.errors import StoreError, require_choice
 from sadefect.files import whole
-from sadefect.inference.openvino import PRECISION, network
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 
 
 def export_network(detector, path, format="onnx"):
-    """Write patches ``(B, P, P, 1)`` to reconstructions; any batch size, float32.
+    """Write a detector's network for another runtime: patches ``(B, P, P, 1)`` to reconstructions.
 
-    Settings and thresholds go along, as JSON: in ONNX under the property ``sadefect``, in OpenVINO
-    in the runtime information of that name, with what to compile the network with: OpenVINO rounds
-    to bfloat16 on processors that have it, unless it is told ``INFERENCE_PRECISION_HINT: f32``.
+    It takes any batch size, float32. Settings and thresholds go along, as JSON: in ONNX under the
+    property ``sadefect``, in OpenVINO in the runtime information of that name, with what to compile
+    the network with: OpenVINO rounds to bfloat16 on processors that have it, unless it is told
+    ``INFERENCE_PRECISION_HINT: f32``.
 
     Parameters
     ----------
-    detector : Detector
     path : path
         Ends in ``.onnx``, or ``.xml`` for OpenVINO, whose weights lie beside it as ``.bin``.
     format : {"onnx", "openvino"}
@@ -43,49 +42,46 @@ def export_network(detector, path, format="onnx"):
     if path.suffix != FORMATS[format]:
         raise ValueError(f"path must end in {FORMATS[format]} for {format}; received {path}")
     try:
-        write = {"onnx": _onnx, "openvino": _openvino}[format](detector)
+        with whole(path) as temporary:
+            (_write_onnx if format == "onnx" else _write_openvino)(detector, temporary)
+            if format == "openvino":
+                with whole(path.with_suffix(".bin")) as weights:
+                    temporary.with_suffix(".bin").replace(weights)
     except ImportError as error:
         raise StoreError(
             f"expected the packages that export to {format}; got {error}; install them: "
             'pip install "sadefect[export,engine]"'
         ) from error
-    settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
-    if format == "openvino":
-        settings["compile_with"] = PRECISION
-    with whole(path) as temporary:
-        write(temporary, json.dumps(settings))
-        if format == "openvino":
-            with whole(path.with_suffix(".bin")) as weights:
-                temporary.with_suffix(".bin").replace(weights)
     return path
 
 
-def _onnx(detector):
+def _write_onnx(detector, path):
     import onnx
     import tf2onnx  # noqa: F401 - what Keras converts with.
 
-    def write(path, said):
-        side = detector.patch_size  # Keras exports only what was called: a loaded one was not.
-        detector.model_(np.zeros((1, side, side, 1), "float32"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # Keras's own, of numpy's old names.
-            detector.model_.export(path, format="onnx", verbose=False)
-        network = onnx.load(path)
-        onnx.helper.set_model_props(network, {"sadefect": said})
-        onnx.save(network, path)
-
-    return write
+    side = detector.patch_size  # Keras exports only what was called: a loaded one was not.
+    detector.model_(np.zeros((1, side, side, 1), "float32"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras's own, of numpy's old names.
+        detector.model_.export(path, format="onnx", verbose=False)
+    exported = onnx.load(path)
+    onnx.helper.set_model_props(exported, {"sadefect": _settings(detector)})
+    onnx.save(exported, path)
 
 
-def _openvino(detector):
+def _write_openvino(detector, path):
     import openvino
 
-    def write(path, said):
-        converted = network(detector.model_)
-        converted.set_rt_info(said, "sadefect")
-        openvino.save_model(converted, path, compress_to_fp16=False)
+    from sadefect.inference.openvino import PRECISION, network
 
-    return write
+    exported = network(detector.model_)
+    exported.set_rt_info(_settings(detector, compile_with=PRECISION), "sadefect")
+    openvino.save_model(exported, path, compress_to_fp16=False)
+
+
+def _settings(detector, **also):
+    settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
+    return json.dumps(settings | also)
 
 
 def thresholds(detector):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.datasets.folder import mask_beside
-from sadefect.datasets.images import as_gray, is_image, read_mask, read_pixels
+from sadefect.datasets.images import as_gray, is_image, paired_mask, read_pixels
 from sadefect.detector.calibration import images_needed
 from sadefect.errors import DataError
 
@@ -61,12 +61,10 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1):
         return [Remark("error", f"there is no folder {folder}", "make it, or correct the path")]
     laid_out = (folder / "train" / "good").is_dir()
     good = folder / "train" / "good" if laid_out else folder
-    train, remarks = _measure_all(good, shrink)
-    test = []
+    test, remarks = [], []
+    train = _measure_all(good, shrink, remarks)
     for kind in _subfolders(folder / "test") if laid_out else ():
-        images, unreadable = _measure_all(kind, shrink)
-        test += images
-        remarks += unreadable
+        test += _measure_all(kind, shrink, remarks)
         if kind.name != "good":
             for path in _images(kind):
                 remarks += _check_mask(path, folder / "ground_truth" / kind.name)
@@ -88,15 +86,15 @@ def _images(folder):
     return sorted(path for path in folder.iterdir() if is_image(path))
 
 
-def _measure_all(folder, shrink):
-    """Measure the images of a folder; remarks say which cannot be read."""
-    measured, remarks = [], []
+def _measure_all(folder, shrink, remarks):
+    """Measure the images of a folder, and add remarks on those that cannot be read."""
+    measured = []
     for path in _images(folder):
         try:
             measured.append(_measure(path, shrink))
         except DataError as error:
             remarks.append(Remark("error", str(error)))
-    return measured, remarks
+    return measured
 
 
 def _measure(path, shrink):
@@ -140,22 +138,12 @@ def period(image):
 
 def _check_mask(path, masks):
     mask_path = mask_beside(masks, path)
-    if not mask_path.is_file():
-        fix = f"draw one as {mask_path}, or move the image out of test"
-        yield Remark("error", f"{path} has no mask", fix)
-        return
     try:
-        mask, shape = read_mask(mask_path), as_gray(read_pixels(path), path).shape
+        if not paired_mask(path, mask_path).any():
+            fix = "draw the defect, or move the image to test/good"
+            yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
     except DataError as error:
         yield Remark("error", str(error))
-        return
-    if mask.shape != shape:
-        sizes = ("{}x{}".format(*lengths) for lengths in (mask.shape, shape))
-        text = "{} is {} pixels, its image {}".format(mask_path, *sizes)
-        yield Remark("error", text, "draw it on the image itself")
-    elif not mask.any():
-        fix = "draw the defect, or move the image to test/good"
-        yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
 
 
 def _check_counts(good, train, test, laid_out):
@@ -191,10 +179,9 @@ def _grouped(images, key):
 
 def _check_sizes(images, least):
     small = [image.path.name for image in images if min(image.shape) < least]
-    if small:
-        fix = "use a smaller --patch-size or --shrink, or larger images"
-        text = f"smaller than one patch of {least}x{least} pixels: {_few(small)}"
-        yield Remark("error", text, fix)
+    text = f"smaller than one patch of {least}x{least} pixels"
+    fix = "use a smaller --patch-size or --shrink, or larger images"
+    yield from _on_those("error", text, small, fix)
     for what, key in (
         ("sizes", lambda image: "x".join(map(str, image.shape))),
         ("kinds of pixels", lambda image: image.kind),
@@ -214,17 +201,13 @@ def _check_duplicates(train, test):
     """Look for equal images, and for different ones of one name."""
     trained_on = _grouped(train, lambda image: image.digest)
     copies = [_few([p.name for p in paths]) for paths in trained_on.values() if len(paths) > 1]
-    if copies:
-        text = f"the same image more than once: {_few(copies)}"
-        yield Remark("warning", text, "keep one of them")
+    yield from _on_those("warning", "the same image more than once", copies, "keep one of them")
     leaked = [image.path.name for image in test if image.digest in trained_on]
-    if leaked:
-        text = f"images of the test set that are trained on: {_few(leaked)}"
-        yield Remark("error", text, "remove them from one of the two")
+    text = "images of the test set that are trained on"
+    yield from _on_those("error", text, leaked, "remove them from one of the two")
     named = _grouped(train + test, lambda image: image.path.with_suffix(""))
     same = [" and ".join(p.name for p in paths) for paths in named.values() if len(paths) > 1]
-    if same:
-        yield Remark("error", f"images of one name: {_few(same)}", "rename one")
+    yield from _on_those("error", "images of one name", same, "rename one")
 
 
 def _check_lonely_masks(folder):
@@ -236,9 +219,8 @@ def _check_lonely_masks(folder):
             for path in _images(masks)
             if stems.isdisjoint((path.stem, path.stem.removesuffix("_mask")))
         ]
-        if lonely:
-            text = f"masks in {masks} without an image in {images}: {_few(lonely)}"
-            yield Remark("warning", text, "add the images, or remove the masks")
+        text = f"masks in {masks} without an image in {images}"
+        yield from _on_those("warning", text, lonely, "add the images, or remove the masks")
 
 
 def _check_brightness(train):
@@ -255,13 +237,11 @@ def _check_brightness(train):
     distance = np.abs(means - np.median(means))
     limit = max(OUTLIER * 1.4826 * np.median(distance), 0.05)
     odd = [train[number].path.name for number in np.flatnonzero(distance > limit)]
-    if odd:
-        fix = "look at them: a good image has to look like the others"
-        yield Remark("warning", f"much brighter or darker than the rest: {_few(odd)}", fix)
+    fix = "look at them: a good image has to look like the others"
+    yield from _on_those("warning", "much brighter or darker than the rest", odd, fix)
     flat = [image.path.name for image in train if image.deviation < LEAST_CONTRAST]
-    if flat:
-        text = f"hardly any texture (gray values spread by less than {LEAST_CONTRAST}): "
-        yield Remark("warning", text + _few(flat), "raise the contrast; check the exposure")
+    text = f"hardly any texture (gray values spread by less than {LEAST_CONTRAST})"
+    yield from _on_those("warning", text, flat, "raise the contrast; check the exposure")
 
 
 def _check_texture(train, patch_size, window_size, shrink):
@@ -275,13 +255,18 @@ def _check_texture(train, patch_size, window_size, shrink):
         fix = "use a larger --shrink, so that a patch sees the pattern repeat"
         yield Remark("warning", f"{text}: less than two in a patch of {patch_size}", fix)
     elif wave < 4:
-        fix = "use a smaller --shrink; the network can hardly draw waves as short as that"
+        fix = "use a smaller --shrink; the network hardly reconstructs waves as short as that"
         yield Remark("warning", text, fix if shrink > 1 else "take images from nearer")
     elif not wave / 4 <= window_size <= 4 * wave:
         fix = f"try --window-size {2 * round(np.clip(wave, 5, 21) // 2) + 1}"
         yield Remark("warning", f"{text}, the SSIM window {window_size}", fix)
     else:
         yield Remark("note", text)
+
+
+def _on_those(level, text, names, fix):
+    if names:
+        yield Remark(level, f"{text}: {_few(names)}", fix)
 
 
 def _few(names):

@@ -1,11 +1,11 @@
-"""Images as they are given: arrays, files, folders, samples and data sets."""
+"""Images as they are given, arrays, files, folders or data sets; read, named and downscaled."""
 
 from pathlib import Path
 
 import numpy as np
 
 from sadefect.datasets.base import Dataset, Sample
-from sadefect.datasets.images import list_images, read_pixels
+from sadefect.datasets.images import as_gray, list_images, read_pixels
 from sadefect.errors import DataError, DatasetNotFound
 
 
@@ -19,16 +19,6 @@ def read(image):
 def name_of(image):
     """Return what to call an image in a message or a table."""
     return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
-
-
-def check_masks(dataset):
-    """Refuse a data set without test images that have masks."""
-    if not any(sample.read_mask for sample in dataset.test):
-        raise DataError(
-            "expected test images with masks, test/KIND/NAME.png and "
-            f"ground_truth/KIND/NAME_mask.png; got none in {dataset.source}; add them, or use "
-            "`sadefect segment` (predict), which needs none"
-        )
 
 
 def named_images(images):
@@ -55,3 +45,59 @@ def named_images(images):
     for number, image in enumerate(images):
         plain = isinstance(image, np.ndarray | list)
         yield (f"image {number}" if plain else name_of(image)), image
+
+
+class Downscaled:
+    """An image as a gray one of averaged blocks, made part by part: never held whole as floats.
+
+    A pair of slices gives a part of the float32 array ``(H // factor, W // factor)`` that it stands
+    for, in [0, 1]. Rows and columns left over at the lower and right border belong to no block. A
+    `DataError` says by name what is no image, or smaller than a patch after downscaling; and of a
+    part, that its values cannot be used.
+
+    Examples
+    --------
+    >>> image = Downscaled(np.eye(5, dtype="uint8") * 255, factor=2, patch_size=1)
+    >>> image.shape, image[:, :].tolist()
+    ((2, 2), [[0.5, 0.0], [0.0, 0.5]])
+    >>> image.enlarged(image[:, :]).shape
+    (5, 5)
+    """
+
+    def __init__(self, image, factor, patch_size, name=None):
+        self.pixels, self.factor, self.name = read(image), factor, name or name_of(image)
+        if self.pixels.ndim not in (2, 3):
+            raise DataError(
+                "expected an image, (H, W) or (H, W, 3); got shape "
+                f"{self.pixels.shape}: {self.name}"
+            )
+        self.full_shape = height, width = self.pixels.shape[:2]
+        least = patch_size * factor
+        if min(height, width) < least:
+            raise DataError(
+                f"expected an image of at least {least}x{least} pixels, one patch"
+                f"{f' shrunk by {factor}' if factor > 1 else ''}; got {height}x{width}: "
+                f"{self.name}; use a smaller patch_size, or larger images"
+            )
+        self.shape = (height // factor, width // factor)
+
+    def __getitem__(self, part):
+        spans = [span.indices(length)[:2] for span, length in zip(part, self.shape, strict=True)]
+        rows, columns = (slice(start * self.factor, stop * self.factor) for start, stop in spans)
+        gray = as_gray(self.pixels[rows, columns], self.name)
+        (top, bottom), (left, right) = spans
+        blocks = (bottom - top, self.factor, right - left, self.factor)
+        return gray.reshape(blocks).mean(axis=(1, 3))
+
+    def enlarged(self, map):
+        """Return a map, of this object's shape, with a value for each of the image's own pixels.
+
+        Pixels that belong to no block take the value of the last one.
+        """
+        if self.factor == 1:
+            return map
+        rows, columns = (
+            np.minimum(np.arange(length) // self.factor, blocks - 1)
+            for length, blocks in zip(self.full_shape, self.shape, strict=True)
+        )
+        return map[np.ix_(rows, columns)]

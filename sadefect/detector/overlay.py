@@ -12,31 +12,25 @@ from scipy import ndimage
 # methods are in `sadefect.methods`.
 COLOURS = {
     "truth": "#56B4E9",  # Outlines of true defects, on gray and on magma.
-    "flagged": "#D55E00",  # Outlines of flagged regions, where they are not painted.
-    "hit": "#F0E442",  # Flagged pixels that are defective,
+    "flagged": "#D55E00",  # Flagged pixels and outlines, where nobody knows what is true;
+    "hit": "#F0E442",  # flagged pixels that are defective,
     "false_alarm": "#CC79A7",  # and those that are not.
 }
 OPACITY = 0.85  # Of painted pixels; outlines are opaque.
 
 
 def paint(flagged, truth=None):
-    """Paint flagged pixels in one colour within true defects and in another outside.
+    """Paint flagged pixels, in one colour within true defects and in another outside.
 
-    Parameters
-    ----------
-    flagged : bool array (H, W)
-    truth : bool array (H, W), optional
-        True defects; none by default.
-
-    Returns
-    -------
-    uint8 array (H, W, 4)
-        A layer for `overlay`, transparent where nothing is flagged.
+    Both are bool ``(H, W)``; where the truth is not known, all pixels have a colour that says
+    neither. A layer for `overlay`, uint8 ``(H, W, 4)``, is transparent where nothing is flagged.
     """
-    truth = np.zeros_like(flagged) if truth is None else truth
     layer = np.zeros((*flagged.shape, 4), "uint8")
-    for name, where in (("hit", flagged & truth), ("false_alarm", flagged & ~truth)):
-        layer[where] = (*ImageColor.getrgb(COLOURS[name]), round(255 * OPACITY))
+    parts = {"flagged": flagged}
+    if truth is not None:
+        parts = {"hit": flagged & truth, "false_alarm": flagged & ~truth}
+    for name, part in parts.items():
+        layer[part] = (*ImageColor.getrgb(COLOURS[name]), round(255 * OPACITY))
     return layer
 
 
@@ -49,19 +43,9 @@ def outline(mask, name, width=1):
 
 
 def overlay(image, *layers):
-    """Lay layers over an image, the last one on top.
+    """Lay layers, uint8 ``(H, W, 4)``, over gray values in [0, 1], ``(H, W)``, the last one on top.
 
-    Parameters
-    ----------
-    image : array (H, W)
-        Gray values in [0, 1].
-    *layers : uint8 arrays (H, W, 4)
-        Of `paint` and `outline`.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
+    Returns an RGB image of PIL.
 
     Examples
     --------

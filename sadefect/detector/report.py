@@ -22,48 +22,32 @@ GROUP_COLOURS = {
 
 
 def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics=None, curves=None):
-    """Write ``report.html`` into an `Output`.
+    """Write the table and ``report.html`` of an `Output` that has its rows; return the page's path.
 
-    Parameters
-    ----------
-    output : Output
-        With its rows.
-    detector : Detector
-    fpr, image_fpr : float
-        That masks and verdicts are for.
-    title : str
-    truth : dict, optional
-        Name of an image to whether it is defective.
-    metrics, curves : dict, optional
-        Of `Detector.evaluate`.
-
-    Returns
-    -------
-    Path
+    The shares are those that masks and verdicts are for; ``truth`` is a dict of an image's name to
+    whether it is defective; metrics and curves are of `Detector.evaluate`.
     """
-    truth = truth or {}
+    truth, limit = truth or {}, detector.image_threshold(image_fpr, fpr)
+    output.write_table(limit.value)
     rows = [row for row in output.rows if "score" in row]
     rows.sort(key=lambda row: (-row["score"], -row["peak"]))
-    limit = detector.image_threshold(image_fpr, fpr)
-    verdicts = [row["verdict"] for row in output.rows]
     made_of = {**detector.get_params(), **detector.provenance_}
     if len(detector.history_):
         made_of["mean loss at the end of training"] = float(detector.history_[-1, 1])
-    held_out = detector.calibration_.scores(fpr).tolist()
+    groups = {"held out": detector.calibration_.scores(fpr).tolist()}
+    for row in rows:
+        known = truth.get(row["image"])
+        name = "images" if known is None else "defective" if known else "good"
+        groups.setdefault(name, []).append(row["score"])
     text = _page().render(
         title=title,
         limit=limit,
         pixels=detector.threshold(fpr),
-        defective=verdicts.count("defect"),
-        judged=verdicts.count("defect") + verdicts.count("good"),
-        metrics=metrics and _metrics(metrics),
+        metrics=metrics,
         roc=curves and zip(curves["fpr"], curves["tpr"], strict=True),
-        histogram=rows and _histogram(_by_truth(rows, held_out, truth), limit.value),
-        groups=[
-            (name, [_figure(output, row, truth) for row in chosen])
-            for name, chosen in _choose(rows, limit.value)
-            if chosen
-        ],
+        histogram=rows and _histogram(groups, limit.value),
+        chosen=_choose(rows, limit.value),
+        picture=output.picture,
         truth=truth,
         rows=output.rows,
         made_of=made_of,
@@ -76,14 +60,14 @@ def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics
 
 def _page():
     templates = Environment(
-        loader=PackageLoader("sadefect.detector"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    templates.filters["readable"] = _readable
+        loader=PackageLoader("sadefect.detector"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    templates.filters |= {
+        "readable": _readable,
+        "embedded": _embedded,
+        "short": lambda name: "/".join(Path(name).parts[-2:]),
+    }
     return templates.get_template("report.html")
 
 
@@ -107,34 +91,6 @@ def _choose(rows, limit):
     yield "Lowest scores", far[-SHOWN:]
 
 
-def _metrics(metrics):
-    image_auroc = metrics["image_auroc"]
-    return {
-        "AUROC of pixels": metrics["auroc"],
-        "AUPRO up to a false positive rate of 0.3": metrics["aupro"],
-        "AUROC of images": "no defect-free test images" if image_auroc is None else image_auroc,
-        "true defect regions": metrics["regions"],
-    } | {
-        kind: f"{counts['defect']} of {counts['images']} judged defective"
-        for kind, counts in metrics["verdicts"].items()
-    }
-
-
-def _figure(output, row, truth):
-    """Prepare the pictures of an image, and whether its verdict is wrong."""
-    defect = row["verdict"] == "defect"
-    wrong = row["image"] in truth and truth[row["image"]] != defect
-    return {
-        "row": row,
-        "name": "/".join(Path(row["image"]).parts[-2:]),  # The list below has the whole path.
-        "verdict": "defective" if defect else "good",
-        "mistake": wrong and ("false alarm" if defect else "missed"),
-        "pictures": {
-            kind: _embedded(output.picture(row["stem"], kind)) for kind in ("overlay", "map")
-        },
-    }
-
-
 def _embedded(path):
     with Image.open(path) as picture:
         # Our own pictures; the reader has checked the size of the image that they are of.
@@ -142,16 +98,6 @@ def _embedded(path):
         file = BytesIO()
         picture.convert("RGB").save(file, "jpeg", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _by_truth(rows, held_out, truth):
-    """Group scores by what the images are, as far as it is known."""
-    groups = {"held out": held_out}
-    for row in rows:
-        known = truth.get(row["image"])
-        name = "images" if known is None else "defective" if known else "good"
-        groups.setdefault(name, []).append(row["score"])
-    return groups
 
 
 def _histogram(groups, limit):

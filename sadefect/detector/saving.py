@@ -1,12 +1,13 @@
 """Saved detectors: one file of numbers and JSON in the safetensors format; no code is in it."""
 
 import json
-from dataclasses import fields
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from sadefect.detector.calibration import Calibration
 from sadefect.errors import StoreError
 from sadefect.files import whole
 
@@ -15,29 +16,14 @@ OLDER = {1: "whose verdicts were by the largest value of a map; they are by its 
 MOST_BYTES = 1_000_000_000  # The largest network of table 2, with d = 1000, has 19 million.
 
 
-def save_detector(detector, path):
-    """Write a fitted `Detector` to a file; see `Detector.save`."""
-    from keras import ops
+@contextmanager
+def fitting_together(path, header):
+    """Raise `StoreError` where what a file holds is not one detector.
 
-    from sadefect.provenance import versions
-
-    header = {
-        "version": versions()["sadefect"],
-        "settings": detector.get_params(),
-        "provenance": detector.provenance_,
-    }
-    arrays = {"history": detector.history_} | detector.calibration_.state()
-    for number, variable in enumerate(detector.model_.weights):
-        arrays[f"weights.{number:03d}"] = ops.convert_to_numpy(variable)
-    write_file(path, header, arrays)
-    return Path(path)
-
-
-def load_detector(cls, path):
-    """Read the detector, of the class ``cls``, that a file holds; see `Detector.load`."""
-    header, arrays = read_file(path)
+    The file was whole: it was changed, or is of a version with other settings.
+    """
     try:
-        return _restored(cls, header, arrays)
+        yield
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise StoreError(
             f"expected a detector as sadefect saves it; {path} does not fit together "
@@ -46,47 +32,35 @@ def load_detector(cls, path):
         ) from error
 
 
-def _restored(cls, header, arrays):
-    settings = header["settings"]
-    unknown = set(settings) - {field.name for field in fields(cls)}
-    if unknown:
-        raise ValueError(f"unknown settings {sorted(unknown)}")
-    detector = cls(**settings)
+def restored_model(recipe, arrays):
+    """Return a recipe's network with the weights among some arrays."""
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
     # Before a network is built: a wrong number must not ask for more memory than the file has.
-    if not any(detector.recipe.latent_dim in array.shape for array in weights):
-        raise ValueError(f"no weights of latent_dim {detector.recipe.latent_dim}")
+    if not any(recipe.latent_dim in array.shape for array in weights):
+        raise ValueError(f"no weights of latent_dim {recipe.latent_dim}")
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity")
-    detector.model_ = detector.recipe.build_model()
-    detector.model_.set_weights(weights)
-    detector.calibration_ = Calibration.from_state(arrays)
-    detector.history_ = arrays["history"]
-    detector.provenance_ = dict(header["provenance"])
-    return detector
+    model = recipe.build_model()
+    model.set_weights(weights)
+    return model
 
 
 def write_file(path, header, arrays):
-    """Write a dict of JSON values and a dict of arrays, whole or not at all."""
-    from safetensors.numpy import save
-
+    """Write a dict of JSON values and a dict of arrays, whole or not at all; return the path."""
     text = json.dumps({"format": FORMAT} | header)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with whole(path) as temporary:
         temporary.write_bytes(save(arrays, {"sadefect": text}))
+    return Path(path)
 
 
 def read_file(path):
     """Read the header and the arrays that `write_file` wrote.
 
-    Raises
-    ------
-    StoreError
-        If there is no such file, it is damaged, not a detector, or of a later format.
+    A `StoreError` says that there is no such file, or that it is damaged, not a detector, or of
+    another format.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if path.is_dir():
         raise StoreError(

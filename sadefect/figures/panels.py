@@ -30,7 +30,8 @@ class Panel:
     outline : bool array (H, W), optional
         Regions to draw a line around.
     found : bool array (H, W), optional
-        Pixels to paint, in one colour within the outlined regions and in another outside.
+        Pixels to paint, in one colour within the outlined regions and in another outside; in a
+        third one without `outline`.
     """
 
     image: np.ndarray

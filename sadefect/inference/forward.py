@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from sadefect.inference.openvino import Unsupported, compiled
 from sadefect.provenance import chosen_engine, describe_engine
 
 BATCH = 32  # Patches per forward pass; more do not fit into a CPU's cache.
@@ -27,7 +26,7 @@ def forward(model):
     Parameters
     ----------
     model : keras.Model
-        With one input and one output; it may change afterwards, see below.
+        With one input and one output.
 
     Returns
     -------
@@ -35,11 +34,6 @@ def forward(model):
         Takes and gives float32 arrays, at most `BATCH` patches at a time. It has the weights that
         the model has now: call `forward` again after they change, which costs some milliseconds if
         they did not, and a compilation of about a tenth of a second if they did.
-
-    Raises
-    ------
-    ValueError
-        As `chosen_engine` does.
 
     Examples
     --------
@@ -49,7 +43,12 @@ def forward(model):
     """
     if chosen_engine() == "keras":
         return _by_keras(model)
-    digest = _digest(model)
+    from sadefect.inference.openvino import Unsupported, compiled
+
+    digest = hashlib.blake2b(digest_size=16)
+    for variable in model.variables:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
+    digest = digest.digest()
     if _compiled.get(model, (None,))[0] != digest:
         try:
             run = compiled(model)
@@ -60,14 +59,6 @@ def forward(model):
             log.info("%s runs the network", describe_engine())
         _compiled[model] = digest, run
     return _compiled[model][1] or _by_keras(model)
-
-
-def _digest(model):
-    """Changes when a weight does."""
-    digest = hashlib.blake2b(digest_size=16)
-    for variable in model.variables:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
-    return digest.digest()
 
 
 def _by_keras(model):

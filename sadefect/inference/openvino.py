@@ -4,6 +4,8 @@ import os
 
 import keras
 import numpy as np
+import openvino
+from openvino import opset13 as ops
 
 from sadefect.models import GaussianLatent
 
@@ -16,28 +18,16 @@ class Unsupported(Exception):
     """A network that OpenVINO is not given."""
 
 
-def _threads():
-    """As many as the backends were asked to use; in `OMP_NUM_THREADS`."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return {"INFERENCE_NUM_THREADS": int(asked)} if asked.isdigit() and int(asked) else {}
-
-
 def compiled(model):
     """Return a function that runs a network with OpenVINO, after a trial against Keras.
 
-    Raises
-    ------
-    Unsupported
-        If the network has a layer that is not known here, or the trial patch differs.
+    It raises `Unsupported` as `network` does, and if the trial patch differs.
     """
-    import openvino
-
-    executable = openvino.Core().compile_model(
-        network(model),
-        "CPU",
-        PRECISION | {"PERFORMANCE_HINT": "LATENCY"} | _threads(),
-    )
-    request = executable.create_infer_request()
+    options = PRECISION | {"PERFORMANCE_HINT": "LATENCY"}
+    asked = os.environ.get("OMP_NUM_THREADS", "")  # Of the backends too.
+    if asked.isdigit() and int(asked):
+        options["INFERENCE_NUM_THREADS"] = int(asked)
+    request = openvino.Core().compile_model(network(model), "CPU", options).create_infer_request()
 
     def run(batch):
         return request.infer(np.ascontiguousarray(batch))[0].copy()  # It writes there again.
@@ -61,39 +51,24 @@ def _layers(model):
 
 
 def network(model):
-    """A network in OpenVINO's operations, with the weights that it has now.
+    """Return a Keras model as one of OpenVINO, float32, with the weights that it has now.
 
-    Parameters
-    ----------
-    model : keras.Model
-        A chain of convolutions and activations, as all of `sadefect.models` are.
-
-    Returns
-    -------
-    openvino.Model
-        Patches ``(B, P, P, C)`` to what the Keras model makes of them, float32.
-
-    Raises
-    ------
-    Unsupported
-        If it has a layer that is not known here.
+    It maps patches ``(B, P, P, C)`` as the Keras model does: a chain of convolutions and
+    activations, as all of `sadefect.models` are. Another layer raises `Unsupported`.
     """
-    import openvino
-    from openvino import opset13 as ops
-
     start = ops.parameter([-1, *model.input_shape[1:]], np.float32, name=model.inputs[0].name)
     x = ops.transpose(start, ops.constant([0, 3, 1, 2]))  # Inside, (B, C, H, W).
     for layer in _layers(model):
         # Classes themselves: a subclass may compute something else.
         kind = type(layer)
         if kind is keras.layers.Conv2D:
-            x = _with_activation(ops, _convolution(ops, layer, x), layer)
+            x = _with_activation(_convolution(layer, x), layer)
         elif kind is keras.layers.Conv2DTranspose:
-            x = _with_activation(ops, _transposed_convolution(ops, layer, x), layer)
+            x = _with_activation(_transposed_convolution(layer, x), layer)
         elif kind is keras.layers.LeakyReLU:
-            x = ops.prelu(x, _constant(ops, [layer.negative_slope]))
+            x = ops.prelu(x, _constant([layer.negative_slope]))
         elif kind is keras.layers.Activation:
-            x = _with_activation(ops, x, layer)
+            x = _with_activation(x, layer)
         elif kind is GaussianLatent:  # Which is the mean, but in training.
             x = ops.split(x, ops.constant(1), 2).output(0)
         else:
@@ -102,22 +77,22 @@ def network(model):
     return openvino.Model([x], [start], model.name)
 
 
-def _constant(ops, array):
+def _constant(array):
     return ops.constant(np.ascontiguousarray(array, "float32"))
 
 
-def _with_activation(ops, x, layer):
+def _with_activation(x, layer):
     name = getattr(layer.activation, "__name__", None)
     if name not in ("linear", "relu", "sigmoid", "tanh"):
         raise Unsupported(f"its layer {layer.name} has the activation {name}")
     return x if name == "linear" else getattr(ops, name)(x)
 
 
-def _with_bias(ops, x, layer, repeats=1):
+def _with_bias(x, layer, repeats=1):
     if not layer.use_bias:
         return x
     bias = np.tile(keras.ops.convert_to_numpy(layer.bias), repeats)
-    return ops.add(x, _constant(ops, bias.reshape(1, -1, 1, 1)))
+    return ops.add(x, _constant(bias.reshape(1, -1, 1, 1)))
 
 
 def _check(layer):
@@ -127,44 +102,33 @@ def _check(layer):
     return keras.ops.convert_to_numpy(layer.kernel), layer.kernel_size[0], layer.strides[0]
 
 
-def _convolution(ops, layer, x):
-    kernel, side, stride = _check(layer)
-    missing = [0, 0]
-    if layer.padding == "same":
-        missing = [
-            max((-(-n // stride) - 1) * stride + side - n, 0) for n in layer.input.shape[1:3]
-        ]
-    x = ops.convolution(
-        x,
-        _constant(ops, kernel.transpose(3, 2, 0, 1)),
-        strides=[stride, stride],
-        pads_begin=[n // 2 for n in missing],
-        pads_end=[n - n // 2 for n in missing],
-        dilations=[1, 1],
-    )
-    return _with_bias(ops, x, layer)
+def _convolution(layer, x):
+    kernel, _, stride = _check(layer)
+    padding = {"same": "same_upper", "valid": "valid"}[layer.padding]
+    weights = _constant(kernel.transpose(3, 2, 0, 1))
+    x = ops.convolution(x, weights, [stride] * 2, [0, 0], [0, 0], [1, 1], padding)
+    return _with_bias(x, layer)
 
 
-def _transposed_convolution(ops, layer, x):
+def _transposed_convolution(layer, x):
     kernel, side, stride = _check(layer)
     if side < stride or layer.output_padding is not None:
         raise Unsupported(f"its layer {layer.name} leaves gaps")
     if (side, stride, layer.padding, layer.filters) == (4, 2, "same", 1):
-        return _phases(ops, layer, kernel, x)
+        return _phases(layer, kernel, x)
     spare = side - stride if layer.padding == "same" else 0
     x = ops.convolution_backprop_data(
         x,
-        _constant(ops, kernel.transpose(3, 2, 0, 1)),
-        strides=[stride, stride],
+        _constant(kernel.transpose(3, 2, 0, 1)),
+        strides=[stride] * 2,
         pads_begin=[spare // 2] * 2,
         pads_end=[spare - spare // 2] * 2,
-        dilations=[1, 1],
     )
-    return _with_bias(ops, x, layer)
+    return _with_bias(x, layer)
 
 
-def _phases(ops, layer, kernel, x):
-    """A 4x4 transposed convolution of stride 2 to one channel, four times faster.
+def _phases(layer, kernel, x):
+    """Add a 4x4 transposed convolution of stride 2 to one channel, four times faster.
 
     Even and odd rows and columns of the output are four channels of a 3x3 convolution, which a
     processor's vectors can be filled with; one channel leaves most of them empty.
@@ -175,12 +139,6 @@ def _phases(ops, layer, kernel, x):
             tap = row + 3 - 2 * down, column + 3 - 2 * right
             if min(tap) >= 0 and max(tap) < 4:
                 weights[row, column, :, down, right] = kernel[tap][0]
-    x = ops.convolution(
-        x,
-        _constant(ops, weights.reshape(4, -1, 3, 3)),
-        strides=[1, 1],
-        pads_begin=[1, 1],
-        pads_end=[1, 1],
-        dilations=[1, 1],
-    )
-    return ops.depth_to_space(_with_bias(ops, x, layer, 4), "blocks_first", 2)
+    weights = _constant(weights.reshape(4, -1, 3, 3))
+    x = ops.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1])
+    return ops.depth_to_space(_with_bias(x, layer, 4), "blocks_first", 2)
