@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sadefect.datasets.images import is_image
-from sadefect.files import store
+from sadefect.files import store_folder
 
 HELD_OUT = 10  # One of so many defect-free images is held out for thresholds.
 
@@ -138,7 +138,7 @@ def data_root(root=None) -> Path:
     root = root or os.environ.get("SADEFECT_DATA")
     if root:
         return Path(root).expanduser()
-    return store() / "data"
+    return store_folder() / "data"
 
 
 def content_fingerprint(paths: Sequence[Path], base: Path) -> str:

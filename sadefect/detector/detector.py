@@ -16,7 +16,7 @@ from sadefect.detector.inputs import name_of, named_images, read
 from sadefect.detector.stack import Stack
 from sadefect.detector.tiles import TILE, compute_in_tiles
 from sadefect.errors import DataError, StoreError, require_choice
-from sadefect.files import store
+from sadefect.files import store_folder
 from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
 from sadefect.patches import STRIDE
 from sadefect.provenance import NUMERICS
@@ -160,7 +160,7 @@ class Detector:
         from sadefect.training.loop import load_weights
         from sadefect.training.resume import Training, loss_history
 
-        place, recipe = store() / "detectors", self.recipe
+        place, recipe = store_folder() / "detectors", self.recipe
         stack = Stack(place)
         for name, image in named_images(images):
             stack.append(self._downscaled(read(image), name)[:, :])
@@ -198,7 +198,7 @@ class Detector:
         """Count the maps of downscaled defect-free images that were not trained on."""
         from sadefect.progress import progress
 
-        maps = Stack(store() / "detectors")
+        maps = Stack(store_folder() / "detectors")
         with progress("setting thresholds", len(images), "images") as report:
             for done, image in enumerate(images, 1):
                 maps.append(self._compute(image, "residual"))
