@@ -31,13 +31,9 @@ from sadefect.figures import charts
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
 from sadefect.paper.open_readings import measured
-from sadefect.paper.run import run
-from sadefect.paper.store import find
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
-if patches_seen:
-    settings["patches_seen"] = patches_seen
-readings = measured(run if compute else find, dataset, **settings)
+readings = measured(dataset, compute=compute, patches_seen=patches_seen, **settings)
 scored = [row for row in readings if row[1] is not None]
 
 # %% [markdown]

@@ -23,15 +23,15 @@ from sadefect.paper.store import stored_results
 from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, decide_claims
 
 verdicts = decide_claims(stored_results(["recorded"]) if only_recorded else stored_results())
-used = {r.experiment.evaluation_key: r for verdict in verdicts for r in verdict.used}
-decided = [r for verdict in verdicts if verdict.verdict != NOT_TESTABLE for r in verdict.used]
-budget = max((r.experiment.patches_seen for r in decided), default=0)
-counts = {name: sum(verdict.verdict == name for verdict in verdicts) for name in VERDICTS}
+used = {r.experiment.evaluation_key: r for verdict in verdicts.values() for r in verdict.used}
+decided = [v for v in verdicts.values() if v.verdict != NOT_TESTABLE]
+budget = max((r.experiment.patches_seen for v in decided for r in v.used), default=0)
+counts = {name: sum(verdict.verdict == name for verdict in verdicts.values()) for name in VERDICTS}
 told = ", ".join(f"**{count} {name}**" for name, count in counts.items())
 trained = (
     f"The longest training behind them saw {budget:,} patches, {100 * budget / numbers.BUDGET:.3g} % "
     "of what the paper's saw."
-    if decided
+    if budget
     else "No claim rests on a training yet: there are no results that the rules need."
 )
 Markdown(f"Of {len(verdicts)} claims: {told}. {trained}")
@@ -42,7 +42,7 @@ from statistics import mean
 
 from myst_nb import glue
 
-first = {verdict.claim.key: verdict for verdict in verdicts}["ssim_beats_l2"]
+first = verdicts["ssim_beats_l2"]
 # The verdict's own runs; those of further seeds are shorter, and stand beside it on this page.
 longest = max((r.experiment.patches_seen for r in first.used), default=0)
 ours = {}
@@ -76,7 +76,7 @@ table(
             f"**{verdict.verdict}**, see [{page.split('_')[0]}]({page}.ipynb)",
             f"*{claim.sentence}* {verdict.evidence}",
         )
-        for verdict in verdicts
+        for verdict in verdicts.values()
         for claim, page in [(verdict.claim, verdict.claim.place.page)]
     ],
 )

@@ -41,7 +41,7 @@ from sadefect.metrics import auroc
 from sadefect.paper import numbers
 from sadefect.paper.claim_checks import against_edges
 from sadefect.paper.claims import CLEAR
-from sadefect.paper.rules import Exceeds
+from sadefect.paper.rules import exceeds
 from sadefect.paper.run import train_experiment, trained_model
 from sadefect.structural_similarity import ssim_components, ssim_residual
 
@@ -181,7 +181,7 @@ table(
             "edges mislead ℓ² more than SSIM",
             f"AUROC against edges, a lead of {CLEAR:g}",
             f"SSIM {edge_scores['ssim']:.3f}, ℓ² {edge_scores['l2']:.3f}",
-            "yes" if Exceeds(CLEAR).holds((edge_scores["ssim"], edge_scores["l2"])) else "no",
+            "yes" if exceeds(CLEAR).holds((edge_scores["ssim"], edge_scores["l2"])) else "no",
         ),
         (
             "contrast reacts most to the defects (recalled)",

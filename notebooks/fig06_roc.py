@@ -33,17 +33,14 @@ from sadefect.figures.explorers.threshold import segmentations
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import augmentation_table, score_table, spread_table
 from sadefect.paper import inspection
-from sadefect.paper.comparisons import have_all, headline, learning_curve, over_seeds, pictured
+from sadefect.paper.comparisons import headline, learning_curve, over_seeds, pictured
 from sadefect.paper.store import stored_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 results = headline(datasets, methods, patches_seen, **settings)
-both = [*methods, *others]
-complete = [name for name in datasets if patches_seen or have_all(name, both, **settings)]
-every = headline(complete, both, patches_seen, **settings)
+every = headline(datasets, [*methods, *others], patches_seen, required=False, **settings)
 augmentation = settings | {"crops": "fresh", "symmetries": "all"}
-fresh = [name for name in datasets if have_all(name, augmented, **augmentation)]
-with_augmentation = headline(fresh, augmented, **augmentation)
+with_augmentation = headline(datasets, augmented, required=False, **augmentation)
 stored = stored_results()
 
 # %% [markdown]
@@ -66,7 +63,7 @@ charts.roc_curves(results)
 shown = pictured(datasets[-1:], methods, patches_seen, **settings)[datasets[-1]]
 segmentations(
     "roc",
-    [inspection.inspect(one, 0, 0.05) for one in shown],
+    [inspection.inspect(result, 0, 0.05) for result in shown],
     0.05,
     side=320,
     alt="Synthetic fibres with a defect outlined in blue. Found pixels are yellow within it and pink "
@@ -139,7 +136,7 @@ score_table(
 # settings that is smaller than the range below may be the seed's.
 
 # %% tags=["hide-input"]
-repeated = [over_seeds([one.experiment for one in pair], stored) for pair in results.values()]
+repeated = [over_seeds([result.experiment for result in pair], stored) for pair in results.values()]
 spread_table([group for groups in repeated for group in groups])
 
 # %% [markdown]

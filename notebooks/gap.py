@@ -30,8 +30,7 @@ from sadefect.figures.tables import percent, scoring_table, table
 from sadefect.paper.comparisons import headline, learning_curve
 from sadefect.paper.false_alarms import false_alarms, located
 from sadefect.paper.open_readings import scorings
-from sadefect.paper.run import run
-from sadefect.paper.store import find, stored_results
+from sadefect.paper.store import stored_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 [best] = headline([dataset], ["ssim"], patches_seen, **settings)[dataset]
@@ -58,10 +57,10 @@ charts.loss_and_auroc(curves)
 
 # %% tags=["hide-input"]
 looked_at = best if compute else located(stored, best.experiment, fpr) or best
-found = false_alarms(looked_at.experiment, fpr)
+alarms = false_alarms(looked_at.experiment, fpr)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-false-alarms", "caption": "False positive rate by what lies around a pixel."}, "image": {"alt": "Four panels of bars: the false positive rate in fifths of brightness and of contrast of the neighbourhood, and by distance to a true defect and to the border of the image, with a dashed line at the rate of all pixels; the table below has the numbers."}}
-charts.false_alarm_rates(found)
+charts.false_alarm_rates(alarms)
 
 # %% tags=["hide-input"]
 table(
@@ -69,11 +68,11 @@ table(
     [
         (
             charts.SURROUNDINGS[name],
-            one["where"],
-            *(percent(one[share]) for share in ("pixels", "alarms", "rate")),
+            group["where"],
+            *(percent(group[share]) for share in ("pixels", "alarms", "rate")),
         )
-        for name, groups in found["groups"].items()
-        for one in groups
+        for name, groups in alarms["groups"].items()
+        for group in groups
     ],
 )
 
@@ -84,8 +83,8 @@ table(
 # %% tags=["hide-input"]
 table(
     ("left out", "AUROC", "change"),
-    [("nothing", found["auroc"], "-")]
-    + [(name, area, f"{area - found['auroc']:+.3f}") for name, area in found["without"].items()],
+    [("nothing", alarms["auroc"], "-")]
+    + [(name, area, f"{area - alarms['auroc']:+.3f}") for name, area in alarms["without"].items()],
 )
 
 # %% [markdown]
@@ -97,15 +96,15 @@ table(
 # %% tags=["hide-input"]
 table(
     ("score", "AUROC"),
-    [*found["plain"].items(), ("SSIM autoencoder, as scored in this book", found["auroc"])],
+    [*alarms["plain"].items(), ("SSIM autoencoder, as scored in this book", alarms["auroc"])],
 )
 
 # %% tags=["hide-input"]
-yardstick, area = max(found["plain"].items(), key=lambda item: item[1])
+yardstick, area = max(alarms["plain"].items(), key=lambda item: item[1])
 Markdown(
     f"The best of these is the {yardstick}, {area:.3f}. The network is "
-    f"{'beyond' if found['auroc'] > area else 'not beyond'} it: {found['auroc']:.3f}, "
-    f"{found['auroc'] - area:+.3f}."
+    f"{'beyond' if alarms['auroc'] > area else 'not beyond'} it: {alarms['auroc']:.3f}, "
+    f"{alarms['auroc'] - area:+.3f}."
 )
 
 # %% [markdown]
@@ -118,7 +117,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 pair = [looked_at.experiment, replace(looked_at.experiment, method="l2", residual=None)]
-scored = [scorings(run if compute else find, one) for one in pair]
+scored = [scorings(experiment, compute=compute) for experiment in pair]
 scoring_table(scored)
 
 # %% [markdown]
@@ -128,9 +127,11 @@ scoring_table(scored)
 
 # %% tags=["hide-input"]
 plain, smoothed = "as scored in this book", "smoothed by a Gaussian of 8 pixels"
-if all(one.keys() >= {plain, smoothed} for one in scored):
-    before, after = ([one[name].metrics["auroc"] for one in scored] for name in (plain, smoothed))
-    names = [method_label(one[plain]) for one in scored]
+if all(results.keys() >= {plain, smoothed} for results in scored):
+    before, after = (
+        [results[name].metrics["auroc"] for results in scored] for name in (plain, smoothed)
+    )
+    names = [method_label(results[plain]) for results in scored]
     changes = [
         f"{name} {new - old:+.3f}" for name, old, new in zip(names, before, after, strict=True)
     ]

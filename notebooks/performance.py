@@ -16,8 +16,6 @@
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
 
 # %% tags=["hide-input"]
-from dataclasses import replace
-
 import numpy as np
 from IPython.display import Markdown
 
@@ -25,8 +23,7 @@ from sadefect import Experiment, learning_curve
 from sadefect.figures.origins import benchmark_origins, origin
 from sadefect.figures.tables import table
 from sadefect.figures.timings import benchmark, benchmark_table, line_charts
-from sadefect.paper.comparisons import largest_budget
-from sadefect.paper.store import find
+from sadefect.paper.comparisons import at_one_budget
 
 names = (
     "ssim_loss", "ssim_loss-window", "training-losses", "training-backends", "training-workers",
@@ -212,8 +209,9 @@ Markdown(
 # %% tags=["hide-input"]
 rates = {"paper": "128 at 2e-4", "cpu": "16 at 5e-4, ours", "small": "8 at 5e-4"}
 tried = {name: Experiment(dataset=dataset, schedule=name) for name in rates}
-budget = largest_budget(tried.values())
-whole = {name: find(replace(one, patches_seen=budget)) for name, one in tried.items() if budget}
+group = at_one_budget(tried.values(), compute=False)
+whole = dict(zip(tried, group, strict=False))  # Of all three, or of none.
+budget = group[0].experiment.patches_seen if group else 0
 goal = whole["paper"].curves["history_loss"][-1] if whole else 0.0
 
 

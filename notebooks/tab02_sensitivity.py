@@ -35,7 +35,9 @@ cells = table_2(
     {"latent_dim": latent_dim, "window_size": window_size, "patch_size": patch_size},
     patches_seen,
 )
-every = {one.experiment.evaluation_key: one for row in cells.values() for one in row.values()}
+every = {
+    result.experiment.evaluation_key: result for row in cells.values() for result in row.values()
+}
 
 # %% [markdown]
 # ## Cell by cell

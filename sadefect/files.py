@@ -27,8 +27,8 @@ REASONS = {
 }
 
 
-def store():
-    """Return the folder of results: ``SADEFECT_CACHE``, or the user's cache directory."""
+def store_folder():
+    """Return where results and checkpoints are: ``SADEFECT_CACHE``, or the user's cache."""
     import platformdirs
 
     return Path(os.environ.get("SADEFECT_CACHE") or platformdirs.user_cache_dir("sadefect"))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from book.builder import inputs
 from book.builder.build import build
 from book.builder.execution import execute
 from book.builder.pdf import CHROMIUM_OPTIONS, chromium
 from book.builder.render import render
+from sadefect.paper.store import FRESH
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("book")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SADEFECT_CACHE", str(output / "cache"))
-        for name in ("SADEFECT_DATA", "SADEFECT_WEIGHTS", *inputs.FRESH):
+        for name in ("SADEFECT_DATA", "SADEFECT_WEIGHTS", *FRESH):
             patch.delenv(name, raising=False)
         build("smoke", output=output)
         start = time.monotonic()

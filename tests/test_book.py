@@ -23,6 +23,7 @@ from book.builder.render import render
 from book.ext import webpage
 from sadefect.figures.data import MEDIA_TYPE
 from sadefect.paper import numbers as paper
+from sadefect.paper.store import FRESH
 
 EXAMPLE = "https://github.com/example/fork"
 DRAWN = {"lines", "areas", "points", "bars", "levels"}  # A panel has at least one of them.
@@ -237,7 +238,7 @@ def test_pages_are_selected_by_name_or_by_how_it_begins() -> None:
 
 
 def test_inputs_of_a_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*execution.PLACES, *inputs.FRESH, "KERAS_BACKEND"):
+    for name in (*execution.PLACES, *FRESH, "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SADEFECT_CACHE", str(project / "cache"))
     page = Page(project / "notebooks/first.py")

@@ -36,7 +36,7 @@ def inspected(method, residual, threshold, mask=MASK):
         experiment=Experiment(dataset="synthetic/weave", method=method),
         metrics={"thresholds": {"0.05": threshold}},
     )
-    return Inspection(result, "0", "cut", IMAGE, IMAGE, mask, residual >= threshold, residual)
+    return Inspection(result, "0", "cut", IMAGE, IMAGE, residual, mask, residual >= threshold)
 
 
 def of_both_methods():

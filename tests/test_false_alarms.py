@@ -18,14 +18,14 @@ def sample(seed, size=(90, 100)):
 def test_every_pixel_is_in_one_group():
     samples = [sample(0), sample(1)]
     generator = np.random.default_rng(2)
-    found = locate(samples, lambda image: generator.random(image.shape, dtype="float32"), 0.1)
-    free = sum((~one.mask).sum() for one in samples)
-    for groups in found["groups"].values():
+    counted = locate(samples, lambda image: generator.random(image.shape, dtype="float32"), 0.1)
+    free = sum((~sample.mask).sum() for sample in samples)
+    for groups in counted["groups"].values():
         assert sum(group["pixels"] for group in groups) == pytest.approx(1)
         assert sum(group["alarms"] for group in groups) == pytest.approx(1)
         rate = sum(group["rate"] * group["pixels"] for group in groups)
         assert rate == pytest.approx(0.1, abs=2 / free + 1e-3)
-    assert found["auroc"] == pytest.approx(0.5, abs=0.05)
+    assert counted["auroc"] == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_every_pixel_is_in_one_group():
 )
 def test_alarms_are_found_where_they_are(score, kind, where):
     samples = [sample(0), sample(1)]
-    masks = iter([one.mask for one in samples])
+    masks = iter([sample.mask for sample in samples])
 
     def of(image):
         return score(image, surroundings(image, next(masks))).astype("float32")
 
-    found = locate(samples, of, 0.05)
-    share = {one["where"]: one["alarms"] for one in found["groups"][kind]}
+    counted = locate(samples, of, 0.05)
+    share = {group["where"]: group["alarms"] for group in counted["groups"][kind]}
     assert share[where] == pytest.approx(1)
 
 
@@ -55,6 +55,6 @@ def test_what_is_left_out_does_not_count():
     around = surroundings(samples[0].image, samples[0].mask)
     # A halo about the defect as bright as the defect: all of the area lost is lost to it.
     halo = np.where(around["defect"] <= 8, 1.0, 0.0).astype("float32")
-    found = locate(samples, lambda image: halo, 0.05)
-    near, border = found["without"].values()
-    assert found["auroc"] < 0.97 and near == 1.0 and border < 0.97
+    counted = locate(samples, lambda image: halo, 0.05)
+    near, border = counted["without"].values()
+    assert counted["auroc"] < 0.97 and near == 1.0 and border < 0.97

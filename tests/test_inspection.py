@@ -20,6 +20,7 @@ TINY = Experiment(
 @pytest.fixture
 def result(tmp_path, monkeypatch):
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SADEFECT_RECORDED", str(tmp_path / "recorded"))
     inspection._model.cache_clear()
     return run(TINY)
 
@@ -32,21 +33,19 @@ def test_what_is_shown_is_what_is_scored(result):
     assert 0 < seen.found.mean() < 0.5 and seen.kind == "film"
 
 
-def test_a_pixel_at_the_threshold_is_found(result, tmp_path):
+def test_a_pixel_at_the_threshold_is_found(result):
     value = float(inspection.inspect(result, 1).residual[20, 20])
     thresholds = dict.fromkeys(result.metrics["thresholds"], value)
     at = replace(result, metrics=result.metrics | {"thresholds": thresholds})
     seen = inspection.inspect(at, 1)
     assert seen.found[20, 20] and np.array_equal(seen.found, seen.residual >= value)
-    with np.load(inspection.record_map(at, 1, tmp_path), allow_pickle=False) as stored:
+    with np.load(inspection.record_map(at, 1), allow_pickle=False) as stored:
         assert np.array_equal(stored["passed"], len(thresholds) * seen.found)
 
 
 def test_a_recorded_map_stands_in(result, tmp_path, monkeypatch):
-    recorded = tmp_path / "recorded"
     before = {fpr: inspection.inspect(result, 0, fpr) for fpr in FPRS}
-    path = inspection.record_map(result, 0, recorded)
-    monkeypatch.setattr(inspection, "recorded_path", lambda *_: path)
+    inspection.record_map(result, 0)
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "another"))
     inspection._model.cache_clear()
     for fpr, computed in before.items():
@@ -57,11 +56,11 @@ def test_a_recorded_map_stands_in(result, tmp_path, monkeypatch):
     np.testing.assert_allclose(after.reconstruction, before.reconstruction.clip(0, 1), atol=1 / 500)
 
 
-def test_images_that_may_not_be_published_are_not_recorded(result, tmp_path, monkeypatch):
+def test_images_that_may_not_be_published_are_not_recorded(result, monkeypatch):
     data = load_dataset(TINY.dataset)
     private = SimpleNamespace(test=data.test, publishable=False)
     monkeypatch.setattr(inspection, "load_dataset", lambda *_: private)
-    path = inspection.record_map(result, 0, tmp_path / "recorded")
+    path = inspection.record_map(result, 0)
     with np.load(path, allow_pickle=False) as stored:
         assert set(stored) == {"residual", "top", "mask", "passed", "name", "kind"}
 
@@ -78,7 +77,7 @@ def test_neither_is_said(tmp_path, monkeypatch):
 def test_the_window_holds_the_largest_defect():
     mask = np.zeros((100, 80), bool)
     mask[2:6, 2:6] = mask[70:98, 60:79] = True
-    seen = inspection.Inspection(None, "", "", None, None, mask, mask, mask * 1.0)
+    seen = inspection.Inspection(None, "", "", None, None, mask * 1.0, mask, mask)
     rows, columns = seen.window(40)
     assert (rows.stop - rows.start, columns.stop - columns.start) == (40, 40)
     assert mask[rows, columns].sum() == mask[70:98, 60:79].sum()

@@ -74,13 +74,13 @@ def test_what_cannot_be_shown(rows, message):
 
 def test_a_row_of_an_inspection_has_what_may_be_shown():
     result = SimpleNamespace(experiment=Experiment(dataset="nanotwice", method="l2"))
-    private = Inspection(result, "0", "debris", None, None, MASK, PICTURE > 0.5, PICTURE)
+    private = Inspection(result, "0", "debris", None, None, PICTURE, MASK, PICTURE > 0.5)
     assert [panel.title for panel in inspection_row(private)] == [
         "residual map, ℓ²",
         "segmentation, ℓ²",
     ]
     assert (inspection_row(private)[-1].image == 1).all()
-    shown = Inspection(result, "0", "debris", PICTURE, PICTURE, MASK, PICTURE > 0.5, PICTURE)
+    shown = Inspection(result, "0", "debris", PICTURE, PICTURE, PICTURE, MASK, PICTURE > 0.5)
     panels = inspection_row(shown, side=8)
     assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
     assert {panel.image.shape for panel in panels} == {(8, 8)}

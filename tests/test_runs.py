@@ -13,21 +13,20 @@ import pytest
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import SHAPES, TORCHVISION
-from sadefect.files import load_arrays, load_json, save_json
+from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import METHODS
 from sadefect.paper import comparisons, recording
 from sadefect.paper import run as running
-from sadefect.paper.comparisons import largest_budget, over_seeds
+from sadefect.paper.comparisons import at_one_budget, over_seeds
 from sadefect.paper.recording import (
-    BRANCHED,
     GROUPS,
     branches,
-    reached,
     record,
     record_weights,
     score,
+    train_group,
 )
-from sadefect.paper.store import find, store, stored_results, training_folder
+from sadefect.paper.store import find, stored_results, training_folder
 from sadefect.training.trajectory import checkpoint_path
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -87,7 +86,7 @@ def test_scoring_otherwise_does_not_train_again(monkeypatch):
     opened = run(replace(TINY, opening=0))
     l2 = run(replace(TINY, residual="l2"))
     assert len(calls) == 1
-    assert len({one.metrics["auroc"] for one in (plain, opened, l2)}) == 3
+    assert len({result.metrics["auroc"] for result in (plain, opened, l2)}) == 3
     assert plain.experiment.variant == "default" and "opening=0" in opened.experiment.variant
 
 
@@ -99,41 +98,42 @@ def test_a_larger_budget_continues(monkeypatch):
     run(larger)
     assert before == 64 and np.load(state)["patches_seen"] == 128
     curve = learning_curve(TINY)
-    assert [one.experiment.patches_seen for one in curve] == [64, 128]
-    assert reached([TINY], budget=128) == 128
-    assert largest_budget([TINY, replace(TINY, patches_seen=128)]) == 128
+    assert [result.experiment.patches_seen for result in curve] == [64, 128]
+    assert train_group([TINY], 0, 128) == 128
+    both = at_one_budget([TINY, replace(TINY, patches_seen=128)], compute=False)
+    assert [result.experiment.patches_seen for result in both] == [128, 128]
 
 
 def test_a_smaller_budget_is_the_same_as_without_the_larger_one():
     small = replace(TINY, patches_seen=32)
     run(TINY)
     after = np.load(running.train_experiment(small))["model_000"]
-    shutil.rmtree(store())
+    shutil.rmtree(store_folder())
     np.testing.assert_array_equal(after, np.load(running.train_experiment(small))["model_000"])
 
 
 def test_recorded_results_are_found_without_data_or_weights(empty_store, monkeypatch):
     result = run(TINY)
-    record([result], empty_store)
-    shutil.rmtree(store())
+    record([result])
+    shutil.rmtree(store_folder())
     monkeypatch.setattr(running, "load_dataset", lambda *args: pytest.fail("data were read"))
-    found = run(TINY)
-    assert found.source == "recorded" and found.metrics == result.metrics
-    assert [one.source for one in stored_results()] == ["recorded"]
+    again = run(TINY)
+    assert again.source == "recorded" and again.metrics == result.metrics
+    assert [result.source for result in stored_results()] == ["recorded"]
     assert not list(empty_store.rglob("checkpoints"))
 
 
 def test_flags_ignore_what_was_recorded(empty_store, monkeypatch):
-    record([run(TINY)], empty_store)
-    record_weights(TINY, empty_store)
+    record([run(TINY)])
+    record_weights(TINY)
     weights = checkpoint_path(empty_store / "trainings" / TINY.training_key, 64)
     assert np.load(weights)["model_000"].dtype == np.float16
-    shutil.rmtree(store())
+    shutil.rmtree(store_folder())
     calls = count_trainings(monkeypatch)
     monkeypatch.setenv("SADEFECT_REEVALUATE", "1")
     again = run(TINY)
     assert not calls and again.source == "local" and again.provenance["weights"] == "recorded"
-    shutil.rmtree(store())
+    shutil.rmtree(store_folder())
     monkeypatch.setenv("SADEFECT_RETRAIN", "1")
     assert run(TINY).provenance["weights"] == "local"
     assert len(calls) == 1
@@ -142,7 +142,7 @@ def test_flags_ignore_what_was_recorded(empty_store, monkeypatch):
 @pytest.mark.parametrize("name", ["result.json", "curves.npz"])
 def test_a_damaged_result_is_built_again(name, capsys):
     metrics = run(TINY).metrics
-    path = store() / "evaluations" / TINY.evaluation_key / name
+    path = store_folder() / "evaluations" / TINY.evaluation_key / name
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="left out"):
         assert stored_results(["local"]) == []
@@ -152,7 +152,7 @@ def test_a_damaged_result_is_built_again(name, capsys):
 
 def test_a_result_of_another_version_is_kept():
     run(TINY)
-    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    path = store_folder() / "evaluations" / TINY.evaluation_key / "result.json"
     stored = load_json(path)
     stored["experiment"]["sharpness"] = 2
     save_json(path, stored)
@@ -165,7 +165,7 @@ def test_a_result_of_another_version_is_kept():
 
 def test_settings_that_a_method_does_not_own_are_not_read():
     run(TINY)
-    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    path = store_folder() / "evaluations" / TINY.evaluation_key / "result.json"
     stored = load_json(path)
     foreign = {"features": "of an earlier version", "variance": "of another method"}
     save_json(path, stored | {"experiment": stored["experiment"] | foreign})
@@ -234,12 +234,12 @@ def test_unusable_settings_are_refused(change):
 
 def test_results_of_other_numerics_or_data_are_marked():
     result = run(TINY)
-    path = store() / "evaluations" / TINY.evaluation_key / "result.json"
+    path = store_folder() / "evaluations" / TINY.evaluation_key / "result.json"
     stored = load_json(path)
     for changed in ({"numerics": {"training": 0, "scoring": 0}}, {"data": "theirs"}):
         save_json(path, stored | {"provenance": stored["provenance"] | changed})
         assert not result.outdated and find(TINY).outdated
-        assert learning_curve(TINY) == [] and largest_budget([TINY]) == 0
+        assert learning_curve(TINY) == [] and at_one_budget([TINY], compute=False) == []
 
 
 def test_missing_weights_say_how_to_get_them():
@@ -249,7 +249,7 @@ def test_missing_weights_say_how_to_get_them():
 
 def test_recorded_weights_are_short_and_close():
     path = running.train_experiment(TINY)
-    exact, short = np.load(path), np.load(record_weights(TINY, path.parent / "recorded"))
+    exact, short = np.load(path), np.load(record_weights(TINY))
     for name in exact.files:
         assert short[name].dtype == np.float16
         np.testing.assert_allclose(short[name], exact[name], rtol=2**-7.5, atol=1e-6)
@@ -258,28 +258,29 @@ def test_recorded_weights_are_short_and_close():
 def test_groups_compare_what_shares_a_budget():
     for name, group in GROUPS.items():
         assert len(set(group)) == len(group) > 1, name
-        if all(one.method != "feature_matching" for one in group):  # Whose weights may be missing.
-            assert len({one.training_key for one in group}) == len(group), name
-        assert len({one.patches_seen for one in group}) == 1
+        assert len({experiment.training_key for experiment in group}) == len(group), name
+        assert len({experiment.patches_seen for experiment in group}) == 1
     assert len(GROUPS["table2"]) == 11  # 13 cells, of which three are the headline's.
     assert len(GROUPS["table2-augmented"]) == 11
 
 
 def test_branches_leave_their_trunks_within_the_budget():
-    assert branches("nanotwice") == branches("augmented", 100_000) == []
-    for name in BRANCHED:
-        points = {(one.decay_from, one.patches_seen) for one in branches(name, 200_000)}
-        assert points == {(160_000, 200_000)}
-        assert [branch.trunk for branch in branches(name, 200_000)] == [
-            replace(trunk, patches_seen=160_000) for trunk in GROUPS[name]
+    assert branches(GROUPS["nanotwice"]) == branches(GROUPS["augmented"], 100_000) == []
+    branched = {name for name, group in GROUPS.items() if branches(group)}
+    assert branched == {"ablation"} | {name for name in GROUPS if "augmented" in name}
+    for trunks in map(GROUPS.get, branched):
+        decayed = branches(trunks, 200_000)
+        assert {(branch.decay_from, branch.patches_seen) for branch in decayed} == {
+            (160_000, 200_000)
+        }
+        assert [branch.trunk for branch in decayed] == [
+            replace(trunk, patches_seen=160_000) for trunk in trunks
         ]
 
 
 def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
     trunk = replace(TINY, crops="fresh")
     monkeypatch.setattr(recording, "BRANCH_AT", (32,))
-    monkeypatch.setitem(GROUPS, "tiny", [trunk])
-    monkeypatch.setitem(BRANCHED, "tiny", [trunk])
     trained = []  # The trunk to where its branch leaves, the branch, the trunk to the budget.
 
     def train(verb, experiments, deadline=None):
@@ -288,12 +289,12 @@ def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
             (running.train_experiment if verb == "train-one" else run)(experiment)
 
     monkeypatch.setattr(recording, "_side_by_side", train)
-    assert recording.train_group("tiny", 1, 64) == 64
+    assert train_group([trunk], 1, 64) == 64
     assert trained == [(0, 32), (32, 40), (0, 64)]
-    assert recording.train_group("tiny", 1, 64) == 64 and len(trained) == 3
-    decayed = branches("tiny", 64)
+    assert train_group([trunk], 1, 64) == 64 and len(trained) == 3
+    decayed = branches([trunk], 64)
     results = score([trunk], 64, decayed)
-    assert [one.experiment.decay_from for one in results] == [0, 32]
+    assert [result.experiment.decay_from for result in results] == [0, 32]
     assert sum(path.parent.name == "evaluations" for path in record(results)) == 2
     assert np.load(record_weights(decayed[0]))["model_000"].dtype == np.float16
 
@@ -312,21 +313,21 @@ def test_feature_matching_is_known_without_its_weights(monkeypatch):
     assert "extractor" not in replace(matching, method="ssim", residual=None).training_settings
 
 
-def test_a_shorter_training_replaces_no_recorded_curve(tmp_path):
-    record([run(replace(TINY, patches_seen=128))], tmp_path)
-    shutil.rmtree(store())
-    record([run(TINY)], tmp_path)
-    history = np.load(tmp_path / "trainings" / TINY.training_key / "history.npz")
+def test_a_shorter_training_replaces_no_recorded_curve(empty_store):
+    record([run(replace(TINY, patches_seen=128))])
+    shutil.rmtree(store_folder())
+    record([run(TINY)])
+    history = np.load(empty_store / "trainings" / TINY.training_key / "history.npz")
     assert history["patches_seen"] == 128
 
 
 def test_seeds_are_compared_at_the_largest_budget_that_they_share():
     l2 = replace(TINY, method="l2", residual="l2")
     assert over_seeds([TINY]) == []
-    for one in (TINY, replace(TINY, seed=1), replace(TINY, patches_seen=128), l2):
-        run(one)
+    for experiment in (TINY, replace(TINY, seed=1), replace(TINY, patches_seen=128), l2):
+        run(experiment)
     [group] = over_seeds([replace(TINY, seed=5)])
-    assert [(one.experiment.seed, one.experiment.patches_seen) for one in group] == [
+    assert [(result.experiment.seed, result.experiment.patches_seen) for result in group] == [
         (0, 64),
         (1, 64),
     ]
@@ -336,12 +337,12 @@ def test_seeds_are_compared_at_the_largest_budget_that_they_share():
 def test_images_are_drawn_by_a_network_whose_weights_are_here(empty_store, monkeypatch):
     names = {"patch_size": 32, "latent_dim": 4, "window_size": 7}
     drawn_by = replace(TINY, seed=1)
-    record([run(replace(TINY, patches_seen=128)), run(drawn_by)], empty_store)
-    shutil.rmtree(store())
+    record([run(replace(TINY, patches_seen=128)), run(drawn_by)])
+    shutil.rmtree(store_folder())
     [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert chosen.experiment.patches_seen == 128  # No weights at all.
     running.train_experiment(drawn_by)
-    record_weights(drawn_by, empty_store)
+    record_weights(drawn_by)
     [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (1, 64)
     monkeypatch.setattr(comparisons, "load_dataset", _not_here)
@@ -357,7 +358,7 @@ def _not_here(name):
 def test_points_of_a_curve_are_scored_side_by_side():
     running.train_experiment(TINY)
     curve = score([TINY], 64)
-    assert [(one.experiment.patches_seen, one.source) for one in curve] == [(64, "local")]
+    assert [(result.experiment.patches_seen, result.source) for result in curve] == [(64, "local")]
 
 
 @pytest.mark.parametrize("method", METHODS)

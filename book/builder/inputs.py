@@ -13,12 +13,12 @@ from typing import Any
 
 from book.builder.pages import ROOT, Page, notebook_text
 from sadefect.datasets.base import data_root
-from sadefect.paper.store import store
+from sadefect.files import store_folder
+from sadefect.paper.store import asked_for_fresh
 
 PACKAGE = Path(__file__).resolve().parents[2] / "sadefect"
 # Changing these executes no page again: the shell, which no page reads.
 SHELL = ("cli", "__main__.py")
-FRESH = ("SADEFECT_RETRAIN", "SADEFECT_REEVALUATE")  # Ask pages to take nothing recorded.
 RESULTS = "results of this machine"
 
 
@@ -43,11 +43,6 @@ def input_digests(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> 
     }
 
 
-def asked_for_fresh() -> list[str]:
-    """Return the environment variables that ask pages to take nothing recorded."""
-    return [name for name in FRESH if os.environ.get(name, "0") not in ("", "0")]
-
-
 def digest(value: Any) -> str:
     """Return the digest of text, or of anything that JSON can say."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
@@ -66,7 +61,7 @@ def digest_of_files(folder: Path, files: Iterable[Path]) -> str:
 
 def digest_of_results() -> str:
     """Return the digest of the names of all results in the user's store."""
-    results = (store() / "evaluations").glob("*/result.json")
+    results = (store_folder() / "evaluations").glob("*/result.json")
     return digest(sorted(path.parent.name for path in results))
 
 

@@ -86,11 +86,11 @@ def record(
         with usage("--group"):
             errors.require_choice("group", name, recording.GROUPS)
         trunks = recording.GROUPS[name]
-        budget = recording.train_group(name, minutes, patches)
+        budget = recording.train_group(trunks, minutes, patches)
         if not budget:
             print(f"{name}: no milestone reached yet; run again to go on")
             continue
-        decayed = list(filter(recording.is_trained, recording.branches(name, patches)))
+        decayed = list(filter(recording.is_trained, recording.branches(trunks, patches)))
         for path in recording.record(recording.score(trunks, budget, decayed)):
             print(path)
         for experiment in [*(replace(trunk, patches_seen=budget) for trunk in trunks), *decayed]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sadefect.datasets.images import is_image
 from sadefect.errors import require_choice
-from sadefect.files import store
+from sadefect.files import store_folder
 
 HELD_OUT = 10  # One of so many defect-free images is held out for thresholds.
 
@@ -130,7 +130,7 @@ def held_out(images):
 def data_root(root=None) -> Path:
     """Return where data sets are: ``root``, ``SADEFECT_DATA``, or the user's cache directory."""
     root = root or os.environ.get("SADEFECT_DATA")
-    return Path(root).expanduser() if root else store() / "data"
+    return Path(root).expanduser() if root else store_folder() / "data"
 
 
 @lru_cache(maxsize=32)

@@ -16,7 +16,7 @@ from sadefect.detector.saving import fitting_together, read_file, restored_model
 from sadefect.detector.stack import stacked
 from sadefect.detector.tiles import map_in_tiles
 from sadefect.errors import DataError, StoreError, out_of_memory, require_choice
-from sadefect.files import store
+from sadefect.files import store_folder
 from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
 from sadefect.metrics import FPRS
 from sadefect.models import PATCH_SIZES
@@ -158,7 +158,7 @@ class Detector:
         TrainingDiverged
             If going on would be a waste.
         """
-        place, recipe = store() / "detectors", self.recipe
+        place, recipe = store_folder() / "detectors", self.recipe
         downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
         images, fingerprint = stacked(place, downscaled)
         if len(images) < 2:

@@ -8,7 +8,6 @@ SSIM or the network, checked when it is asked for; or a reason why nothing here 
 Stand-ins for the paper's images are mentioned beside a claim, and decide none.
 """
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from sadefect.paper import claim_checks as checks
 from sadefect.paper import numbers as paper
 from sadefect.paper import rules
+from sadefect.paper.comparisons import table_2_cells
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.numbers import LAST_PAGE, QUOTED, RECALLED
 
@@ -24,56 +24,45 @@ CLEAR = checks.CLEAR  # Of AUROC, where they are not.
 SAME = 0.02  # Of AUROC: less is not a difference; the paper has single runs, without a spread.
 
 
-def _overlap(result):
-    quantiles = result.metrics["overlap"].get(f"{paper.OVERLAP_FPR.value:g}", {})
-    return quantiles.get("median")
-
-
 def _seconds(result):
-    """Seconds of scoring for each image; at most, because the metrics took some of them."""
+    """Return seconds of scoring for each image; at most, because the metrics took some of them."""
     images = len(np.unique(result.curves.get("region_images", ())))
     seconds = result.provenance["seconds"].get("evaluation")
     return seconds / (images + result.metrics["threshold_images"]) if images and seconds else None
 
 
-AT = f"at a false positive rate of {100 * paper.OVERLAP_FPR.value:g} %"
-ROC_AREA = rules.Measure("AUROC", lambda result: result.metrics["auroc"], "AUROC")
-OVERLAP = rules.Measure(f"median overlap {AT}", _overlap, "The median overlap", AT)
-SECONDS = rules.Measure("seconds for an image", _seconds, "Scoring")
+RATE = paper.OVERLAP_FPR.value
+ROC_AREA = rules.Measure("AUROC", lambda result: result.metrics["auroc"])
+OVERLAP = rules.Measure(
+    "median overlap",
+    lambda result: result.metrics["overlap"].get(f"{RATE:g}", {}).get("median"),
+    f" at a false positive rate of {100 * RATE:g} %",
+)
+SECONDS = rules.Measure("scoring time per image in seconds", _seconds)
 
 
 class Place(NamedTuple):
-    """Where a claim is made, how that is known, and the notebook that shows it."""
+    """Where a claim is made, how that is known, and the notebook that shows it.
+
+    ``where`` is a section, table or figure, ``source`` `paper.LAST_PAGE`, `QUOTED` or `RECALLED`.
+    """
 
     where: str
     source: str
     page: str
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper and the rule that decides it.
+class Claim(NamedTuple):
+    """A claim of the paper, in our words, and the rule that decides it.
 
-    Attributes
-    ----------
-    key : str
-    text : str
-        The claim in our words.
-    place : Place
-        Section, table or figure; `paper.LAST_PAGE`, `QUOTED` or `RECALLED`; the notebook.
-    rule : Rule, Check or NotTestable
-        What has to come out.
-    needs : tuple of Experiment
-        What a `Rule` compares; budget, schedule and seed are those of the results.
-    measure : Measure
-        Which number it takes.
+    ``needs`` are what a `Rule` compares, by its ``measure``; their budget, schedule and seed are
+    those of the results.
     """
 
-    key: str
     text: str
     place: Place
     rule: rules.Rule | rules.Check | rules.NotTestable
-    needs: tuple = ()
+    needs: tuple[Experiment, ...] = ()
     measure: rules.Measure = ROC_AREA
 
     @property
@@ -82,196 +71,169 @@ class Claim:
         return self.rule.sentence(self.needs, self.measure)
 
 
-def _fibres(method="ssim", **settings):
-    return Experiment(dataset="nanotwice", method=method, **settings)
-
-
-def _methods(*methods):
-    return tuple(map(_fibres, methods))
-
-
-def _fabrics(*methods):
+def _methods(*methods, datasets=("nanotwice",), **settings):
     return tuple(
-        replace(_fibres(method), dataset=dataset, latent_dim=100)
-        for dataset in rules.FABRICS
+        Experiment(dataset=dataset, method=method, **settings)
+        for dataset in datasets
         for method in methods
     )
 
 
-def _column(name, values=None):
-    return tuple(_fibres(**{name: value}) for value in values or paper.TABLE_2[name])
+def _column(name, *values):
+    return tuple(table_2_cells(columns={name: values}).values())
 
 
+ON_PAR = (
+    f", {SAME:g} less than the {paper.AUROC_NAPOLETANO.value:g} of the feature-based method, which "
+    "we recall"
+)
 UNMARKED = (
     "the image is one of the real fabrics, and no result says which defects are {}; the page shows "
     "synthetic cloth, which decides nothing"
 )
-CELLS = tuple(dict.fromkeys(cell for name in paper.TABLE_2 for cell in _column(name)))
-REPORTED_SPREAD = rules.spread(
-    [reported.value for column in paper.TABLE_2.values() for reported in column.values()]
-)
+SSIM_AREA, L2_AREA = (paper.AUROC["nanotwice", method].value for method in ("ssim", "l2"))
+CELLS = tuple(dict.fromkeys(table_2_cells().values()))
+CENTRE = Experiment(dataset="nanotwice")
+FABRICS = {"datasets": rules.FABRICS, "latent_dim": 100}
+REPORTED = [cell.value for column in paper.TABLE_2.values() for cell in column.values()]
 
-CLAIMS = (
+CLAIMS = {
     # Section 5, the conclusion.
-    Claim(
-        "ssim_beats_l2",
+    "ssim_beats_l2": Claim(
         "Replacing ℓ² by SSIM improves the segmentation of nanofibres significantly.",
         Place("section 5, figure 6", LAST_PAGE, "fig06_roc"),
-        rules.Exceeds(LEAP),
+        rules.exceeds(LEAP),
         _methods("ssim", "l2"),
     ),
-    Claim(
-        "ssim_beats_l2_on_fabrics",
+    "ssim_beats_l2_on_fabrics": Claim(
         "It does so on two woven fabrics too.",
         Place("section 5, figure 6", LAST_PAGE, "fig05_textures"),
-        rules.OnEachFabric(rules.Exceeds(CLEAR)),
-        _fabrics("ssim", "l2"),
+        rules.exceeds(CLEAR, on_each_fabric=True),
+        _methods("ssim", "l2", **FABRICS),
     ),
-    Claim(
-        "l2_almost_unusable",
-        "Comparing pixel by pixel is almost useless where defects keep the material's gray values.",
+    "l2_almost_unusable": Claim(
+        "Comparing pixels is almost useless where defects share the gray values of the material.",
         Place("section 5", LAST_PAGE, "fig06_roc"),
-        rules.Bound("is below", 0.75, remark="halfway between guessing and perfect"),
+        rules.bounded("below", 0.75, ", halfway between guessing and perfect"),
         _methods("l2"),
     ),
-    Claim(
-        "vae_no_gain",
+    "vae_no_gain": Claim(
         "The probabilistic comparison of a VAE does not improve on ℓ².",
         Place("section 5", LAST_PAGE, "fig06_roc"),
-        rules.Exceeds(SAME, "at most"),
+        rules.exceeds(SAME, "at most"),
         _methods("vae", "l2"),
     ),
-    Claim(
-        "feature_matching_no_gain",
+    "feature_matching_no_gain": Claim(
         "Sharper reconstructions by feature matching do not improve on ℓ².",
         Place("section 5", LAST_PAGE, "fig06_roc"),
-        rules.Exceeds(SAME, "at most"),
+        rules.exceeds(SAME, "at most"),
         _methods("feature_matching", "l2"),
     ),
-    Claim(
-        "ssim_on_par",
+    "ssim_on_par": Claim(
         "SSIM is on par with a method that relies on pretrained networks.",
         Place("section 5", LAST_PAGE, "fig06_roc"),
-        rules.AtMostBelow(
-            SAME,
-            paper.AUROC_NAPOLETANO.value,
-            "the feature-based method",
-            remark="a number that we recall",
-        ),
+        rules.bounded("at least", round(paper.AUROC_NAPOLETANO.value - SAME, 3), ON_PAR),
         _methods("ssim"),
     ),
-    Claim(
-        "edges_mislead_less",
-        "SSIM is less sensitive to edges that a reconstruction puts a little off.",
+    "edges_mislead_less": Claim(
+        "SSIM is less sensitive to edges that a reconstruction slightly misplaces.",
         Place("section 5, figure 3", LAST_PAGE, "fig03_checkerboard"),
         checks.edges_mislead_less,
     ),
-    Claim(
-        "three_measures",
+    "three_measures": Claim(
         "SSIM takes luminance, contrast and structure into account, which ℓ² cannot tell apart.",
         Place("section 5, figure 2", LAST_PAGE, "fig02_three_terms"),
         checks.each_term_sees_one_thing,
     ),
-    Claim(
-        "fabrics_are_public",
-        "The two woven fabrics are available to everybody.",
+    "fabrics_are_public": Claim(
+        "The images of the two woven fabrics are publicly available.",
         Place("section 5", LAST_PAGE, "fig04_textures"),
         rules.NotTestable(
-            "The images can be fetched from where the authors put them.",
+            "The images can be downloaded from where the authors published them.",
             "no result says so; the images could not be obtained for this book",
         ),
     ),
     # Section 4.3, beside the seed page's figures 7 and 8.
-    Claim(
-        "ssim_auroc",
-        "The area under the ROC curve of SSIM on nanofibres.",
+    "ssim_auroc": Claim(
+        f"SSIM reaches an area under the ROC curve of {SSIM_AREA:g} on nanofibres.",
         Place("table 2", LAST_PAGE, "fig06_roc"),
-        rules.Within(SAME, paper.AUROC["nanotwice", "ssim"].value),
+        rules.within(SAME, SSIM_AREA),
         _methods("ssim"),
     ),
-    Claim(
-        "l2_auroc",
-        "The area under the ROC curve of ℓ² on nanofibres.",
+    "l2_auroc": Claim(
+        f"ℓ² reaches an area under the ROC curve of {L2_AREA:g} on nanofibres.",
         Place("section 4.3", QUOTED, "fig06_roc"),
-        rules.Within(SAME, paper.AUROC["nanotwice", "l2"].value),
+        rules.within(SAME, L2_AREA),
         _methods("l2"),
     ),
-    Claim(
-        "ssim_best",
+    "ssim_best": Claim(
         "SSIM is far above all three methods that compare pixel by pixel.",
         Place("section 4.3, figure 6", RECALLED, "fig06_roc"),
-        rules.Exceeds(CLEAR),
+        rules.exceeds(CLEAR),
         _methods("ssim", "l2", "vae", "feature_matching"),
     ),
-    Claim(
-        "feature_matching_helps_fibres",
+    "feature_matching_helps_fibres": Claim(
         "Feature matching helps on nanofibres only, which qualifies the conclusion.",
         Place("section 4.3", RECALLED, "fig06_roc"),
-        rules.Exceeds(SAME, "more than"),
+        rules.exceeds(SAME, "more than"),
         _methods("feature_matching", "l2"),
     ),
-    Claim(
-        "feature_matching_not_on_fabrics",
+    "feature_matching_not_on_fabrics": Claim(
         "Feature matching does not help on the fabrics.",
         Place("section 4.3", RECALLED, "fig06_roc"),
-        rules.OnEachFabric(rules.Exceeds(SAME, "at most")),
-        _fabrics("feature_matching", "l2"),
+        rules.exceeds(SAME, "at most", on_each_fabric=True),
+        _methods("feature_matching", "l2", **FABRICS),
     ),
-    Claim(
-        "l2_misses_regions",
+    "l2_misses_regions": Claim(
         "On nanofibres ℓ² misses the defects that SSIM outlines.",
         Place("figure 1", QUOTED, "fig01_nanofibres"),
-        rules.SecondBelowHalf(),
+        rules.second_below_half(),
         _methods("ssim", "l2"),
         OVERLAP,
     ),
-    Claim(
-        "overlap",
+    "overlap": Claim(
         "More than half of the defects are covered by more than "
         f"{100 * paper.OVERLAP_MEDIAN.value:g} %.",
         Place("section 4.3, figure 7", RECALLED, "fig07_region_overlap"),
-        rules.Bound("exceeds", paper.OVERLAP_MEDIAN.value),
+        rules.bounded("more than", paper.OVERLAP_MEDIAN.value),
         _methods("ssim"),
         OVERLAP,
     ),
-    Claim(
-        "overlap_beats_features",
+    "overlap_beats_features": Claim(
         "That is more than the feature-based method covers.",
         Place("section 4.3", RECALLED, "fig07_region_overlap"),
-        rules.Bound("exceeds", paper.OVERLAP_NAPOLETANO.value),
+        rules.bounded("more than", paper.OVERLAP_NAPOLETANO.value),
         _methods("ssim"),
         OVERLAP,
     ),
-    Claim(
-        "faster_than_features",
-        "An image takes seconds, and 15 or 55 of them with the feature-based method.",
+    "faster_than_features": Claim(
+        "An image takes a few seconds, against 15 or 55 with the feature-based method.",
         Place("section 4.3", LAST_PAGE, "runtime"),
-        rules.Faster(paper.SECONDS_FEATURE_BASED[0].value),
+        rules.bounded(
+            "below", paper.SECONDS_FEATURE_BASED[0].value, " on the machine of the result"
+        ),
         _methods("ssim"),
         SECONDS,
     ),
-    Claim(
-        "gpu_time",
+    "gpu_time": Claim(
         f"A patch takes {1000 * paper.SECONDS_PER_PATCH.value:g} ms and an image "
         f"{paper.SECONDS_PER_IMAGE.value:g} s on a Tesla V100.",
         Place("section 4.3", RECALLED, "runtime"),
         rules.NotTestable(
-            "The same times come out on the same GPU.",
+            "The same GPU takes the same times.",
             "no result is from a Tesla V100; the page has the times of this machine",
         ),
     ),
-    Claim(
-        "pins",
-        "Metal pins on a fabric are found by ℓ² and by SSIM, though ℓ² fires on edges as well.",
+    "pins": Claim(
+        "Both ℓ² and SSIM find metal pins on a fabric, though ℓ² fires on edges as well.",
         Place("section 4.3, figure 8", LAST_PAGE, "fig08_pins_and_cuts"),
         rules.NotTestable(
             "On the fabric's image with pins, both find the pins, and ℓ² flags more beside them.",
             UNMARKED.format("pins"),
         ),
     ),
-    Claim(
-        "cut",
-        "A cut in a fabric, low in contrast, is found by SSIM and missed by ℓ².",
+    "cut": Claim(
+        "SSIM finds a low-contrast cut in a fabric that ℓ² misses.",
         Place("section 4.3, figure 8", LAST_PAGE, "fig08_pins_and_cuts"),
         rules.NotTestable(
             "On the fabric's image with a cut, SSIM finds the cut and ℓ² does not.",
@@ -279,85 +241,77 @@ CLAIMS = (
         ),
     ),
     # Table 2.
-    Claim(
-        "settings_hardly_matter",
+    "settings_hardly_matter": Claim(
         "Other settings do not change the result significantly.",
         Place("table 2, caption", LAST_PAGE, "tab02_sensitivity"),
-        rules.Spread(REPORTED_SPREAD, remark="as in the paper's own table"),
+        rules.alike(
+            round(rules.spread(REPORTED), 3),
+            "varies by {limit} across the table",
+            ", as the paper's own numbers do",
+        ),
         CELLS,
     ),
-    Claim(
-        "default_is_best",
+    "default_is_best": Claim(
         "The best setting is d=500, windows of 11 and patches of 128 pixels.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Highest(),
-        (_fibres(), *(cell for cell in CELLS if cell != _fibres())),
+        rules.highest(),
+        (CENTRE, *(cell for cell in CELLS if cell != CENTRE)),
     ),
-    Claim(
-        "small_latent_dim_is_worse",
+    "small_latent_dim_is_worse": Claim(
         "A latent space of 50 dimensions is too small.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Exceeds(SAME, "more than"),
-        _column("latent_dim", (500, 50)),
+        rules.exceeds(SAME, "more than"),
+        _column("latent_dim", 500, 50),
     ),
-    Claim(
-        "large_latent_dims_are_alike",
-        "From 200 dimensions on, their number makes no significant difference.",
+    "large_latent_dims_are_alike": Claim(
+        "From 200 latent dimensions on, more of them make no significant difference.",
         Place("section 4.3, table 2", RECALLED, "tab02_sensitivity"),
-        rules.Spread(SAME),
-        _column("latent_dim", (200, 500, 1000)),
+        rules.alike(SAME),
+        _column("latent_dim", 200, 500, 1000),
     ),
-    Claim(
-        "window_3_is_worst",
+    "window_3_is_worst": Claim(
         "A window of 3 pixels is the worst.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Lowest("any other K of the table"),
-        _column("window_size", (3, 7, 11, 15, 19)),
+        rules.lowest(),
+        _column("window_size", 3, 7, 11, 15, 19),
     ),
-    Claim(
-        "larger_windows_are_alike",
+    "larger_windows_are_alike": Claim(
         "Windows of 7 to 19 pixels differ little.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Spread(SAME),
-        _column("window_size", (7, 11, 15, 19)),
+        rules.alike(SAME),
+        _column("window_size", 7, 11, 15, 19),
     ),
-    Claim(
-        "larger_patches_are_better",
+    "larger_patches_are_better": Claim(
         "The larger the patch, the better.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Rising(),
-        _column("patch_size", (32, 64, 128)),
+        rules.rising(),
+        _column("patch_size", 32, 64, 128),
     ),
-    Claim(
-        "patch_sizes_are_alike",
-        "But patches of 32 to 128 pixels differ little.",
+    "patch_sizes_are_alike": Claim(
+        "Patches of 32 to 128 pixels differ little, though.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
-        rules.Spread(SAME),
-        _column("patch_size", (32, 64, 128)),
+        rules.alike(SAME),
+        _column("patch_size", 32, 64, 128),
     ),
     # The method.
-    Claim(
-        "ssim_is_bounded",
+    "ssim_is_bounded": Claim(
         "SSIM is between -1 and 1, and 1 for equal patches only.",
         Place("section 3.1.4, eq. 8", QUOTED, "fig02_three_terms"),
         checks.ssim_is_bounded,
     ),
-    Claim(
-        "ssim_is_a_product",
+    "ssim_is_a_product": Claim(
         "SSIM is luminance times contrast times structure.",
         Place("section 3.1.4, eq. 4 to 8", QUOTED, "fig02_three_terms"),
         checks.ssim_is_a_product,
     ),
-    Claim(
-        "encoder_is_table_1",
+    "encoder_is_table_1": Claim(
         "The encoder has the layers of table 1.",
         Place("table 1", QUOTED, "tab01_architecture"),
         checks.encoder_is_table_1,
     ),
-    Claim(
-        "decoder_is_a_mirror",
+    "decoder_is_a_mirror": Claim(
         "The decoder is the encoder reversed.",
         Place("section 4.2", QUOTED, "tab01_architecture"),
         checks.decoder_is_a_mirror,
     ),
-)
+}

@@ -1,13 +1,14 @@
 """Finds results that pages compare: methods with one budget, several seeds, cells of table 2."""
 
-from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import DataError, StoreError
 from sadefect.paper.experiment import Experiment
-from sadefect.paper.run import has_weights, run
-from sadefect.paper.store import stored_results
+from sadefect.paper.numbers import TABLE_2
+from sadefect.paper.run import run
+from sadefect.paper.store import asked_for_fresh, stored_results, weights
 
 
 def by_settings(experiments, results, names):
@@ -24,13 +25,14 @@ def by_settings(experiments, results, names):
         {
             tuple(getattr(result.experiment, name) for name in names): result
             for result in results
-            if result.stands_for(experiment, but=names)
+            if result.experiment.equals(experiment, but=names) and not result.outdated
         }
         for experiment in experiments
     ]
 
 
-def _shared(runs):
+def shared_points(runs):
+    """Return the points, values of settings, at which all dicts of `by_settings` have a result."""
     return set.intersection(*map(set, runs)) if runs else set()
 
 
@@ -45,21 +47,44 @@ def learning_curve(experiment, results=None):
     return [points[budget] for budget in sorted(points)]
 
 
-def largest_budget(experiments, default=0):
-    """Return the largest number of patches at which all have a result, or the default."""
-    shared = _shared(by_settings(experiments, stored_results(), ["patches_seen"]))
-    return max((budget for (budget,) in shared), default=default)
+def at_one_budget(experiments, patches_seen=0, *, results=None, compute=True):
+    """Return a result of each experiment, all with one budget.
+
+    Parameters
+    ----------
+    experiments : collection of Experiment
+        Their own budgets do not matter.
+    patches_seen : int
+        The budget; 0 takes the largest at which all have a stored result.
+    results : list of Result, optional
+        Those to look among, where they were read already.
+    compute : bool
+        Whether a result that is not stored at the budget is computed, and one that is recorded is
+        computed again where `sadefect.paper.store.asked_for_fresh`.
+
+    Returns
+    -------
+    list of Result
+        Empty where there is no such budget, or something is missing and not computed.
+    """
+    results = stored_results() if results is None else results
+    runs = by_settings(experiments, results, ["patches_seen"])
+    point = (patches_seen,) if patches_seen else max(shared_points(runs), default=None)
+    if point is None or not (compute or point in shared_points(runs)):
+        return []
+    return [
+        run(replace(experiment, patches_seen=point[0]))
+        if compute and (point not in points or asked_for_fresh())
+        else points[point]
+        for experiment, points in zip(experiments, runs, strict=True)
+    ]
 
 
 def over_seeds(experiments, results=None):
     """Return results of several seeds, at the largest budget where all experiments have the same.
 
-    Parameters
-    ----------
-    experiments : list of Experiment
-        Their own budgets and seeds do not matter.
-    results : list of Result, optional
-        Those to look among, where they were read already.
+    Their own budgets and seeds do not matter; ``results`` are those to look among, where they were
+    read already.
 
     Returns
     -------
@@ -68,13 +93,14 @@ def over_seeds(experiments, results=None):
     """
     results = stored_results() if results is None else results
     runs = by_settings(experiments, results, ["patches_seen", "seed"])
-    counts = Counter(budget for budget, _ in _shared(runs))
-    repeated = max((budget for budget, count in counts.items() if count > 1), default=None)
-    points = sorted(point for point in _shared(runs) if point[0] == repeated)
-    return [[run[point] for point in points] for run in runs] if points else []
+    shared = shared_points(runs)
+    budgets = [budget for budget, _ in shared]
+    repeated = max((budget for budget in budgets if budgets.count(budget) > 1), default=None)
+    points = sorted(point for point in shared if point[0] == repeated)
+    return [[stored[point] for point in points] for stored in runs] if points else []
 
 
-def headline(datasets, methods, patches_seen=0, **settings):
+def headline(datasets, methods, patches_seen=0, *, required=True, **settings):
     """Return results of several methods with one budget for each data set, as pages compare them.
 
     Parameters
@@ -82,6 +108,8 @@ def headline(datasets, methods, patches_seen=0, **settings):
     datasets, methods : lists of str
     patches_seen : int
         The budget; 0 takes the largest at which all methods of a data set have a result.
+    required : bool
+        Whether it is an error that there is no such budget; else the data set is left out.
     **settings
         Of `Experiment`.
 
@@ -95,62 +123,54 @@ def headline(datasets, methods, patches_seen=0, **settings):
     StoreError
         If no budget is given and there is no result to take it from.
     """
-    compared = {}
+    compared, results = {}, stored_results()
     for dataset in datasets:
         experiments = [Experiment(dataset=dataset, method=method, **settings) for method in methods]
-        budget = patches_seen or largest_budget(experiments)
-        if not budget:
+        if group := at_one_budget(experiments, patches_seen, results=results):
+            compared[dataset] = group
+        elif required:
             raise StoreError(
                 f"expected results of {' and '.join(methods)} on {dataset}; there are none with "
                 "one budget; run `sadefect record`, or give patches_seen to train here"
             )
-        compared[dataset] = [
-            run(replace(experiment, patches_seen=budget)) for experiment in experiments
-        ]
     return compared
 
 
 def pictured(datasets, methods, patches_seen=0, **settings):
     """Return results to show images of: `headline`'s, unless only others' weights are here.
 
-    Weights of a few runs are recorded, of one seed and not always of the longest training. Where
-    the images of a data set are here, a network that can reconstruct them is worth more than a
-    recorded map of one that was trained for longer.
-
-    Parameters and returns are those of `headline`.
+    Parameters and returns are those of `headline`. Weights of a few runs are recorded, of one seed
+    and not always of the longest training. Where the images of a data set are here, a network that
+    can reconstruct them is worth more than a recorded map of one that was trained for longer.
     """
     compared = headline(datasets, methods, patches_seen, **settings)
-    results = stored_results()
     for dataset, group in compared.items():
         experiments = [result.experiment for result in group]
-        if patches_seen or all(map(has_weights, experiments)) or not _is_here(dataset):
+        if patches_seen or all(map(weights, experiments)):
             continue
-        runs = [
-            {
-                (budget, -seed): result
-                for (budget, seed), result in points.items()
-                if has_weights(result.experiment)
-            }
-            for points in by_settings(experiments, results, ["patches_seen", "seed"])
-        ]
-        if shared := _shared(runs):
-            compared[dataset] = [run[max(shared)] for run in runs]
+        with_weights = [result for result in stored_results() if weights(result.experiment)]
+        runs = by_settings(experiments, with_weights, ["patches_seen", "seed"])
+        if shared := shared_points(runs):
+            with suppress(DataError):  # Where the images are not here, maps are all there is.
+                load_dataset(dataset)
+                longest = max(shared, key=lambda point: (point[0], -point[1]))
+                compared[dataset] = [points[longest] for points in runs]
     return compared
 
 
-def _is_here(dataset):
-    try:
-        load_dataset(dataset)
-    except DataError:
-        return False
-    return True
+def table_2_cells(dataset="nanotwice", columns=TABLE_2, **base):
+    """Return the experiments of table 2, by the setting changed and its value.
 
-
-def have_all(dataset, methods, **settings):
-    """Return whether all methods have a result on a data set with one budget."""
-    return bool(
-        largest_budget([Experiment(dataset=dataset, method=name, **settings) for name in methods])
-    )
+    Examples
+    --------
+    >>> len(table_2_cells()), len(set(table_2_cells().values()))  # The centre is in each column.
+    (13, 11)
+    """
+    return {
+        (name, value): Experiment(dataset=dataset, **base | {name: value})
+        for name, values in columns.items()
+        for value in values
+    }
 
 
 def table_2(dataset, columns, base, patches_seen=0):
@@ -172,20 +192,12 @@ def table_2(dataset, columns, base, patches_seen=0):
     dict
         Names of settings to dicts of value to `Result`.
     """
-    cells = {
-        name: {value: Experiment(dataset=dataset, **base | {name: value}) for value in values}
-        for name, values in columns.items()
-    }
-    experiments = [cell for column in cells.values() for cell in column.values()]
+    cells, results = table_2_cells(dataset, columns, **base), stored_results()
     if not patches_seen:
-        curves = by_settings(experiments, stored_results(), ["patches_seen"])
-        experiments = [cell for cell, points in zip(experiments, curves, strict=True) if points]
-    budget = patches_seen or largest_budget(experiments)
-    return {
-        name: {
-            value: run(replace(cell, patches_seen=budget))
-            for value, cell in column.items()
-            if budget and cell in experiments
-        }
-        for name, column in cells.items()
-    }
+        runs = by_settings(cells.values(), results, ["patches_seen"])
+        cells = {cell: cells[cell] for cell, points in zip(cells, runs, strict=True) if points}
+    group = at_one_budget(cells.values(), patches_seen, results=results)
+    table = {name: {} for name in columns}
+    for (name, value), result in zip(cells, group, strict=False):  # One for each, or none at all.
+        table[name][value] = result
+    return table

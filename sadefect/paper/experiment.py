@@ -102,15 +102,16 @@ class Experiment(Scoring, Recipe):
     @cached_property
     def training_key(self):
         """Names the trajectory: equal for experiments that differ in budget or scoring only."""
-        return self._name() + settings_digest(self.training_settings)
+        return self._key(self.training_settings)
 
     @cached_property
     def evaluation_key(self):
         """Names the metrics."""
-        return self._name() + settings_digest([self.training_settings, self.evaluation_settings])
+        return self._key([self.training_settings, self.evaluation_settings])
 
-    def _name(self):
-        return f"{self.dataset.replace('/', '-')}_{self.method}_d{self.latent_dim}_"
+    def _key(self, settings):
+        name = f"{self.dataset.replace('/', '-')}_{self.method}_d{self.latent_dim}"
+        return f"{name}_{settings_digest(settings)}"
 
     @property
     def variant(self):

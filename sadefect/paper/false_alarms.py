@@ -1,14 +1,17 @@
 """Counts false alarms by where they lie: dim or bright, flat or busy, near defects or borders."""
 
+from collections import defaultdict
+from itertools import pairwise
+
 import numpy as np
 from scipy import ndimage
 
 from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
-from sadefect.files import load_json, save_json
+from sadefect.files import load_json, save_json, store_folder
 from sadefect.metrics import PixelMetrics
 from sadefect.paper.run import trained_model
-from sadefect.paper.store import places, store
+from sadefect.paper.store import places
 
 WINDOW = 11  # Pixels; of the neighbourhood that is dim or bright, flat or busy.
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
@@ -16,6 +19,7 @@ EVERY = 7  # Pixels of which one enters the fifths; all of them would not change
 PLAIN = (1, 11, 21)  # Sides of windows in pixels; their mean needs no network.
 NEAR = (5, 11, 30)  # Pixels from a true defect.
 BORDER = (15, 64)  # Pixels from the border of the image.
+DISTANCES = {"defect": NEAR, "border": BORDER}
 COUNTING_VERSION = 1  # Raised when the same map would give other numbers.
 
 
@@ -75,69 +79,64 @@ def locate(samples, score, fpr=0.05):
         no network.
     """
     maps = [score(sample.image) for sample in samples]
-    pixels = PixelMetrics()
+    whole, areas = PixelMetrics(), defaultdict(PixelMetrics)
     for sample, residual in zip(samples, maps, strict=True):
-        pixels.update(sample.mask, residual)
-    rates, _, thresholds = pixels.roc_curve()
+        whole.update(sample.mask, residual)
+    rates, _, thresholds = whole.roc_curve()
     threshold = float(thresholds[np.searchsorted(rates, fpr, side="right") - 1])
     edges = _edges(samples)
     counts = {name: np.zeros((2, len(edge) + 1)) for name, edge in edges.items()}
-    without = {
-        f"pixels up to {NEAR[1]} from a defect, which masks may miss": PixelMetrics(),
-        f"pixels up to {BORDER[0]} from the border": PixelMetrics(),
-    }
-    plain = {"flatness of the neighbourhood": PixelMetrics()} | {
-        f"mean gray value of {side}x{side} pixels": PixelMetrics() for side in PLAIN
-    }
     for sample, residual in zip(samples, maps, strict=True):
-        around = surroundings(sample.image, sample.mask)
-        means = [ndimage.uniform_filter(sample.image, side) for side in PLAIN]
-        for counted, value in zip(plain.values(), (-around["contrast"], *means), strict=True):
-            counted.update(sample.mask, value)
-        free = ~sample.mask
-        alarm = free & (residual >= threshold)
+        image, mask = sample.image, sample.mask
+        around = surroundings(image, mask)
         for name, edge in edges.items():
-            group = np.digitize(around[name], edge, right=name in ("defect", "border"))
-            for row, where in enumerate((free, alarm)):
+            group = np.digitize(around[name], edge, right=name in DISTANCES)
+            for row, where in enumerate((~mask, ~mask & (residual >= threshold))):
                 counts[name][row] += np.bincount(group[where], minlength=len(edge) + 1)
-        kept = (
-            sample.mask | (around["defect"] > NEAR[1]),
-            around["border"] > BORDER[0],
-        )
-        for counted, keep in zip(without.values(), kept, strict=True):
-            counted.update(sample.mask[keep][None], residual[keep][None])
+        kept = {
+            f"pixels up to {NEAR[1]} from a defect, which masks may miss": mask
+            | (around["defect"] > NEAR[1]),
+            f"pixels up to {BORDER[0]} from the border": around["border"] > BORDER[0],
+        }
+        for name, keep in kept.items():
+            areas["without", name].update(mask[keep][None], residual[keep][None])
+        areas["plain", "flatness of the neighbourhood"].update(mask, -around["contrast"])
+        for side in PLAIN:
+            mean = ndimage.uniform_filter(image, side)
+            areas["plain", f"mean gray value of {side}x{side} pixels"].update(mask, mean)
     return {
         "fpr": fpr,
         "threshold": threshold,
-        "auroc": pixels.auroc(),
-        "groups": {name: _shares(_group_names(name, edges[name]), counts[name]) for name in edges},
-        "without": {name: counted.auroc() for name, counted in without.items()},
-        "plain": {name: counted.auroc() for name, counted in plain.items()},
+        "auroc": whole.auroc(),
+        "groups": {name: _shares(_group_names(name), *counts[name]) for name in edges},
+    } | {
+        kind: {name: pixels.auroc() for (of, name), pixels in areas.items() if of == kind}
+        for kind in ("without", "plain")
     }
 
 
 def _edges(samples):
     """Find where groups end: fifths of all defect-free pixels, and fixed distances."""
-    values = {"brightness": [], "contrast": []}
+    values = defaultdict(list)
     for sample in samples:
         around = surroundings(sample.image, sample.mask)
-        for name, parts in values.items():
-            parts.append(around[name][~sample.mask][::EVERY])
-    fifths = {name: np.quantile(np.concatenate(parts), FIFTHS) for name, parts in values.items()}
-    return fifths | {"defect": np.array(NEAR), "border": np.array(BORDER)}
+        for name in ("brightness", "contrast"):
+            values[name].append(around[name][~sample.mask][::EVERY])
+    return {
+        name: np.quantile(np.concatenate(parts), FIFTHS) for name, parts in values.items()
+    } | DISTANCES
 
 
-def _group_names(name, edges):
-    if name in ("defect", "border"):
-        edges = [int(edge) for edge in edges]
-        pairs = zip([0, *edges[:-1]], edges, strict=True)
-        return [f"{low} to {high} px" for low, high in pairs] + [f"beyond {edges[-1]} px"]
-    ends = ("darkest", "brightest") if name == "brightness" else ("flattest", "busiest")
-    return [f"{ends[0]} fifth", "second", "third", "fourth", f"{ends[1]} fifth"]
+def _group_names(name):
+    if name in DISTANCES:
+        edges = DISTANCES[name]
+        within = [f"{low} to {high} px" for low, high in pairwise([0, *edges])]
+        return [*within, f"beyond {edges[-1]} px"]
+    least, most = ("darkest", "brightest") if name == "brightness" else ("flattest", "busiest")
+    return [f"{least} fifth", "second", "third", "fourth", f"{most} fifth"]
 
 
-def _shares(names, counts):
-    free, alarms = counts
+def _shares(names, free, alarms):
     return [
         {
             "where": name,
@@ -171,7 +170,7 @@ def _stored(experiment, fpr):
     return None
 
 
-def false_alarms(experiment, fpr=0.05, root=None):
+def false_alarms(experiment, fpr=0.05):
     """Return `locate` of an experiment: stored, recorded, or computed and stored.
 
     Raises
@@ -181,12 +180,12 @@ def false_alarms(experiment, fpr=0.05, root=None):
     """
     if stored := _stored(experiment, fpr):
         return stored
-    dataset = load_dataset(experiment.dataset, root)
+    samples = load_dataset(experiment.dataset).test
     model, _ = trained_model(experiment)
 
     def score(image):
         return scored_map(model, image, experiment, experiment.seed).residual
 
-    counts = locate(dataset.test, score, fpr) | {"version": COUNTING_VERSION}
-    save_json(store() / "false_alarms" / _file_name(experiment, fpr), counts)
+    counts = locate(samples, score, fpr) | {"version": COUNTING_VERSION}
+    save_json(store_folder() / "false_alarms" / _file_name(experiment, fpr), counts)
     return counts

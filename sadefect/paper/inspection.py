@@ -28,10 +28,10 @@ class Inspection:
         Of the image.
     image, reconstruction : float32 array (H, W) or None
         None where the data set is not here and may not be published.
-    mask, found : bool array (H, W)
-        True defects, and what lies at or above the threshold.
     residual : float32 array (H, W)
         Opened, as it is scored.
+    mask, found : bool array (H, W)
+        True defects, and what lies at or above the threshold.
     """
 
     result: object
@@ -39,23 +39,20 @@ class Inspection:
     kind: str
     image: np.ndarray | None
     reconstruction: np.ndarray | None
+    residual: np.ndarray
     mask: np.ndarray
     found: np.ndarray
-    residual: np.ndarray
 
     def window(self, side):
         """Return a square about the largest defect, as two slices; all of the image for 0."""
         height, width = self.mask.shape
         if not side or not self.mask.any():
             return slice(0, height), slice(0, width)
-        largest = max(regions(self.mask), key=lambda region: region.area)
-        top, left, bottom, right = largest.box
+        top, left, bottom, right = max(regions(self.mask), key=lambda region: region.area).box
         side = min(side, height, width)
-        return tuple(
-            slice(start, start + side)
-            for middle, length in (((top + bottom) // 2, height), ((left + right) // 2, width))
-            for start in [int(np.clip(middle - side // 2, 0, length - side))]
-        )
+        starts = np.array([top + bottom, left + right]) // 2 - side // 2
+        starts = starts.clip(0, (height - side, width - side)).tolist()
+        return tuple(slice(start, start + side) for start in starts)
 
 
 @lru_cache(maxsize=2)
@@ -63,8 +60,8 @@ def _model(experiment):
     return trained_model(experiment)[0]
 
 
-def inspect(result, number, fpr=0.01, root=None):
-    """Inspect one test image.
+def inspect(result, number, fpr=0.01):
+    """Return the `Inspection` of one test image.
 
     It is computed where the data set and the weights are here. Otherwise the map that was recorded
     is taken, which has no image and no reconstruction of data that may not be published.
@@ -77,12 +74,6 @@ def inspect(result, number, fpr=0.01, root=None):
     fpr : float
         False positive rate on held-out defect-free images that the threshold is for, one of
         `sadefect.metrics.FPRS`.
-    root : path, optional
-        As in `load_dataset`.
-
-    Returns
-    -------
-    Inspection
 
     Raises
     ------
@@ -91,56 +82,12 @@ def inspect(result, number, fpr=0.01, root=None):
     """
     experiment = result.experiment
     try:
-        sample = load_dataset(experiment.dataset, root).test[number]
-        reconstruction, residual = scored_map(
-            _model(experiment), sample.image, experiment, experiment.seed
-        )
+        sample = load_dataset(experiment.dataset).test[number]
+        pair = scored_map(_model(experiment), sample.image, experiment, experiment.seed)
     except (DatasetNotFound, StoreError) as error:
         return _recorded(result, number, fpr, error)
-    found = segment(residual, result.metrics["thresholds"][f"{fpr:g}"], 0)
-    return Inspection(
-        result, sample.name, sample.kind, sample.image, reconstruction, sample.mask,
-        found, residual,
-    )  # fmt: skip
-
-
-def recorded_path(result, number, destination=None):
-    """Return where the map of a test image is recorded."""
-    folder = (destination or recorded_folder()) / "maps" / result.experiment.evaluation_key
-    return folder / f"{number:03d}.npz"
-
-
-def record_map(result, number, destination=None, root=None):
-    """Record what a page shows of an image: the map in 8 bit, masks, never an image of others.
-
-    Returns
-    -------
-    Path
-    """
-    inspection = inspect(result, number, root=root)
-    residual = inspection.residual
-    top = max(float(residual.max()), 1e-12)
-    passed = [segment(residual, threshold, 0) for threshold in _thresholds(result)]
-    arrays = {
-        "residual": np.round(residual.clip(0) / top * MAP_LEVELS).astype("uint8"),
-        "top": np.float32(top),
-        "mask": inspection.mask,
-        "passed": np.sum(passed, axis=0, dtype="uint8"),
-        "name": np.array(inspection.name),
-        "kind": np.array(inspection.kind),
-    }
-    if load_dataset(result.experiment.dataset, root).publishable:
-        reconstruction = inspection.reconstruction.clip(0, 1) * MAP_LEVELS
-        arrays["reconstruction"] = np.round(reconstruction).astype("uint8")
-    path = recorded_path(result, number, destination)
-    save_arrays(path, compressed=True, **arrays)
-    return path
-
-
-def _thresholds(result):
-    """Return those for all false positive rates, the lowest rate's and highest threshold first."""
-    stored = result.metrics["thresholds"]
-    return [stored[rate] for rate in sorted(stored, key=float)]
+    found = segment(pair.residual, result.metrics["thresholds"][f"{fpr:g}"], 0)
+    return Inspection(result, sample.name, sample.kind, sample.image, *pair, sample.mask, found)
 
 
 def _recorded(result, number, fpr, error):
@@ -159,7 +106,32 @@ def _recorded(result, number, fpr, error):
     # A pixel that passes one threshold passes all lower ones, those of higher rates.
     rates = sorted(map(float, result.metrics["thresholds"]))
     found = arrays["passed"] >= len(rates) - rates.index(fpr)
-    return Inspection(
-        result, str(arrays["name"]), str(arrays["kind"]), image, reconstruction,
-        arrays["mask"], found, residual,
-    )  # fmt: skip
+    name, kind = str(arrays["name"]), str(arrays["kind"])
+    return Inspection(result, name, kind, image, reconstruction, residual, arrays["mask"], found)
+
+
+def recorded_path(result, number):
+    """Return where the map of a test image is recorded."""
+    return recorded_folder() / "maps" / result.experiment.evaluation_key / f"{number:03d}.npz"
+
+
+def record_map(result, number):
+    """Record what a page shows of an image: the map in 8 bit, masks, never an image of others."""
+    inspection = inspect(result, number)
+    residual = inspection.residual
+    top = max(float(residual.max()), 1e-12)
+    passed = [segment(residual, value, 0) for value in result.metrics["thresholds"].values()]
+    arrays = {
+        "residual": np.round(residual.clip(0) / top * MAP_LEVELS).astype("uint8"),
+        "top": np.float32(top),
+        "mask": inspection.mask,
+        "passed": np.sum(passed, axis=0, dtype="uint8"),
+        "name": np.array(inspection.name),
+        "kind": np.array(inspection.kind),
+    }
+    if load_dataset(result.experiment.dataset).publishable:
+        reconstruction = inspection.reconstruction.clip(0, 1) * MAP_LEVELS
+        arrays["reconstruction"] = np.round(reconstruction).astype("uint8")
+    path = recorded_path(result, number)
+    save_arrays(path, compressed=True, **arrays)
+    return path

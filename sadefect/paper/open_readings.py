@@ -1,31 +1,25 @@
 """Lists what the paper leaves open: each question, our reading, and the other one, to measure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from sadefect.paper.comparisons import largest_budget
+from sadefect.paper.comparisons import at_one_budget
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.run import run
+from sadefect.paper.store import find, stored_results
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One open question.
+    """One open question: what the paper does not say, or says in two ways.
 
-    Parameters
-    ----------
-    question : str
-        What the paper does not say, or says in two ways.
-    ours, other : str
-        The default, with its reason, and what else it may mean.
-    changes : dict
-        Settings of `Experiment` that make the other reading.
-    method : str
-        That it is measured with.
+    ``ours`` is the default, with its reason, and ``other`` what else it may mean; ``changes`` are
+    settings of `Experiment` that make it, ``method`` that with which it is measured.
     """
 
     question: str
     ours: str
     other: str
-    changes: dict = field(default_factory=dict)
+    changes: dict
     method: str = "ssim"
 
     def pair(self, dataset, **settings):
@@ -122,28 +116,23 @@ READINGS = (
 )
 
 
-def measured(results, dataset, **settings):
+def measured(dataset, *, compute=False, patches_seen=0, **settings):
     """Return results of both readings of each question, at the largest budget that both have.
 
-    Parameters
-    ----------
-    results : callable
-        Gives the result of an experiment, or None; `sadefect.paper.store.find`, or `sadefect.run`.
-    dataset : str
-    **settings
-        Of `Experiment`; with ``patches_seen`` the budget is not looked for.
+    ``settings`` are of `Experiment`; ``patches_seen`` sets another budget, and ``compute`` trains
+    and scores what is missing.
 
     Returns
     -------
     list of tuple
         Each `Reading` with two `Result`, or with None and None where there is no common budget.
     """
+    results = stored_results()
     rows = []
     for reading in READINGS:
         pair = reading.pair(dataset, **settings)
-        budget = settings.get("patches_seen") or largest_budget(pair)
-        both = [results(replace(run, patches_seen=budget)) for run in pair] if budget else [None]
-        rows.append((reading, *(both if None not in both else (None, None))))
+        both = at_one_budget(pair, patches_seen, results=results, compute=compute)
+        rows.append((reading, *(both or (None, None))))
     return rows
 
 
@@ -160,25 +149,16 @@ SCORINGS = {
 }
 
 
-def scorings(results, experiment):
-    """Return results of a trained network by each of `SCORINGS`; missing ones are left out.
+def scorings(experiment, *, compute=False):
+    """Return results of a trained network by each of `SCORINGS`, name to `Result`.
 
-    Parameters
-    ----------
-    results : callable
-        Gives the result of an experiment, or None; `sadefect.paper.store.find`, or `sadefect.run`.
-    experiment : Experiment
-
-    Returns
-    -------
-    dict
-        Name to `Result`.
+    What is missing is scored where ``compute`` says so, and else left out.
     """
     scored = {}
     for name, changes in SCORINGS.items():
         changed = replace(experiment, **changes)
         if changes and changed.evaluation_key == experiment.evaluation_key:
             continue  # A setting that this method's residual does not have.
-        if (result := results(changed)) is not None:
+        if (result := run(changed) if compute else find(changed)) is not None:
             scored[name] = result
     return scored

@@ -5,10 +5,12 @@ A rule on results takes one number for each run that it compares. Its threshold 
 
 import operator
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from sadefect.methods import METHODS
+from sadefect.paper.experiment import Experiment
 
 FABRICS = ("fabric1", "fabric2")
 # What a sentence says, and what it means.
@@ -16,8 +18,7 @@ RELATIONS = {
     "at least": operator.ge,
     "more than": operator.gt,
     "at most": operator.le,
-    "exceeds": operator.gt,
-    "is below": operator.lt,
+    "below": operator.lt,
 }
 SYMBOLS = {"latent_dim": "d={}", "window_size": "K={}", "patch_size": "patches of {} pixels"}
 
@@ -25,25 +26,13 @@ SYMBOLS = {"latent_dim": "d={}", "window_size": "K={}", "patch_size": "patches o
 class Measure(NamedTuple):
     """A number of a result that a rule takes.
 
-    Attributes
-    ----------
-    name : str
-        As evidence has it.
-    number : callable
-        Takes a `Result`, returns the number, or None where it was not measured.
-    subject, ending : str
-        How a rule's sentence begins, and how it ends.
+    ``number`` takes a `Result`, returns the number, or None where it was not measured; ``where``
+    says at which point of a curve it is read.
     """
 
     name: str
     number: Callable
-    subject: str
-    ending: str = ""
-
-
-def varied(runs):
-    """Return the settings of table 2 in which experiments differ."""
-    return [name for name in SYMBOLS if len({getattr(run, name) for run in runs}) > 1]
+    where: str = ""
 
 
 def listed(words):
@@ -51,248 +40,154 @@ def listed(words):
 
     Examples
     --------
-    >>> listed([200, 500, 1000])
-    '200, 500 and 1000'
+    >>> listed(["ℓ²", "VAE", "SSIM"])
+    'ℓ², VAE and SSIM'
     """
-    *first, last = map(str, words)
+    *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def rounded(difference):
-    """Round a difference of AUROC, so that the last bits of a number decide nothing."""
-    return round(float(difference), 6)
+def settings_of(run, runs):
+    """Say in which settings of table 2 a run differs from others; of several, those not default."""
+    differ = [name for name in SYMBOLS if len({getattr(other, name) for other in runs}) > 1]
+    default = Experiment(dataset=run.dataset, method=run.method)
+    settings = [
+        SYMBOLS[name].format(getattr(run, name))
+        for name in differ
+        if len(differ) == 1 or getattr(run, name) != getattr(default, name)
+    ]
+    return ", ".join(settings) or ("default settings" if differ else "")
 
 
-def spread(values):
-    """Return how far the largest value is above the smallest."""
-    return rounded(max(values) - min(values))
+def named(run, runs):
+    """Name a run beside those that it is compared with."""
+    settings = settings_of(run, runs)
+    one_method, one_dataset = (
+        len({getattr(other, name) for other in runs}) == 1 for name in ("method", "dataset")
+    )
+    method = "" if one_method and settings else METHODS[run.method].label
+    dataset = "" if one_dataset else f"on {run.dataset}"
+    return " ".join(filter(None, (method, dataset, settings)))
 
 
 def lead(values):
     """Return how far the first value is above the largest of the others."""
-    return rounded(values[0] - max(values[1:]))
+    return values[0] - max(values[1:])
 
 
-def _named(runs, compared):
-    """Name runs by what they differ in from those that they are compared with."""
-    if settings := varied(compared):
-        values = listed(getattr(run, settings[0]) for run in runs)
-        return f"with {SYMBOLS[settings[0]].format(values)}"
-    return f"of {listed(METHODS[run.method].label for run in runs)}"
+def spread(values):
+    """Return how far the largest value is above the smallest."""
+    return max(values) - min(values)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule on results.
+    """A rule on results: a number taken of theirs is in some relation to a limit.
 
     Parameters
     ----------
+    text : str
+        What the sentence says of the measure, with ``{first}``, ``{others}``, ``{all}``, ``{last}``
+        for runs and ``{limit}`` for the relation and the limit.
+    take : callable
+        Takes one number for each run, returns the one that is compared with the limit.
+    relation : str
+        A key of `RELATIONS`.
+    limit : float
     remark : str
         What ends the sentence.
+    on_each_fabric : bool
+        Whether runs come in pairs, one for each fabric, and it has to hold for both.
     """
 
-    _: KW_ONLY
+    text: str
+    take: Callable
+    relation: str
+    limit: float
     remark: str = ""
+    on_each_fabric: bool = False
 
     def holds(self, values):
         """Decide, given one number for each run."""
-        raise NotImplementedError
+        groups = zip(values[::2], values[1::2], strict=True) if self.on_each_fabric else [values]
+        # Rounded, so that the last bits of a number decide nothing.
+        numbers = [round(float(self.take(group)), 6) for group in groups]
+        return all(RELATIONS[self.relation](number, self.limit) for number in numbers)
 
     def sentence(self, runs, measure):
         """Say the rule of the compared experiments and a `Measure`."""
-        place = "on each of the two fabrics" if runs[0].dataset in FABRICS else "on nanofibres"
-        if varied(runs):
-            place = ""  # The claims on table 2 are all on nanofibres.
-        order = (place, self._predicate(runs)) if len(runs) == 1 else (self._predicate(runs), place)
-        parts = (measure.subject, self._subject(runs), *order, measure.ending)
-        return " ".join(filter(None, parts)) + (self.remark and f", {self.remark}") + "."
-
-    def _subject(self, runs):
-        return _named(runs[:1], runs)
-
-
-@dataclass(frozen=True)
-class Exceeds(Rule):
-    """The first run is above the others by "at least", "more than" or "at most" so much."""
-
-    by: float
-    how: str = "at least"
-
-    def holds(self, values):
-        return RELATIONS[self.how](lead(values), self.by)
-
-    def _predicate(self, runs):
-        others = f"{'that' if len(runs) == 2 else 'those'} {_named(runs[1:], runs)}"
-        return f"exceeds {others} by {self.how} {self.by:g}"
+        place = "each of the two fabrics" if self.on_each_fabric else "nanofibres"
+        runs = runs[:2] if self.on_each_fabric else runs
+        names = [named(run, runs) for run in runs]
+        text = self.text.format(
+            first=names[0],
+            last=names[-1],
+            others=f"{'that' if len(runs) == 2 else 'those'} with {listed(names[1:] or names)}",
+            all=listed(names),
+            limit=f"{self.relation} {self.limit:g}",
+        )
+        return f"On {place}{measure.where}, the {measure.name} {text}{self.remark}."
 
 
-@dataclass(frozen=True)
-class Bound(Rule):
-    """A run "exceeds" a value, or "is below" it."""
-
-    how: str
-    value: float
-
-    def holds(self, values):
-        return RELATIONS[self.how](values[0], self.value)
-
-    def _predicate(self, runs):
-        return f"{self.how} {self.value:g}"
+def exceeds(by, relation="at least", **options):
+    """Make the rule that the first run is so much above the others."""
+    return Rule("with {first} exceeds {others} by {limit}", lead, relation, by, **options)
 
 
-@dataclass(frozen=True)
-class Faster(Rule):
-    """Scoring an image takes fewer seconds."""
-
-    seconds: float
-
-    def holds(self, values):
-        return values[0] < self.seconds
-
-    def sentence(self, runs, measure):
-        scoring = f"Scoring a nanofibre image with {METHODS[runs[0].method].label}"
-        return f"{scoring} takes less than {self.seconds:g} s on the machine of the result."
+def bounded(relation, value, remark=""):
+    """Make the rule that a run is above or below a value."""
+    return Rule("with {first} is {limit}", operator.itemgetter(0), relation, value, remark)
 
 
-@dataclass(frozen=True)
-class Within(Rule):
-    """A run is as near to a value of the paper."""
-
-    tolerance: float
-    of: float
-
-    def holds(self, values):
-        return rounded(abs(values[0] - self.of)) <= self.tolerance
-
-    def _predicate(self, runs):
-        return f"is within {self.tolerance:g} of the paper's {self.of:g}"
+def within(tolerance, reported):
+    """Make the rule that a run is near a value of the paper."""
+    text = f"with {{first}} differs from the paper's {reported:g} by {{limit}}"
+    return Rule(text, lambda values: abs(values[0] - reported), "at most", tolerance)
 
 
-@dataclass(frozen=True)
-class AtMostBelow(Rule):
-    """A run is below another's value by no more than so much, or above it."""
-
-    by: float
-    value: float
-    whose: str
-
-    def holds(self, values):
-        return rounded(self.value - values[0]) <= self.by
-
-    def _predicate(self, runs):
-        return f"is at most {self.by:g} below that of {self.whose}, {self.value:g}"
+def alike(limit, text="with {all} varies by {limit}", remark=""):
+    """Make the rule that runs differ by no more than so much."""
+    return Rule(text, spread, "at most", limit, remark)
 
 
-@dataclass(frozen=True)
-class SecondBelowHalf(Rule):
-    """The second of two runs is below half the first."""
-
-    def holds(self, values):
-        return values[1] < values[0] / 2
-
-    def _subject(self, runs):
-        return _named(runs[1:], runs)
-
-    def _predicate(self, runs):
-        return f"is below half that {_named(runs[:1], runs)}"
+def second_below_half():
+    """Make the rule that the second of two runs is below half the first."""
+    text = "with {last} is below half that with {first}"
+    return Rule(text, lambda values: values[0] / 2 - values[1], "more than", 0)
 
 
-@dataclass(frozen=True)
-class Spread(Rule):
-    """Runs differ by no more than so much."""
-
-    at_most: float
-
-    def holds(self, values):
-        return spread(values) <= self.at_most
-
-    def _subject(self, runs):
-        return "of the best and of the worst cell" if len(varied(runs)) > 1 else _named(runs, runs)
-
-    def _predicate(self, runs):
-        verb = "differ" if len(varied(runs)) > 1 else "differs"
-        return f"{verb} by at most {self.at_most:g}"
+def rising():
+    """Make the rule that each run is above the one before it."""
+    text = "rises from one to the next: {all}"
+    return Rule(text, lambda values: min(b - a for a, b in pairwise(values)), "more than", 0)
 
 
-@dataclass(frozen=True)
-class Rising(Rule):
-    """Each run is above the one before it."""
-
-    def holds(self, values):
-        return all(low < high for low, high in zip(values[:-1], values[1:], strict=True))
-
-    def _subject(self, runs):
-        return ""
-
-    def _predicate(self, runs):
-        [setting] = varied(runs)
-        values = [getattr(run, setting) for run in runs]
-        steps = zip(values[:-1], values[1:], strict=True)
-        text = ", and from ".join(f"{before} to {after}" for before, after in steps)
-        return f"rises from {SYMBOLS[setting].format(text)}"
+def highest():
+    """Make the rule that the first run is above all others."""
+    return Rule("is highest with {first}", lead, "more than", 0)
 
 
-@dataclass(frozen=True)
-class Highest(Rule):
-    """The first run is above all others."""
-
-    def holds(self, values):
-        return lead(values) > 0
-
-    def sentence(self, runs, measure):
-        return f"That cell has the highest {measure.subject} of all."
+def lowest():
+    """Make the rule that the first run is below all others."""
+    return Rule(
+        "is lowest with {first}", lambda values: min(values[1:]) - values[0], "more than", 0
+    )
 
 
-@dataclass(frozen=True)
-class Lowest(Rule):
-    """The first run is below all others."""
-
-    than: str
-
-    def holds(self, values):
-        return values[0] < min(values[1:])
-
-    def _predicate(self, runs):
-        return f"is below that with {self.than}"
-
-
-@dataclass(frozen=True)
-class OnEachFabric(Rule):
-    """A rule on two runs holds for each of the two fabrics; runs of one fabric are neighbours."""
-
-    rule: Rule
-
-    def holds(self, values):
-        return all(map(self.rule.holds, zip(values[::2], values[1::2], strict=True)))
-
-    def sentence(self, runs, measure):
-        return self.rule.sentence(runs[:2], measure)
-
-
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """A rule that needs no results.
 
-    Parameters
-    ----------
-    check : callable
-        Takes the limits, returns whether the claim holds and the numbers that say so.
-    text : str
-        The rule's sentence, with the names of the limits in braces.
-    limits : dict
+    ``check`` takes the limits, returns whether the claim holds and the numbers that say so;
+    ``text`` is the rule's sentence, with the names of the limits in braces.
     """
 
     check: Callable
     text: str
     limits: dict
 
-    def sentence(self, runs=(), measure=None):
+    def sentence(self, runs, measure):
         """Say the rule with its limits."""
         return self.text.format(**self.limits)
-
-    def decide(self):
-        """Return whether the claim holds, and the numbers that say so."""
-        return self.check(**self.limits)
 
 
 def checked(text, **limits):
@@ -300,13 +195,12 @@ def checked(text, **limits):
     return lambda check: Check(check, text, limits)
 
 
-@dataclass(frozen=True)
-class NotTestable:
-    """A rule that nothing here can apply, and the reason."""
+class NotTestable(NamedTuple):
+    """What would decide a claim, and the reason why nothing here can."""
 
     text: str
     reason: str
 
-    def sentence(self, runs=(), measure=None):
+    def sentence(self, runs, measure):
         """Say what would decide the claim."""
         return self.text

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
-from sadefect.files import save_arrays, save_json, whole
+from sadefect.files import save_arrays, save_json, store_folder, whole
 from sadefect.metrics import FPRS, PixelMetrics, summarise
-from sadefect.paper.store import find, places, recorded_folder, store, training_folder
+from sadefect.paper.store import RETRAIN, asked_for_fresh, find, places, training_folder, weights
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
 from sadefect.segmentation import threshold_for_fpr
@@ -68,7 +68,7 @@ def trained_model(experiment):
     """
     from sadefect.training.loop import load_weights
 
-    for source, path in _weights(experiment):
+    for source, path in weights(experiment):
         return load_weights(experiment.build_model(), path), source
     raise StoreError(
         f"no weights of {experiment.training_key} after {experiment.patches_seen:,} patches; "
@@ -77,46 +77,29 @@ def trained_model(experiment):
     )
 
 
-def has_weights(experiment):
-    """Return whether `trained_model` finds weights."""
-    return any(True for _ in _weights(experiment))
-
-
-def _weights(experiment):
-    from sadefect.training.trajectory import checkpoint_path
-
-    for source, folder in places("trainings", experiment.training_key):
-        path = checkpoint_path(folder, experiment.patches_seen)
-        if path.exists():
-            yield source, path
-
-
 def evaluate(experiment, model, dataset):
     """Score a model on a data set's test images, one image in memory at a time.
 
     Returns
     -------
-    metrics : dict
-        See `Result`.
-    curves : dict of arrays
+    metrics, curves : dicts
         See `Result`.
     """
     from sadefect.anomaly_maps import scored_map
 
-    def score(sample):
-        return scored_map(model, sample.image, experiment, experiment.seed).residual
-
     _, held_out = dataset.split(experiment.train)
     total = len(held_out) + len(dataset.test)
     with progress(f"scoring {experiment.dataset} {experiment.method}", total, "images") as report:
-        defect_free = []
-        for number, sample in enumerate(held_out, 1):
-            defect_free.append(score(sample))
-            report(number)
+
+        def maps(samples, done):
+            for number, sample in enumerate(samples, done + 1):
+                yield sample, scored_map(model, sample.image, experiment, experiment.seed).residual
+                report(number)
+
+        defect_free = [residual for _, residual in maps(held_out, 0)]
         pixels = PixelMetrics()
-        for number, sample in enumerate(dataset.test, 1 + len(held_out)):
-            pixels.update(sample.mask, score(sample))
-            report(number)
+        for sample, residual in maps(dataset.test, len(held_out)):
+            pixels.update(sample.mask, residual)
     return summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
 
 
@@ -144,52 +127,46 @@ def run(experiment, root=None):
     """
     from filelock import FileLock
 
-    fresh = _flag("SADEFECT_RETRAIN") or _flag("SADEFECT_REEVALUATE")
+    fresh = asked_for_fresh()
     if (result := find(experiment, fresh=fresh)) is not None:
         return result
-    folder = store() / "evaluations" / experiment.evaluation_key
+    folder = store_folder() / "evaluations" / experiment.evaluation_key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if (result := find(experiment, fresh=fresh)) is not None:
-            return result
-        dataset = load_dataset(experiment.dataset, root)
-        try:
-            if _flag("SADEFECT_RETRAIN"):
-                train_experiment(experiment, root)
-            model, weights = trained_model(experiment)
-        except StoreError:
-            train_experiment(experiment, root)
-            model, weights = trained_model(experiment)
-        start = time.monotonic()
-        metrics, curves = evaluate(experiment, model, dataset)
-        history, seconds = history_of(experiment)
-        provenance = {
-            "commit": commit(),
-            "data": dataset.fingerprint,
-            "weights": weights,
-            "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
-            "numerics": NUMERICS,
-            "settings": experiment.training_settings | experiment.evaluation_settings,
-            "versions": versions(),
-            "machine": {"processor": processor(), "cores": os.cpu_count()},
-        }
-        with whole(folder) as temporary:
-            save_json(
-                temporary / "result.json",
-                {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance},
-            )
-            save_arrays(temporary / "curves.npz", **curves, **history)
-    return find(experiment, fresh=fresh)
+        if (result := find(experiment, fresh=fresh)) is None:
+            _compute(experiment, folder, load_dataset(experiment.dataset, root), root)
+    return result or find(experiment, fresh=fresh)
 
 
-def history_of(experiment):
+def _compute(experiment, folder, dataset, root):
+    """Train, score and store an experiment."""
+    if RETRAIN in asked_for_fresh() or not weights(experiment):
+        train_experiment(experiment, root)
+    model, source = trained_model(experiment)
+    start = time.monotonic()
+    metrics, curves = evaluate(experiment, model, dataset)
+    history, seconds = _history(experiment)
+    provenance = {
+        "commit": commit(),
+        "data": dataset.fingerprint,
+        "weights": source,
+        "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
+        "numerics": NUMERICS,
+        "settings": experiment.training_settings | experiment.evaluation_settings,
+        "versions": versions(),
+        "machine": {"processor": processor(), "cores": os.cpu_count()},
+    }
+    result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
+    with whole(folder) as temporary:
+        save_json(temporary / "result.json", result)
+        save_arrays(temporary / "curves.npz", **curves, **history)
+
+
+def _history(experiment):
     """Return the loss curves up to the experiment's budget, and the seconds they took."""
     from sadefect.training.resume import loss_history
 
-    state = training_folder(experiment) / "state.npz"
-    recorded = recorded_folder() / "trainings" / experiment.training_key / "history.npz"
-    return loss_history(state if state.exists() else recorded, experiment.patches_seen)
-
-
-def _flag(name):
-    return os.environ.get(name, "") not in ("", "0")
+    (_, local), (_, recorded) = places("trainings", experiment.training_key)
+    state = local / "state.npz"
+    path = state if state.exists() else recorded / "history.npz"
+    return loss_history(path, experiment.patches_seen)

@@ -12,10 +12,19 @@ from pathlib import Path
 
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.files import load_arrays, load_json, store
+from sadefect.files import load_arrays, load_json, store_folder
 from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
 from sadefect.provenance import NUMERICS
+from sadefect.training.trajectory import checkpoint_path, turned
+
+RETRAIN = "SADEFECT_RETRAIN"
+FRESH = (RETRAIN, "SADEFECT_REEVALUATE")  # Ask to take nothing recorded.
+
+
+def asked_for_fresh():
+    """Return the environment variables that ask to take nothing recorded."""
+    return [name for name in FRESH if os.environ.get(name, "0") not in ("", "0")]
 
 
 def recorded_folder():
@@ -26,14 +35,23 @@ def recorded_folder():
 
 def training_folder(experiment):
     """Return where the store keeps an experiment's trajectory."""
-    return store() / "trainings" / experiment.training_key
+    return store_folder() / "trainings" / experiment.training_key
 
 
 def places(kind, key, *, fresh=False):
     """Yield where something may be stored: the user's store first, then what was recorded."""
-    yield "local", store() / kind / key
+    yield "local", store_folder() / kind / key
     if not fresh:
         yield "recorded", recorded_folder() / kind / key
+
+
+def weights(experiment):
+    """Return where an experiment's weights are: pairs of source and path, the store's first."""
+    paths = [
+        (source, checkpoint_path(folder, experiment.patches_seen))
+        for source, folder in places("trainings", experiment.training_key)
+    ]
+    return [(source, path) for source, path in paths if path.exists()]
 
 
 class OtherVersion(StoreError):
@@ -76,10 +94,6 @@ class Result:
             data = self.provenance["data"]
         return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
 
-    def stands_for(self, experiment, but):
-        """Return whether it is of an experiment, the named settings aside, and not outdated."""
-        return self.experiment.equals(experiment, but) and not self.outdated
-
     @property
     def losses(self):
         """Loss on training crops and on held-out crops; (None, None) where it was not recorded."""
@@ -89,8 +103,6 @@ class Result:
     @property
     def turned_at(self):
         """Patches seen at the least held-out loss, if it is higher now; else None."""
-        from sadefect.training.trajectory import turned
-
         return turned(self.curves.get("milestones", ()))
 
     def row(self):
