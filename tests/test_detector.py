@@ -15,7 +15,7 @@ from sadefect.detector.inputs import Downscaled, named_images
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
 
-SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 9600}
+SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 19_200}
 
 
 def texture(seed=0, shape=(70, 90)):
