@@ -37,7 +37,7 @@ LAYER_NAMES = {
 
 
 class Grid(NamedTuple):
-    """Where the cells of a map of features lie: the first one's centre, and how far apart they are."""
+    """Where the cells of a map of features lie: the first one's centre, and their distance."""
 
     first: float
     stride: int
@@ -109,7 +109,7 @@ def _alexnet(weights):
             network.pool(3, 2)
         network.convolve(f"features.{layer}", stride, padding)
         yield f"conv{number}", network
-    
+
 
 def _vgg16(weights):
     network, layers = _Builder(weights, MEAN, STD), iter(LAYERS["vgg16"])

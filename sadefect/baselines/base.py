@@ -157,7 +157,9 @@ class Gaussian:
         """Return the Mahalanobis distances of rows ``(n, d)``, an array ``(n,)``."""
         covariance = self.covariance
         scale = np.trace(covariance) / len(covariance) or 1.0
-        whiten = np.linalg.inv(np.linalg.cholesky(covariance + ridge * scale * np.eye(len(covariance))))
+        whiten = np.linalg.inv(
+            np.linalg.cholesky(covariance + ridge * scale * np.eye(len(covariance)))
+        )
         return np.linalg.norm((rows - self.mean) @ whiten.T, axis=1)
 
 

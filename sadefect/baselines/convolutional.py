@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from sadefect.baselines.base import Baseline, Gaussian, as_rows
+from sadefect.baselines.base import Baseline, Gaussian
 from sadefect.baselines.coding import shrink
 from sadefect.patches import RandomPatches
 
