@@ -1,4 +1,4 @@
-"""What all baselines share: settings, checks of images, Gaussians, samples, maps as large as images.
+"""What all baselines share: settings, checks of images, Gaussians, samples.
 
 Memory does not grow with the number of images: each is looked at once, and what is kept of it is
 added to sums or is a sample of fixed size.
@@ -18,8 +18,8 @@ RIDGE = 1e-4  # Of the mean variance, added to all variances, so that a covarian
 class Baseline:
     """A method that learns what defect-free images look like, and has no autoencoder.
 
-    Subclasses are dataclasses whose fields are their settings, and implement ``_fit(images, count)``,
-    which iterates over the images once, and ``_map(image)``.
+    Subclasses are dataclasses whose fields are their settings, and implement ``_map(image)`` and
+    ``_fit(images, count)``, which iterates over the images once.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Baseline:
         return self
 
     def anomaly_map(self, image):
-        """Return the anomaly map of an image, float32 ``(H, W)``, larger where it is more anomalous.
+        """Return an image's anomaly map, float32 ``(H, W)``, larger where it is more anomalous.
 
         Parameters
         ----------

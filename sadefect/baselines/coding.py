@@ -106,8 +106,8 @@ def _fista(codes, linear, quadratic, proximal, iterations, tolerance):
 def learned_dictionary(patches, atoms, penalty, rng, *, rounds=20, iterations=20):
     """Learn a dictionary in which patches have sparse codes.
 
-    Coding and one update of every atom take turns; codes start where the last ones ended. Atoms that
-    no patch uses become the patches that are coded worst.
+    Coding and one update of every atom take turns; codes start where the last ones ended. Atoms
+    that no patch uses become the patches that are coded worst.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ SPARSER = 4  # One of so many pixels along each axis is enough to say what is us
 
 
 def high_pass(image, weight):
-    """Return an image without its smooth part, the one that ``weight`` times its gradients penalises.
+    """Return an image without its smooth part.
 
     Tikhonov's: the smooth part minimises the squared difference from the image, plus the weight
     times the squares of horizontal and vertical differences.
@@ -150,8 +150,8 @@ class ConvolutionalSparse(Baseline):
     """Convolutional sparse codes, described window by window, and their Mahalanobis distance.
 
     The indicators of a window are the mean squared error of the reconstruction, the mean l1 norm of
-    the codes and the sum over filters of the codes' root mean square in it. In the spirit of Carrera,
-    Boracchi, Foi and Wohlberg 2015.
+    the codes and the sum over filters of the codes' root mean square in it. In the spirit of
+    Carrera, Boracchi, Foi and Wohlberg 2015.
 
     Parameters
     ----------

@@ -95,8 +95,9 @@ class FeatureDictionary(DeepBaseline):
     """A dictionary of features, and the mean distance from the entries that are nearest.
 
     After Napoletano, Piccoli and Schettini 2018, as Bergmann et al. ran it for MVTec AD: principal
-    components that hold 95 % of the variance, ten entries by k-means. Theirs are features of ResNet-18
-    for patches of 16x16 pixels; here those of VGG16's cells, since no package holds ResNet-18.
+    components that hold 95 % of the variance, ten entries by k-means. Theirs are features of
+    ResNet-18 for patches of 16x16 pixels; here those of VGG16's cells, since no package holds
+    ResNet-18.
 
     Parameters
     ----------
@@ -144,8 +145,8 @@ def _l1_normalised(features):
 class MemoryBank(DeepBaseline):
     """The features of defect-free images, and the distance from the nearest one.
 
-    After PatchCore: averages over 3x3 cells, and a coreset, chosen greedily so that no feature is far
-    from it. Theirs are features of WideResNet-50, and a tenth or a hundredth of all are kept.
+    After PatchCore: averages over 3x3 cells, and a coreset, chosen greedily so that no feature is
+    far from it. Theirs are features of WideResNet-50, and a tenth or a hundredth of all are kept.
 
     Parameters
     ----------
@@ -233,9 +234,9 @@ class FeatureGaussians(DeepBaseline):
             features = self._chosen(self._features(image))
             if not np.isscalar(total) and total.shape != features.shape:
                 raise DataError(
-                    f"expected images of one size for a Gaussian at each position; got maps of "
-                    f"{total.shape[:2]} and {features.shape[:2]} cells; pass images of one size, or "
-                    'use positions="all"'
+                    "expected images of one size for a Gaussian at each position; got maps of "
+                    f"{total.shape[:2]} and {features.shape[:2]} cells; pass images of one size, "
+                    'or use positions="all"'
                 )
             total = total + features
             products = products + np.einsum("hwi,hwj->hwij", features, features)

@@ -50,7 +50,7 @@ class Level(Baseline):
 
 @dataclass(kw_only=True)
 class LocalContrast(Level):
-    """The standard deviation in a square window, as its distance from the level of defect-free images.
+    """The standard deviation in a square window, as its distance from the normal level.
 
     Parameters are those of `Level`.
     """
@@ -63,7 +63,7 @@ class LocalContrast(Level):
 
 @dataclass(kw_only=True)
 class GradientEnergy(Level):
-    """The mean squared gradient in a square window, as its distance from that of defect-free images.
+    """The mean squared gradient in a square window, as its distance from the normal level.
 
     Parameters are those of `Level`; the gradient is that of Gaussians of one pixel, and its energy
     is taken as a logarithm.
@@ -79,8 +79,8 @@ class FilterBank(Baseline):
     """Eight filters, pooled by a Gaussian, and the Mahalanobis distance from defect-free images.
 
     The channels are the image smoothed by one pixel; logarithms of the gradient's magnitude and of
-    the absolute Laplacian, both of Gaussians of 1, 2 and 4 pixels; and the logarithm of the standard
-    deviation in the window.
+    the absolute Laplacian, both of Gaussians of 1, 2 and 4 pixels; and the logarithm of the
+    standard deviation in the window.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ class PatchBaseline(Baseline):
     penalty : float
         Of the l1 norm, lambda.
     learned_from, held_out : int
-        Patches that the dictionary is learned from, and others that say what is usual; of all images
-        together, at random.
+        Patches that the dictionary is learned from, and others that say what is usual; of all
+        images together, at random.
     darkest : float
         Patches with a median up to this are left out, and score 0.
     rounds : int
@@ -109,7 +109,7 @@ class SparseCoding(PatchBaseline):
     """Sparse codes, and the density of their errors and l1 norms in defect-free images.
 
     The score of a patch is the negative logarithm of a kernel density estimate; the bandwidth is
-    Scott's. In the spirit of Boracchi, Carrera and Wohlberg 2014, of which only the idea is known here.
+    Scott's. In the spirit of Boracchi, Carrera and Wohlberg 2014, of which the idea is known here.
 
     Parameters are those of `PatchBaseline`.
     """
@@ -124,11 +124,11 @@ class SparseCoding(PatchBaseline):
 
 @dataclass(kw_only=True)
 class ConfidenceRegion(PatchBaseline):
-    """Sparse codes, and the Mahalanobis distance of their errors and l1 norms from defect-free ones.
+    """Sparse codes, and the Mahalanobis distance of their errors and l1 norms from normal ones.
 
-    After Carrera, Manganini, Boracchi and Lanzarone 2017: patches of 15x15 pixels, 338 atoms, lambda
-    of .18, a confidence region from patches that were held out, dark patches left out, overlapping
-    patches averaged. A threshold on the distance is a confidence region.
+    After Carrera, Manganini, Boracchi and Lanzarone 2017: patches of 15x15 pixels, 338 atoms,
+    lambda of .18, a confidence region from patches that were held out, dark patches left out,
+    overlapping patches averaged. A threshold on the distance bounds a confidence region.
 
     Parameters are those of `PatchBaseline`.
     """
@@ -148,8 +148,8 @@ class MultiscaleSparse(ConfidenceRegion):
     """Sparse codes in dictionaries of several scales, with a group for each of them.
 
     A dictionary is learned at each scale and all of them code patches of the image as it is, with
-    ``group_penalty`` times the sum of the l2 norms of the scales' codes, which is the third indicator.
-    In the spirit of Carrera, Boracchi, Foi and Wohlberg 2016.
+    ``group_penalty`` times the sum of the l2 norms of the scales' codes, which is the third
+    indicator. In the spirit of Carrera, Boracchi, Foi and Wohlberg 2016.
 
     Parameters
     ----------

