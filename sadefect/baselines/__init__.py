@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 from sadefect.errors import require_choice
 
-__all__ = ["BASELINES", "About", "build_baseline", "candidates"]
+__all__ = ["BASELINES", "VERSION", "About", "build_baseline", "candidates"]
+
+VERSION = 1  # Raised when the same settings would give other maps.
 
 NORMALS = "defect-free images"
 IMAGENET = "defect-free images and ImageNet"

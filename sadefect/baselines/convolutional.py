@@ -183,7 +183,6 @@ class ConvolutionalSparse(Baseline):
         rng = np.random.default_rng(self.seed)
         # Filtered images are kept of a few only.
         kept, sampled = [], set(np.linspace(0, count - 1, min(count, self.crops), dtype=int))
-        images = list(images) if count <= self.crops else images
         for number, image in enumerate(images):
             if number in sampled:
                 kept.append(high_pass(image, self.smooth_weight))
