@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sadefect.baselines import BASELINES, VERSION, build_baseline
+from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
+from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
 from sadefect.errors import StoreError
 from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
@@ -20,6 +21,7 @@ from sadefect.paper.experiment import COLUMNS
 from sadefect.paper.store import places, recorded_folder
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.scoring_choice import choose
 from sadefect.segmentation import threshold_for_fpr
 
 FOLDER = "compared"
@@ -240,3 +242,39 @@ def record_comparisons(comparisons, destination=None):
                 shutil.copytree(folder, temporary)
             written.append(target)
     return written
+
+
+def choose_baseline(name, dataset, seed=0, *, root=None):
+    """Compare a baseline's candidates on synthetic defects in held-out good images.
+
+    No test image is read. Candidates that differ in smoothing only share a fit. A Gaussian at each
+    position cannot be tried on parts of images; it gets what one Gaussian over all gets.
+
+    Parameters
+    ----------
+    name, dataset, seed, root
+        As of `evaluate_baseline`.
+
+    Returns
+    -------
+    list of Score
+        The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
+    """
+    name = "feature_gaussian" if name == "padim" else name
+    fitted_to, held_out = load_dataset(dataset, root).split()
+    fitted = {}
+
+    def score(image, choices):
+        maps = {}
+        for choice in choices:
+            plain = tuple(pair for pair in choice if pair[0] != "smoothing")
+            if plain not in fitted:
+                unsmoothed = {"smoothing": 0.0} if plain != choice else {}
+                baseline = build_baseline(name, seed, **dict(plain) | unsmoothed)
+                fitted[plain] = baseline.fit(_Images(fitted_to))
+            if plain not in maps:
+                maps[plain] = fitted[plain].anomaly_map(image)
+            yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
+
+    choices = [tuple(choice.items()) for choice in candidates(name)]
+    return choose([sample.image for sample in held_out], choices, score, seed)
