@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sadefect import errors
-from sadefect.cli import own_images
+from sadefect.cli import own_images, weights
 from sadefect.cli.own_images import Json, load_framework, usage
 from sadefect.cli.printing import table
 from sadefect.paper.numbers import BUDGET
@@ -23,6 +23,7 @@ app = typer.Typer(
 data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 OWN, PAPER = "Your own images", "The paper"
 app.add_typer(data, name="data", rich_help_panel=PAPER)
+app.add_typer(weights.app, name="weights", rich_help_panel=PAPER)
 for verb in ("check", "train", "segment", "evaluate", "export"):
     app.command(verb, rich_help_panel=OWN)(getattr(own_images, verb))
 
@@ -53,10 +54,11 @@ COLUMNS = ("dataset", "method", "latent_dim", "window_size", "seed", "patches_se
 @app.command("results", rich_help_panel=PAPER)
 def show_results(as_json: Json = False):
     """All results, recorded and local."""
+    from sadefect.paper.compared import stored_comparisons
     from sadefect.paper.store import stored_results
 
     load_framework()
-    rows = [result.row() for result in stored_results()]
+    rows = [result.row() for result in [*stored_results(), *stored_comparisons()]]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
     table("Results", COLUMNS, rows, as_json)
 

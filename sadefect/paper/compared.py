@@ -1,0 +1,280 @@
+"""Fits and scores baselines as experiments are: found, or computed and stored, with provenance.
+
+Results lie in the folder ``compared`` of the store and of ``recorded/``.
+"""
+
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
+from sadefect.baselines.base import smoothed
+from sadefect.datasets import dataset_fingerprint, load_dataset
+from sadefect.errors import StoreError
+from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
+from sadefect.methods import settings_digest
+from sadefect.metrics import FPRS, PixelMetrics, summarise
+from sadefect.paper.experiment import COLUMNS
+from sadefect.paper.store import places, recorded_folder
+from sadefect.progress import progress
+from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.scoring_choice import choose
+from sadefect.segmentation import threshold_for_fpr
+
+FOLDER = "compared"
+# Columns of `sadefect results --json` that mean nothing here.
+NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
+
+
+class _Images(Sequence):
+    """The images of samples, each read when it is asked for."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, number):
+        return self.samples[number].image
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out of a baseline on a data set.
+
+    Attributes
+    ----------
+    name : str
+        Of `sadefect.baselines.BASELINES`.
+    dataset, seed, settings
+        What it was run with; all settings, defaults included.
+    metrics, curves : dict
+        As of `Result`, without a history.
+    provenance : dict
+        As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation``;
+        ``parameters`` counts the numbers that the fitted method holds.
+    source : {"local", "recorded"}
+    key : str
+    """
+
+    name: str
+    dataset: str
+    seed: int
+    settings: dict
+    metrics: dict
+    curves: dict
+    provenance: dict
+    source: str
+    key: str
+
+    @property
+    def about(self):
+        """What is known of the method: label, citation, what it is given."""
+        return BASELINES[self.name]
+
+    @property
+    def variant(self):
+        """What differs from the defaults."""
+        usual = _plain(build_baseline(self.name).settings)
+        changed = [f"{k}={v}" for k, v in self.settings.items() if usual.get(k) != v]
+        return ", ".join(changed) or "default"
+
+    def row(self):
+        """Return one row of `sadefect results --json`; None where a column means nothing."""
+        overlap = self.metrics["overlap"].get("0.05", {})
+        return dict.fromkeys((*COLUMNS, *NO_MEANING)) | {
+            "dataset": self.dataset,
+            "method": self.name,
+            "seed": self.seed,
+            "auroc": self.metrics["auroc"],
+            "aupro": self.metrics["aupro"],
+            "overlap_at_5_percent": overlap.get("median"),
+            "variant": self.variant,
+            "seconds": self.provenance["seconds"]["fit"],
+            "source": self.source,
+            "key": self.key,
+            "numerics_version": self.provenance["numerics"],
+        }
+
+
+def _plain(settings):
+    """Settings as JSON gives them back: tuples are lists."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
+
+
+def _numerics():
+    return {"baselines": VERSION, "scoring": NUMERICS["scoring"]}
+
+
+def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **settings):
+    """Return what comes out of a baseline on a data set: found, or computed and stored.
+
+    It is fitted to the images that networks are trained on; those held out give the thresholds.
+
+    Parameters
+    ----------
+    name : str
+        Of `sadefect.baselines.BASELINES`.
+    dataset : str
+        Of `load_dataset`.
+    seed : int
+    root : path, optional
+        As in `load_dataset`.
+    train : {"split", "all"}
+        As of `Experiment`.
+    **settings
+        Of the baseline.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    DatasetNotFound
+        If it has to be computed, and images or a network's weights are not there.
+    """
+    from filelock import FileLock
+
+    baseline = build_baseline(name, seed, **settings)
+    asked = {"name": name, "dataset": dataset, "seed": seed, "train": train,
+             "settings": _plain(baseline.settings)}  # fmt: skip
+    numbers = {"data": dataset_fingerprint(dataset, root), "numerics": _numerics()}
+    key = f"{dataset.replace('/', '-')}_{name}_{settings_digest(asked | numbers)}"
+    for source, folder in places(FOLDER, key):
+        if folder.exists():
+            try:
+                return _read(folder, source)
+            except (StoreError, FileNotFoundError) as error:
+                if source == "recorded":
+                    raise
+                print(f"Computing again what {folder.name} held: {error}")
+                shutil.rmtree(folder, ignore_errors=True)
+    (_, folder), *_ = places(FOLDER, key)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            _compute(baseline, asked, load_dataset(dataset, root), folder)
+    return _read(folder, "local")
+
+
+def _compute(baseline, asked, dataset, folder):
+    fitted_to, held_out = dataset.split(asked["train"])
+    start = time.monotonic()
+    baseline.fit(_Images(fitted_to))
+    fit, scored = time.monotonic() - start, 0.0
+    total = len(held_out) + len(dataset.test)
+    defect_free, pixels = [], PixelMetrics()
+    with progress(f"scoring {asked['dataset']} {asked['name']}", total, "images") as report:
+        for number, sample in enumerate([*held_out, *dataset.test], 1):
+            image = sample.image
+            before = time.monotonic()
+            map = baseline.anomaly_map(image)
+            scored += time.monotonic() - before
+            if number <= len(held_out):
+                defect_free.append(map)
+            else:
+                pixels.update(sample.mask, map)
+            report(number)
+    metrics, curves = summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
+    evaluation = time.monotonic() - start - fit
+    provenance = {
+        "commit": commit(),
+        "data": dataset.fingerprint,
+        "seconds": {"fit": fit, "image": scored / total, "evaluation": evaluation},
+        "parameters": baseline.parameters,
+        "numerics": _numerics(),
+        "versions": versions(),
+        "machine": {"processor": processor(), "cores": os.cpu_count()},
+    }
+    with whole(folder) as temporary:
+        save_json(
+            temporary / "result.json",
+            {"baseline": asked, "metrics": metrics, "provenance": provenance},
+        )
+        save_arrays(temporary / "curves.npz", **curves)
+
+
+def _read(folder, source):
+    stored, curves = load_json(folder / "result.json"), load_arrays(folder / "curves.npz")
+    try:
+        asked = {name: value for name, value in stored["baseline"].items() if name != "train"}
+        asked["settings"] |= {"train": "all"} if stored["baseline"]["train"] == "all" else {}
+        return Comparison(
+            **asked, metrics=stored["metrics"], curves=curves, provenance=stored["provenance"],
+            source=source, key=folder.name,
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"expected a baseline's result of this version of sadefect in {folder}; got another's "
+            f"({error}); remove it, or set SADEFECT_CACHE to another folder"
+        ) from error
+
+
+def stored_comparisons(sources=("local", "recorded")):
+    """Read all results of baselines in the store and in ``recorded/``, as `stored_results` does."""
+    results = {}
+    for source, folder in places(FOLDER, ""):
+        for path in sorted(folder.glob("*/result.json")) if source in sources else ():
+            if path.parent.name not in results:
+                try:
+                    results[path.parent.name] = _read(path.parent, source)
+                except (StoreError, FileNotFoundError) as error:
+                    if source == "recorded":
+                        raise
+                    warnings.warn(f"left out: {error}", stacklevel=2)
+    return list(results.values())
+
+
+def record_comparisons(comparisons, destination=None):
+    """Copy results of baselines from the store into ``recorded/``; return their folders there."""
+    written = []
+    for comparison in comparisons:
+        (_, folder), *_ = places(FOLDER, comparison.key)
+        target = (destination or recorded_folder()) / FOLDER / comparison.key
+        if folder.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            with whole(target) as temporary:
+                shutil.copytree(folder, temporary)
+            written.append(target)
+    return written
+
+
+def choose_baseline(name, dataset, seed=0, *, root=None):
+    """Compare a baseline's candidates on synthetic defects in held-out good images.
+
+    No test image is read. Candidates that differ in smoothing only share a fit. A Gaussian at each
+    position cannot be tried on parts of images; it gets what one Gaussian over all gets.
+
+    Parameters
+    ----------
+    name, dataset, seed, root
+        As of `evaluate_baseline`.
+
+    Returns
+    -------
+    list of Score
+        The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
+    """
+    name = "feature_gaussian" if name == "padim" else name
+    fitted_to, held_out = load_dataset(dataset, root).split()
+    fitted = {}
+
+    def score(image, choices):
+        maps = {}
+        for choice in choices:
+            plain = tuple(pair for pair in choice if pair[0] != "smoothing")
+            if plain not in fitted:
+                unsmoothed = {"smoothing": 0.0} if plain != choice else {}
+                baseline = build_baseline(name, seed, **dict(plain) | unsmoothed)
+                fitted[plain] = baseline.fit(_Images(fitted_to))
+            if plain not in maps:
+                maps[plain] = fitted[plain].anomaly_map(image)
+            yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
+
+    choices = [tuple(choice.items()) for choice in candidates(name)]
+    return choose([sample.image for sample in held_out], choices, score, seed)
