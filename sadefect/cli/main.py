@@ -103,6 +103,25 @@ def record(
 
 
 @app.command(rich_help_panel=PAPER)
+def settle(
+    datasets: Annotated[list[str], typer.Argument(help="Names of data sets.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="The first decides the budget. Default: ssim, l2.")
+    ] = None,
+):
+    """Settle the headline's networks and our scoring without test images; write recorded/."""
+    from sadefect.paper.headline import choose_own_scoring, headline_experiment, settle_all
+
+    load_framework()
+    methods = method or ["ssim", "l2"]
+    settle_all(datasets, methods)
+    for dataset in datasets:
+        for name in methods:
+            print(choose_own_scoring(headline_experiment(dataset, name)))
+    print(settle_all(datasets, methods))  # Again, with the keys of our scoring.
+
+
+@app.command(rich_help_panel=PAPER)
 def reproduce(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     only: Annotated[
