@@ -23,7 +23,9 @@ from sadefect.files import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ("smoke", "quick", "paper")
-HEADER_FIELDS = ("The paper shows", "What to expect", "Minutes")
+HEADER_FIELDS = ("The paper shows", "Minutes")
+# A figure's name, caption and alternative text, as YAML where its cell opens.
+CAPTION = re.compile(r"(?:# \|.*\n)+")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -85,6 +87,9 @@ class Page:
         for position, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{position:02d}"  # jupytext's own are random.
             kept = {key: cell.metadata[key] for key in ("mystnb", "tags") if key in cell.metadata}
+            if about := cell.cell_type == "code" and CAPTION.match(cell.source):
+                cell["source"] = cell.source[about.end() :]
+                kept["mystnb"] = _figure(yaml.safe_load(about.group().replace("# | ", "")))
             cell["metadata"] = nbformat.from_dict(kept)
         notebook["metadata"] = nbformat.from_dict(METADATA)
         notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
@@ -101,25 +106,26 @@ class Page:
         return notebook
 
     def header(self) -> dict[str, str]:
-        """Return title, description and the fields of the first cell.
+        """Return title and description of the first cell, and the fields, wherever they stand.
 
         Raises
         ------
         BookError
-            If the first cell is not a Markdown cell with all of them.
+            If one of them is missing.
         """
         cells = self.notebook().cells
         text = cells[0].source if cells and cells[0].cell_type == "markdown" else ""
-        header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", text, re.MULTILINE))
+        prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", prose, re.MULTILINE))
         title, _, rest = text.partition("\n")
         header["title"] = title.removeprefix("# ") if title.startswith("# ") else ""
         header["description"] = rest.strip().partition("\n\n")[0]
         missing = [key for key in ("title", "description", *HEADER_FIELDS) if not header.get(key)]
         if missing:
             raise BookError(
-                f"{self.script.name}: the first cell must be Markdown with '# title', a paragraph "
-                f"of description, and the list items {HEADER_FIELDS}, each '- **Name**: text'; "
-                f"missing: {', '.join(missing)}"
+                f"{self.script.name}: the first cell must be Markdown with '# title' and a "
+                f"paragraph of description, and the page must have the list items {HEADER_FIELDS}, "
+                f"each '- **Name**: text'; missing: {', '.join(missing)}"
             )
         return header
 
@@ -167,6 +173,12 @@ class Page:
                 f"# what it is'; this holds for {', '.join(declared) or 'none'} only"
             )
         return declared
+
+
+def _figure(about: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what MyST-NB needs of a figure's name, caption and alternative text."""
+    figure = {"name": about["figure"], "caption": about["caption"].strip()}
+    return {"figure": figure, "image": {"alt": about["alt"].strip()}}
 
 
 def repository(root: Path = ROOT) -> tuple[str, str]:
