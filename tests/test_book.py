@@ -25,7 +25,7 @@ from sadefect.figures.data import MEDIA_TYPE
 from sadefect.paper import numbers as paper
 
 EXAMPLE = "https://github.com/example/fork"
-DRAWN = {"lines", "areas", "points", "bars", "levels"}  # A panel has at least one of them.
+DRAWN = {"lines", "areas", "bars", "levels"}  # A panel has at least one of them.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )

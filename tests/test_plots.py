@@ -12,8 +12,9 @@ from PIL import Image, ImageColor
 from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
 from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel, inspection_row, show_panels
+from sadefect.figures.sentences import areas_beside_the_papers, found_by
 from sadefect.figures.style import house_style
-from sadefect.figures.tables import augmentation_table
+from sadefect.figures.tables import COLUMNS, augmentation_table, result_table
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.inspection import Inspection
 from sadefect.paper.store import stored_results
@@ -84,6 +85,32 @@ def test_a_row_of_an_inspection_has_what_may_be_shown():
     panels = inspection_row(shown, side=8)
     assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
     assert {panel.image.shape for panel in panels} == {(8, 8)}
+
+
+def test_sentences_follow_from_their_numbers():
+    results = [
+        SimpleNamespace(
+            experiment=Experiment(dataset="nanotwice", method=method, patches_seen=1_000),
+            metrics={"auroc": area},
+        )
+        for method, area in (("l2", 0.6), ("ssim", 0.9))
+    ]
+    assert areas_beside_the_papers(results).data == (
+        "On `nanotwice`, SSIM reaches an AUROC of 0.900, ℓ² 0.600, after 1,000 patches; the paper "
+        "reports 0.688 for ℓ² and 0.966 for SSIM after 2,000,000."
+    )
+    nothing, all_of_it = (np.full_like(MASK, value) for value in (False, True))
+    inspections = [
+        Inspection(result, "0", "cut", None, None, MASK, found, PICTURE)
+        for result, found in zip(results, (all_of_it, nothing), strict=True)
+    ]
+    assert found_by(inspections) == "ℓ² finds 100.0 % of the defective pixels, SSIM 0.0 %"
+
+
+def test_a_table_of_results_has_each_once():
+    results = stored_results(["recorded"])[:3]
+    lines = result_table([*results, *results], list(COLUMNS)).data.split("\n\n")[0].splitlines()
+    assert len(lines) == 5 and all(line.count("|") == len(COLUMNS) + 1 for line in lines)
 
 
 def test_style_leaves_no_trace():

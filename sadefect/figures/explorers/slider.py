@@ -174,7 +174,7 @@ def steps(name, label, rows, *, start=0, **words):
     )  # fmt: skip
 
 
-def comparison(name, before, after, *, names, text="", **words):
+def comparison(name, before, after, *, names, **words):
     """Show two pictures of one size in the same place, with a slider that moves the seam.
 
     Parameters
@@ -185,8 +185,6 @@ def comparison(name, before, after, *, names, text="", **words):
         Gray values in [0, 1].
     names : pair of str
         What they are.
-    text : str
-        What is to be read from the pair, beside the position.
     **words
         ``alt`` and ``caption``, as of `steps`.
 
@@ -207,13 +205,13 @@ def comparison(name, before, after, *, names, text="", **words):
     def frame(at, _=""):
         left = round(np.shape(before)[1] * float(seams[at]))
         joined = np.concatenate([before[:, :left], after[:, left:]], axis=1)
-        return Step(shares[at], webp(joined), text)
+        return Step(shares[at], webp(joined), "")
 
     data = {
         "kind": "comparison",
         "seams": seams.tolist(),
         "values": shares,
-        "texts": [text] * len(seams),
+        "texts": [""] * len(seams),
         "colour": COLOURS["truth"],
         "after": uri(webp(after)),
         "before": uri(webp(before)),
