@@ -22,7 +22,7 @@ from myst_nb import glue
 
 from sadefect.figures.explorers import slider
 from sadefect.figures.origins import origin
-from sadefect.figures.panels import inspection_row, segmentation_panel, show_panels
+from sadefect.figures.panels import inspection_panels, show_panels
 from sadefect.figures.sentences import found_by
 from sadefect.figures.style import method_label
 from sadefect.figures.tables import inspection_table
@@ -51,7 +51,7 @@ Markdown(
 # | alt: >
 # |   Two rows, ℓ² above SSIM: the residual map with the outline of the defect, and the segmentation with
 # |   true and false positive pixels in two colours; the table below counts them.
-show_panels([inspection_row(inspection, side) for inspection in real])
+show_panels([list(inspection_panels(inspection, side).values()) for inspection in real])
 
 # %% [markdown]
 # ## Beside the paper
@@ -66,7 +66,8 @@ inspection_table(inspection for group in inspections.values() for inspection in 
 
 # %% tags=["remove-cell"]
 # The picture of the preface: maps and segmentations, which may be shown of any image.
-maps = [panel for inspection in real for panel in inspection_row(inspection, side)[-2:]]
+public = ("residual map", "segmentation")
+maps = [inspection_panels(inspection, side)[name] for inspection in real for name in public]
 glue(
     "picture",
     slider.still(
@@ -91,7 +92,7 @@ glue(
 # | alt: >
 # |   The whole image with the segmentation of each method: found pixels inside and outside the outlined
 # |   defects in two colours.
-show_panels([[segmentation_panel(inspection) for inspection in real]])
+show_panels([[inspection_panels(inspection)["segmentation"] for inspection in real]])
 
 # %% [markdown]
 # ## Synthetic fibres
@@ -107,7 +108,7 @@ show_panels([[segmentation_panel(inspection) for inspection in real]])
 # | alt: >
 # |   Two rows of four panels, ℓ² above SSIM: the input with the outline of a defect, its reconstruction,
 # |   the residual map and the segmentation with true and false positive pixels in two colours.
-show_panels([inspection_row(inspection, side) for inspection in synthetic])
+show_panels([list(inspection_panels(inspection, side).values()) for inspection in synthetic])
 
 # %% [markdown]
 # ## Input and reconstruction

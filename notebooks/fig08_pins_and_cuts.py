@@ -21,7 +21,7 @@ from IPython.display import Markdown
 
 from sadefect import load_dataset
 from sadefect.figures.origins import origin
-from sadefect.figures.panels import Panel, residual_panel, segmentation_panel, show_panels
+from sadefect.figures.panels import Panel, inspection_panels, show_panels
 from sadefect.figures.sentences import found_by
 from sadefect.figures.tables import inspection_table
 from sadefect.paper.comparisons import headline
@@ -49,11 +49,10 @@ Markdown(
 # |   second the input with the outline of the defect and both segmentations.
 rows = []
 for kind, group in inspections.items():
-    window = group[0].window(side)
-    image, mask = group[0].image[window], group[0].mask[window]
-    rows.append([Panel(image, kind), *(residual_panel(inspection, side) for inspection in group)])
-    found = [segmentation_panel(inspection, side) for inspection in group]
-    rows.append([Panel(image, f"{kind}, outlined", outline=mask), *found])
+    panels = [inspection_panels(inspection, side) for inspection in group]
+    outlined = panels[0]["input"]
+    rows.append([Panel(outlined.image, kind), *(shown["residual map"] for shown in panels)])
+    rows.append([outlined, *(shown["segmentation"] for shown in panels)])
 show_panels(rows)
 
 # %% [markdown]

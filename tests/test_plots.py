@@ -11,7 +11,7 @@ from PIL import Image, ImageColor
 
 from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
 from sadefect.figures.origins import origin
-from sadefect.figures.panels import Panel, inspection_row, show_panels
+from sadefect.figures.panels import Panel, inspection_panels, show_panels
 from sadefect.figures.sentences import areas_beside_the_papers, found_by
 from sadefect.figures.style import house_style
 from sadefect.figures.tables import COLUMNS, augmentation_table, result_table
@@ -76,13 +76,14 @@ def test_what_cannot_be_shown(rows, message):
 def test_a_row_of_an_inspection_has_what_may_be_shown():
     result = SimpleNamespace(experiment=Experiment(dataset="nanotwice", method="l2"))
     private = Inspection(result, "0", "debris", None, None, MASK, PICTURE > 0.5, PICTURE)
-    assert [panel.title for panel in inspection_row(private)] == [
-        "residual map, ℓ²",
-        "segmentation, ℓ²",
-    ]
-    assert (inspection_row(private)[-1].image == 1).all()
+    panels = inspection_panels(private)
+    assert {name: panel.title for name, panel in panels.items()} == {
+        "residual map": "residual map, ℓ²",
+        "segmentation": "segmentation, ℓ²",
+    }
+    assert (panels["segmentation"].image == 1).all()
     shown = Inspection(result, "0", "debris", PICTURE, PICTURE, MASK, PICTURE > 0.5, PICTURE)
-    panels = inspection_row(shown, side=8)
+    panels = list(inspection_panels(shown, side=8).values())
     assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
     assert {panel.image.shape for panel in panels} == {(8, 8)}
 
