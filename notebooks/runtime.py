@@ -45,7 +45,7 @@ whole = seconds(lambda: anomaly_map(model, image, stride=stride, **options))
 one_patch = seconds(lambda: reconstruct(batch)) / BATCH
 residual = seconds(lambda: ssim_residual(image, image, **options))
 Markdown(
-    f"An image of {width}x{height} pixels takes {whole:.1f} s on {processor()}; the paper's took "
+    f"An image of {width}x{height} pixels takes {whole:.2f} s on {processor()}; the paper's took "
     f"{numbers.SECONDS_PER_IMAGE.value:g} s on a GPU of its time ({numbers.SECONDS_PER_IMAGE.source})."
 )
 
