@@ -50,6 +50,7 @@ def residuals(image, reconstruction, **constants):
     }
 
 
+# %%
 settings = {"latent_dim": latent_dim, "patch_size": patch_size, "patches_seen": patches_seen}
 experiment = Experiment(dataset="synthetic/checkerboard", method="l2", **settings)
 train_experiment(experiment)
