@@ -5,8 +5,7 @@
 # that a ratio means something on yours. Where a part multiplies matrices, a column says how close it comes
 # to the fastest that the processor does.
 #
-# - **Minutes**: smoke 0.2, quick 0.2, paper 0.2. The measurements were recorded; `make bench` repeats
-#   them in about half an hour on an idle machine.
+# - **Minutes**: smoke 0.2, quick 0.2, paper 0.2
 
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
@@ -33,6 +32,7 @@ measured = {name: benchmark(name) for name in names}
 steps, image, schedules = (measured[n] for n in ("training-losses", "inference", "schedules"))
 backends, metrics = measured["training-backends"], measured["metrics_speed"]
 
+# %%
 fast = "our map, OpenVINO"
 ours = next(row[0] for row in schedules.rows if row[0].endswith("ours on a CPU"))
 keras, torch = (
@@ -296,6 +296,8 @@ display(benchmark_table(metrics), benchmark_table(measured["start_up"]))
 
 # %% [markdown]
 # ## Where this was measured
+#
+# The measurements were recorded; `make bench` repeats them in about half an hour on an idle machine.
 
 # %% tags=["hide-input"]
 benchmark_origins(measured.values())
