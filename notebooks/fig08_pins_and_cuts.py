@@ -1,13 +1,9 @@
 # %% [markdown]
 # # Figure 8: metal pins and a cut
 #
-# Two kinds of defect on one fabric. A metal pin differs from the threads in its gray values, and a
-# comparison of pixels has something to go by. A cut has the gray values of the cloth around it and
-# lacks its texture only.
+# Two kinds of defect on one fabric. A metal pin differs from the threads in its gray values, so that
+# comparing pixels can find it. A cut has the gray values of the cloth around it and lacks its texture only.
 #
-# - **The paper shows**: that ℓ² finds such defects in part, if they stand out, and SSIM both kinds.
-# - **What to expect**: the same two kinds on synthetic cloth, which stands in for a fabric that could
-#   not be obtained, with the share of each defect that is found.
 # - **Minutes**: smoke 1, quick 0.3, paper 1000
 
 # %% tags=["parameters"]
@@ -20,66 +16,61 @@ patches_seen: int = 0  # Budget of training; 0 takes the largest that was record
 patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 
-# %% tags=["hide-input"]
+# %%
+from IPython.display import Markdown
+
 from sadefect import load_dataset
 from sadefect.figures.origins import origin
-from sadefect.figures.panels import Panel, residual_panel, segmentation_panel, show_panels
-from sadefect.figures.style import method_label
-from sadefect.figures.tables import found_and_flagged, table
-from sadefect.paper import inspection
+from sadefect.figures.panels import Panel, inspection_panels, show_panels
+from sadefect.figures.sentences import found_by
+from sadefect.figures.tables import inspection_table
 from sadefect.paper.comparisons import headline
+from sadefect.paper.inspection import inspect
 
-results = headline(
-    [dataset], methods, patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
-)[dataset]
+settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
+results = headline([dataset], methods, patches_seen, **settings)[dataset]
 every_kind = [sample.kind for sample in load_dataset(dataset).test]
-seen = {
-    kind: [inspection.inspect(result, every_kind.index(kind), fpr) for result in results]
-    for kind in kinds
+inspections = {
+    kind: [inspect(result, every_kind.index(kind), fpr) for result in results] for kind in kinds
 }
+Markdown(
+    " ".join(f"In the image of a {kind}, {found_by(group)}." for kind, group in inspections.items())
+    + f" Thresholds allow {100 * fpr:g} % false positives on defect-free images."
+)
 
-# %% [markdown]
-# ## Side by side
-#
-# A square around the largest defect of each image. Thresholds come from defect-free images that were
-# not trained on.
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pins-and-cuts", "caption": "One image of each kind, a pin above and a cut below: the input, and for each method the residual map and what its threshold finds. True defects are outlined in blue; found pixels are yellow where there is one and pink where there is none. Each map has its own scale."}, "image": {"alt": "Two rows for each kind of defect. The first has the input and the residual maps of ℓ² and SSIM, the second the input with the outline of the defect and both segmentations."}}
+# %%
+# | figure: fig-pins-and-cuts
+# | caption: >
+# |   One image of each kind, a pin above and a cut below: the input, and for each method the residual map
+# |   and what its threshold finds, in a square around the largest defect. True defects are outlined in
+# |   blue; yellow pixels are found, pink ones are false alarms. Each map has its own scale.
+# | alt: >
+# |   Two rows for each kind of defect. The first has the input and the residual maps of ℓ² and SSIM, the
+# |   second the input with the outline of the defect and both segmentations.
 rows = []
-for kind, pair in seen.items():
-    here = pair[0].window(side)
-    maps = [residual_panel(one, side) for one in pair]
-    found = [segmentation_panel(one, side) for one in pair]
-    image, mask = pair[0].image[here], pair[0].mask[here]
-    rows += [[Panel(image, kind), *maps], [Panel(image, f"{kind}, outlined", outline=mask), *found]]
+for kind, group in inspections.items():
+    panels = [inspection_panels(inspection, side) for inspection in group]
+    outlined = panels[0]["input"]
+    rows.append([Panel(outlined.image, kind), *(shown["residual map"] for shown in panels)])
+    rows.append([outlined, *(shown["segmentation"] for shown in panels)])
 show_panels(rows)
 
 # %% [markdown]
-# ## What came out
+# ## Beside the paper
+#
+# - **The paper shows**: that ℓ² finds such defects in part, if they stand out, and SSIM finds both kinds.
+#
+# Ours are single images; [figure 6](fig06_roc.ipynb) has rates over all images of its data sets.
 
-# %% tags=["hide-input"]
-table(
-    ("kind", "image", "method", "defective pixels found", "other pixels flagged"),
-    [
-        (
-            kind,
-            each.name,
-            method_label(result),
-            *found_and_flagged(each.found, each.mask),
-        )
-        for kind, pair in seen.items()
-        for result, each in zip(results, pair, strict=True)
-    ],
-)
+# %%
+inspection_table(inspection for group in inspections.values() for inspection in group)
 
 # %% [markdown]
-# These are single images. [Figure 6](fig06_roc.ipynb) has rates over all images of its data sets.
-#
 # ## Where it differs, and why
 #
-# The paper's images are of real cloth, and its pins are real pins. Ours are computed, with the same two
-# kinds of difference: in gray values, and in texture alone. Thresholds come from defect-free images;
-# the paper does not say where its own are from.
+# The paper's images are of real cloth with real pins. Ours are computed, as its fabric could not be
+# obtained, with the same two kinds of difference: in gray values, and in texture alone. Our thresholds come
+# from defect-free images that were not trained on; the paper does not say where its own are from.
 
 # %% tags=["hide-input"]
 origin(results)

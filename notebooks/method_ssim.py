@@ -5,8 +5,6 @@
 # whether the textures agree. It was made to predict what people see in compressed photographs; here
 # it tells cloth from a cut in it.
 #
-# - **The paper shows**: equations 4 to 8, and windows of 11 pixels unless table 2 says otherwise.
-# - **What to expect**: the equations, and a slider through window sizes on one residual map.
 # - **Minutes**: smoke 0.5, quick 0.3, paper 500
 
 # %% tags=["parameters"]
@@ -19,7 +17,65 @@ patches_seen: int = 0  # Budget of training; 0 takes the largest that was record
 patch_size: int = 128  # Side of a patch in pixels.
 latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 
+# %%
+from IPython.display import Markdown
+
+from sadefect import auroc, opening
+from sadefect.figures.explorers import slider
+from sadefect.figures.origins import origin
+from sadefect.figures.panels import Panel
+from sadefect.figures.tables import table
+from sadefect.paper.comparisons import pictured
+from sadefect.paper.inspection import inspect
+from sadefect.structural_similarity import ssim_residual
+
+settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
+[result] = pictured(datasets[:1], ["ssim"], patches_seen, **settings)[datasets[0]]
+inspection = inspect(result, number)
+maps = {
+    size: opening(ssim_residual(inspection.image, inspection.reconstruction, window_size=size), 4)
+    for size in window_sizes
+}
+areas = {size: auroc([inspection.mask], [residual]) for size, residual in maps.items()}
+best, worst = (choose(areas, key=areas.get) for choose in (max, min))
+Markdown(
+    f"In this image a window of {best} pixels separates the defect best, with an AUROC of "
+    f"{areas[best]:.3f}, and one of {worst} pixels worst, with {areas[worst]:.3f}."
+)
+
+# %%
+window = inspection.window(side)
+outline = inspection.mask[window]
+image = Panel(inspection.image[window], "input", outline=outline)
+rows = {}
+for size, residual in maps.items():
+    title = f"residual, K = {size}"
+    panels = [image, Panel(residual[window], title, "1 − SSIM", (0.0, 1.5), outline)]
+    rows[f"K = {size}"] = (panels, {"AUROC on this image": areas[size]})
+slider.steps(
+    "windows",
+    "Window size K, in pixels",
+    rows,
+    start=start,
+    alt="Fibres with a defect outlined in blue, and the residual map of SSIM. "
+    "It is fine-grained for a small window and smoother for a large one.",
+    caption="Residual maps of one image for several windows, by a network that was trained with one "
+    "of the default size. Only the residual's window changes.",
+)
+
 # %% [markdown]
+# ## A sliding window
+#
+# The window slides over the image and gives one value for each pixel; the residual is
+# $1 - \mathrm{SSIM}$. The same value, averaged over the patch, is the loss. A small window follows
+# every thread and its noise. A large one sees texture, and blurs the defect's border.
+
+# %%
+table(("window K in the residual", "AUROC of this image"), list(areas.items()))
+
+# %% [markdown]
+# [Table 2](tab02_sensitivity.ipynb) changes the window in training as well, and scores all images.
+#
 # ## Three terms
 #
 # SSIM {cite:p}`wang2004` compares two windows $\mathbf{p}$ and $\mathbf{q}$ of $K \times K$ pixels:
@@ -56,64 +112,9 @@ latent_dim: int = 0  # d; 0 takes the paper's for the data set.
 # It lies between $-1$ and $1$, and is $1$ only for equal windows. [Figure 2](fig02_three_terms.ipynb)
 # has pairs of patches that differ in one term each.
 #
-# ## A window that slides
+# ## Beside the paper
 #
-# The window slides over the image and gives one value for each pixel; the residual is
-# $1 - \mathrm{SSIM}$. The same value, averaged over the patch, is the loss. A small window follows
-# every thread and its noise. A large one sees texture, and blurs the defect's border.
-
-# %% tags=["hide-input"]
-from sadefect import auroc, opening
-from sadefect.figures.explorers import slider
-from sadefect.figures.origins import origin
-from sadefect.figures.panels import Panel
-from sadefect.figures.tables import table
-from sadefect.paper import inspection
-from sadefect.paper.comparisons import pictured
-from sadefect.structural_similarity import ssim_residual
-
-result = pictured(
-    datasets[:1], ["ssim"], patches_seen, patch_size=patch_size, latent_dim=latent_dim or None
-)[datasets[0]][0]
-seen = inspection.inspect(result, number)
-here = seen.window(side)
-maps = {
-    size: opening(ssim_residual(seen.image, seen.reconstruction, window_size=size), 4)
-    for size in window_sizes
-}
-areas = {size: auroc([seen.mask], [one]) for size, one in maps.items()}
-
-image, outline = Panel(seen.image[here], "input", outline=seen.mask[here]), seen.mask[here]
-slider.steps(
-    "windows",
-    "Window size K, in pixels",
-    {
-        f"K = {size}": (
-            [
-                image,
-                Panel(residual[here], f"residual, K = {size}", "1 − SSIM", (0.0, 1.5), outline),
-            ],
-            {"AUROC on this image": areas[size]},
-        )
-        for size, residual in maps.items()
-    },
-    start=start,
-    alt="Fibres with a defect outlined in blue, and the residual map of SSIM. "
-    "It is fine-grained for a small window and smoother for a large one.",
-    caption="Residual maps of one image for several windows, by a network that was trained with one "
-    "of the default size. Only the residual's window changes.",
-)
-
-# %% tags=["hide-input"]
-table(
-    ("window K in the residual", "AUROC of this image"),
-    list(areas.items()),
-)
-
-# %% [markdown]
-# [Table 2](tab02_sensitivity.ipynb) changes the window in training as well, and scores all images.
-#
-# ## Where it differs from the paper
+# - **The paper shows**: equations 4 to 8, and windows of 11 pixels unless table 2 says otherwise.
 #
 # Two things are open in the paper. It writes the constants as $c_1 = 0.01$ and $c_2 = 0.03$, where the
 # definition of SSIM has $(0.01 L)^2$ and $(0.03 L)^2$ for gray values with the range $L$. And it does

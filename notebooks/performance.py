@@ -1,23 +1,19 @@
 # %% [markdown]
 # # Performance
 #
-# What the parts of this companion cost, each measured beside what else one could use, in one run on one
-# machine, so that a ratio means something on yours. The last column of several tables says how close a
-# part comes to the fastest that the processor multiplies matrices.
+# What the parts of this companion cost, each measured beside the alternatives, in one run on one machine, so
+# that a ratio means something on yours. Where a part multiplies matrices, a column says how close it comes
+# to the fastest that the processor does.
 #
-# - **The paper shows**: milliseconds per patch and seconds per image on a GPU, which the page on
-#   [run time](runtime) sets beside ours.
-# - **What to expect**: an image in about a second on two cores; SSIM as a loss for little more than the
-#   squared error; training beside plain PyTorch's. Aims that were missed, and why.
-# - **Minutes**: smoke 0.2, quick 0.2, paper 0.2. The measurements were recorded; `make bench` repeats
-#   them in about half an hour on an idle machine.
+# - **Minutes**: smoke 0.2, quick 0.2, paper 0.2
 
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
 
-# %% tags=["hide-input"]
+# %%
+
 import numpy as np
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from sadefect import Experiment, learning_curve
 from sadefect.figures.origins import benchmark_origins, origin
@@ -31,74 +27,75 @@ names = (
     "scaling-window", "metrics_speed", "start_up",
 )  # fmt: skip
 measured = {name: benchmark(name) for name in names}
-
-# %% [markdown]
-# ## What was aimed at, and what came out
-#
-# The aims were set before anything was measured on this machine. Those that were missed are explained
-# below, where the part is measured.
-
-# %% tags=["hide-input"]
-loss, steps, image = (measured[n] for n in ("ssim_loss", "training-losses", "inference"))
+steps, image, schedules = (measured[n] for n in ("training-losses", "inference", "schedules"))
 backends, metrics = measured["training-backends"], measured["metrics_speed"]
-batches = sorted(set(backends.column("batch")))
+
+# %%
 fast = "our map, OpenVINO"
+ours = next(row[0] for row in schedules.rows if row[0].endswith("ours on a CPU"))
 keras, torch = (
     backends.column("patches/s", what=what)
     for what in ("Keras on TensorFlow", "PyTorch, channels last")
 )
-schedules = measured["schedules"]
-ours = next(row[0] for row in schedules.rows if row[0].endswith("ours on a CPU"))
-equality = measured["inference-equality"]
-speed = measured["start_up"]
+least = min(a / b for a, b in zip(keras, torch, strict=True))
+apart = max(measured["inference-equality"].column("maps differ by"))
+help_seconds = measured["start_up"].value("seconds", "sadefect --help")
 aims = [
     ("a training step with SSIM, over one with the squared error", "≤", 1.05, steps.value("step over MSE", "ssim")),
     ("a step with `tf.image.ssim`, over ours", "≥", 3.0, steps.value("step over ours", "tf.image.ssim")),
     ("a step with `keras.ops.image.ssim`, over ours", "≥", 1.5, steps.value("step over ours", "keras.ops.image.ssim")),
-    ("training, patches/s over plain PyTorch's, the least of all batch sizes", "≥", 1.0, min(a / b for a, b in zip(keras, torch, strict=True))),
+    ("training, patches/s over plain PyTorch's, the least of all batch sizes", "≥", 1.0, least),
     ("CPU seconds to a given SSIM loss, batches of 128 at 2e-4 over ours", "≥", 4.0, schedules.value("times fewer", ours)),
     ("seconds for an image of 1024x696 pixels", "≤", 1.6, image.value("seconds", fast)),
     ("`predict` over an image's map", "≥", 1.8, image.value("predict over it", fast)),
-    ("largest difference of maps between the engines", "≤", 1e-4, max(equality.column("maps differ by"))),
+    ("largest difference of maps between the engines", "≤", 1e-4, apart),
     ("seconds for all metrics of 40 images", "≤", 4.0, metrics.value("seconds", "sadefect, all four")),
     ("megabytes for that above the images", "≤", 300.0, metrics.value("MB above the images", "sadefect, all four")),
     ("scikit-learn's AUROC, over all our metrics", "≥", 5.0, metrics.value("over ours", "scikit-learn, AUROC")),
-    ("seconds of `sadefect --help`", "≤", 0.5, speed.value("seconds", "sadefect --help")),
+    ("seconds of `sadefect --help`", "≤", 0.5, help_seconds),
 ]  # fmt: skip
+met = [value <= aim if sign == "≤" else value >= aim for _, sign, aim, value in aims]
+cores = image.provenance["machine"]["cores"]
+Markdown(
+    f"An image takes {image.value('seconds', fast):.2f} s on {cores} cores, and a training step with SSIM "
+    f"{steps.value('step over MSE', 'ssim'):.2f} times that with the squared error; "
+    f"{sum(met)} of {len(aims)} aims are met."
+)
 
-
-def met(sign, aim, value):
-    return value <= aim if sign == "≤" else value >= aim
-
-
+# %%
 table(
     ("what", "aim", "measured", "met"),
     [
-        (what, f"{sign} {aim:g}", f"{value:.3g}", "yes" if met(sign, aim, value) else "**no**")
-        for what, sign, aim, value in aims
+        (what, f"{sign} {aim:g}", f"{value:.3g}", "yes" if held else "**no**")
+        for (what, sign, aim, value), held in zip(aims, met, strict=True)
     ],
 )
 
 # %% [markdown]
+# The aims were set before anything was measured on this machine. Those that were missed are explained
+# below, where the part is measured.
+#
+# ## Beside the paper
+#
+# - **The paper shows**: milliseconds per patch and seconds per image on a GPU, which the page on
+#   [run time](runtime) sets beside ours.
+#
 # ## SSIM as a loss
 #
-# A window's means are products with two banded matrices, which a processor does at nearly its peak
-# whatever the window's size; most libraries lay the window over the image as a convolution of one channel,
-# which leaves most of a processor's width empty.
+# A window's means are products with two banded matrices, which a processor computes at nearly its peak
+# whatever the window's size. Most libraries convolve one channel with the window, which leaves most of a
+# processor's width unused.
 
-# %% tags=["hide-input"]
-benchmark_table(measured["ssim_loss"])
-
-# %% tags=["hide-input"]
-benchmark_table(measured["ssim_loss-window"])
+# %%
+display(benchmark_table(measured["ssim_loss"]), benchmark_table(measured["ssim_loss-window"]))
 
 # %% [markdown]
 # In a whole training step the network costs far more than any loss, so that ratios of steps are small:
 
-# %% tags=["hide-input"]
-benchmark_table(measured["training-losses"])
+# %%
+benchmark_table(steps)
 
-# %% tags=["hide-input"]
+# %%
 mse, ssim, theirs = (
     1e3 * 16 / steps.value("patches/s", name) for name in ("mse", "ssim", "tf.image.ssim")
 )
@@ -108,8 +105,8 @@ Markdown(
     f"{theirs / mse:.2f} times as long: an aim of three times cannot be met where the network costs this "
     "much. Most of our SSIM is products of matrices. A version that filters four images instead of five, "
     "with a gradient written by hand, was tried: faster, and still short of the aim. It rounds the first, "
-    "nearly flat reconstructions differently, so that all that was recorded would have to be trained "
-    "again to stay comparable; that waits for the day of a longer recording."
+    "nearly flat reconstructions differently, so that everything recorded would have to be trained again to "
+    "stay comparable."
 )
 
 # %% [markdown]
@@ -117,34 +114,39 @@ Markdown(
 #
 # Keras on TensorFlow is the default. `KERAS_BACKEND=torch` or `jax` selects another backend.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-throughput", "caption": "Patches per second in training against the size of a batch. The dashed line is the processor's peak of float32 matrix products over the operations of a step."}, "image": {"alt": "Lines of patches per second for batches of 8 to 128 patches: Keras on TensorFlow and plain PyTorch near each other, the other backends of Keras below them, all below a dashed line of the processor's peak."}}
-limit = (
-    backends.value("patches/s", "Keras on TensorFlow")
-    / backends.value("of the peak", "Keras on TensorFlow")
-    if len(batches) == 1
-    else backends.rows[0][2] / backends.rows[0][4]
-)
-whats = list(dict.fromkeys(row[0] for row in backends.rows))
+# %%
+# | figure: fig-throughput
+# | caption: >
+# |   Patches per second in training against the size of a batch. The dashed line is the processor's peak of
+# |   float32 matrix products over the operations of a step.
+# | alt: >
+# |   Lines of patches per second for batches of 8 to 128 patches: Keras on TensorFlow and plain PyTorch near
+# |   each other, the other backends of Keras below them, all below a dashed line of the processor's peak.
+batches = sorted(set(backends.column("batch")))
+first = dict(zip(backends.columns, backends.rows[0], strict=True))
 line_charts(
     {
         "training": {
-            "curves": {what: (batches, backends.column("patches/s", what=what)) for what in whats},
+            "curves": {
+                what: (batches, backends.column("patches/s", what=what))
+                for what in dict.fromkeys(row[0] for row in backends.rows)
+            },
             "labels": ("patches in a batch", "patches per second"),
-            "limit": ("the processor's peak", limit),
+            "limit": ("the processor's peak", first["patches/s"] / first["of the peak"]),
             "log": "x",
             "ticks": batches,
         }
     }
 )
 
-# %% tags=["hide-input"]
-benchmark_table(measured["training-backends"])
+# %%
+benchmark_table(backends)
 
 # %% [markdown]
 # Two trainings with one thread each use two cores better than one training with two threads; that is how
 # `make record` fills a machine.
 
-# %% tags=["hide-input"]
+# %%
 benchmark_table(measured["training-workers"])
 
 # %% [markdown]
@@ -153,49 +155,42 @@ benchmark_table(measured["training-workers"])
 # On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is the
 # training loss alone, in seconds of one core, from the same weights on the same patches.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time-to-loss", "caption": "SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against seconds of training for the recorded trainings (right)."}, "image": {"alt": "Left, lines of SSIM loss over CPU seconds: batches of 8 and 16 at 5e-4 fall soon, the others hardly. Right, AUROC rising over seconds of training, SSIM far above ℓ²."}}
+# %%
+# | figure: fig-time-to-loss
+# | caption: >
+# |   SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against
+# |   seconds of training for the recorded trainings (right).
+# | alt: >
+# |   Left, lines of SSIM loss over CPU seconds: batches of 8 and 16 at 5e-4 fall soon, the others hardly.
+# |   Right, AUROC rising over seconds of training, SSIM far above ℓ².
 curves = measured["schedules-curves"]
 shown = ("128 at 2e-4, the paper's rate", "32 at 1e-3", ours, "16 at 1e-3", "8 at 5e-4")
+losses = {
+    name: [curves.column(column, **{"batch and rate": name}) for column in ("CPU seconds", "loss")]
+    for name in shown
+}
 trained = {
     "SSIM, batches of 16": Experiment(dataset=dataset),
     "SSIM, of 8": Experiment(dataset=dataset, schedule="small"),
     "SSIM, of 128": Experiment(dataset=dataset, schedule="paper"),
     "ℓ², of 16": Experiment(dataset=dataset, method="l2"),
 }
-recorded = {name: learning_curve(one) for name, one in trained.items()}
+recorded = {name: learning_curve(experiment) for name, experiment in trained.items()}
 areas = {
     name: (
-        [one.provenance["seconds"]["training"] for one in curve],
-        [one.metrics["auroc"] for one in curve],
+        [result.provenance["seconds"]["training"] for result in curve],
+        [result.metrics["auroc"] for result in curve],
     )
     for name, curve in recorded.items()
 }
-line_charts(
-    {
-        "loss": {
-            "curves": {
-                name: (
-                    curves.column("CPU seconds", **{"batch and rate": name}),
-                    curves.column("loss", **{"batch and rate": name}),
-                )
-                for name in shown
-            },
-            "labels": ("CPU seconds", "SSIM loss"),
-            "ylim": (None, None),
-        },
-        dataset: {
-            "curves": areas,
-            "labels": ("seconds of training", "AUROC"),
-            "log": "x",
-            "ylim": (None, 1),
-        },
-    }
-)
+left = {"curves": losses, "labels": ("CPU seconds", "SSIM loss"), "ylim": (None, None)}
+right = {"curves": areas, "labels": ("seconds of training", "AUROC"), "log": "x", "ylim": (None, 1)}
+line_charts({"loss": left, dataset: right})
 
-# %% tags=["hide-input"]
-benchmark_table(measured["schedules"])
+# %%
+benchmark_table(schedules)
 
-# %% tags=["hide-input"]
+# %%
 best = max((row for row in schedules.rows if row[-1] != "-"), key=lambda row: row[-1])
 mine = schedules.value("times fewer", ours)
 stuck = [row[0] for row in schedules.rows if row[-1] == "-"]
@@ -203,51 +198,45 @@ lowest = min((row for row in schedules.rows if isinstance(row[1], float)), key=l
 Markdown(
     f"{schedules.note} Ours takes {mine:.1f} times fewer seconds, the best of those tried, {best[0]}, "
     f"{best[-1]:.1f} times. Not there after as many patches: {'; '.join(stuck) or 'none'}: a high rate "
-    f"can keep a training on the plateau that all begin with. Lowest at the end: {lowest[0]}."
+    f"can keep a training on its first plateau. Lowest at the end: {lowest[0]}."
 )
 
-# %% tags=["hide-input"]
+# %%
 rates = {"paper": "128 at 2e-4", "cpu": "16 at 5e-4, ours", "small": "8 at 5e-4"}
 tried = {name: Experiment(dataset=dataset, schedule=name) for name in rates}
 group = at_one_budget(tried.values(), compute=False)
 whole = dict(zip(tried, group, strict=False))  # Of all three, or of none.
 budget = group[0].experiment.patches_seen if group else 0
-goal = whole["paper"].curves["history_loss"][-1] if whole else 0.0
-
-
-def sooner(result):
-    """How many times fewer patches it takes to the loss where batches of 128 end."""
-    curves = result.curves
-    return budget / min(curves["history_patches"][curves["history_loss"] <= goal], default=np.nan)
-
-
-table(
-    ("batch and rate", "patches", "seconds", "SSIM loss", "AUROC", f"to {goal:.3f}, times sooner"),
-    [
+goal = whole["paper"].curves["history_loss"][-1] if whole else 0.0  # Where batches of 128 end.
+rows = []
+for name, result in whole.items():
+    history = result.curves
+    reached = history["history_patches"][history["history_loss"] <= goal]
+    rows.append(
         (
-            rates[name], budget, one.provenance["seconds"]["training"],
-            one.curves["history_loss"][-1], one.metrics["auroc"], sooner(one),
+            rates[name], budget, result.provenance["seconds"]["training"],
+            history["history_loss"][-1], result.metrics["auroc"],
+            budget / min(reached, default=np.nan),
         )
-        for name, one in whole.items()
-    ],
-)  # fmt: skip
+    )  # fmt: skip
+header = ("batch and rate", "patches", "seconds", "SSIM loss", "AUROC")
+table((*header, f"to {goal:.3f}, times sooner"), rows)
 
 # %% [markdown]
 # These are whole trainings, recorded to compare, on cores that were shared with other work. The later
 # in a training one compares, the less time there is to win. Batches of 16 stay as they are also
-# because all else that was recorded was trained so, and must be compared with its like.
-
-# %% [markdown]
+# because everything else that was recorded was trained so, and must be compared with its like.
+#
 # ## A map of an image
 #
-# Trained networks are run by OpenVINO where it is installed, which `make install` does: it fuses layers
-# and knows processors. It is given the network anew when a weight has changed, and only used if it draws a
+# OpenVINO runs trained networks where it is installed, which `make install` does: it fuses layers and
+# knows processors. It gets the network anew when a weight has changed, and is only used if it reconstructs a
 # trial patch as Keras does. `SADEFECT_ENGINE=keras` does without it.
 
-# %% tags=["hide-input"]
-benchmark_table(measured["inference"])
+# %%
+benchmark_table(image)
 
-# %% tags=["hide-input"]
+# %%
 seconds, share = (image.value(column, fast) for column in ("seconds", "of the peak"))
 plain = image.value("of the peak", "predict")
 aim = next(aim for what, _, aim, _ in aims if what.startswith("`predict`"))
@@ -257,61 +246,53 @@ Markdown(
     f"{100 * aim * plain:.0f} % of what the processor can do in float32."
 )
 
-# %% tags=["hide-input"]
+# %%
 benchmark_table(measured["inference-equality"])
 
 # %% [markdown]
 # A network that a detector [exports](your_own_images) for another runtime, beside Keras:
 
-# %% tags=["hide-input"]
+# %%
 benchmark_table(measured["exporting"])
 
 # %% [markdown]
 # Time grows as the number of patches does. So does the memory of one map with its pixels; a
 # [detector](your_own_images) cuts large images into tiles and needs no more for the largest.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Seconds for a map against the number of its patches (left), and memory above that of a small image against megapixels (right)."}, "image": {"alt": "Two rising straight lines on logarithmic axes: seconds over patches, and megabytes over megapixels."}}
+# %%
+# | figure: fig-scaling
+# | caption: >
+# |   Seconds for a map against the number of its patches (left), and memory above that of a small image
+# |   against megapixels (right).
+# | alt: >
+# |   Two rising straight lines on logarithmic axes: seconds over patches, and megabytes over megapixels.
 growth = measured["scaling"]
 megapixels = [int(row[0].split("x")[0]) ** 2 / 1e6 for row in growth.rows]
+time = {"": (growth.column("patches"), growth.column("seconds"))}
+memory = {"": (megapixels, growth.column("MB"))}
 line_charts(
     {
-        "time": {
-            "curves": {"": (growth.column("patches"), growth.column("seconds"))},
-            "labels": ("patches", "seconds"),
-            "log": "xy",
-        },
-        "memory": {
-            "curves": {"": (megapixels, growth.column("MB"))},
-            "labels": ("megapixels", "MB"),
-        },
+        "time": {"curves": time, "labels": ("patches", "seconds"), "log": "xy"},
+        "memory": {"curves": memory, "labels": ("megapixels", "MB")},
     }
 )
 
-# %% tags=["hide-input"]
-benchmark_table(measured["scaling"])
-
-# %% tags=["hide-input"]
-benchmark_table(measured["scaling-window"])
+# %%
+display(benchmark_table(growth), benchmark_table(measured["scaling-window"]))
 
 # %% [markdown]
-# ## Metrics
+# ## Metrics and start-up
 #
 # Values are counted in fixed bins, image by image, and nothing is sorted. Libraries that sort all pixels
-# give the same numbers.
+# give the same numbers. No framework is imported until a network is used.
 
-# %% tags=["hide-input"]
-benchmark_table(measured["metrics_speed"])
-
-# %% [markdown]
-# ## Start-up
-#
-# No framework is imported until a network is touched.
-
-# %% tags=["hide-input"]
-benchmark_table(measured["start_up"])
+# %%
+display(benchmark_table(metrics), benchmark_table(measured["start_up"]))
 
 # %% [markdown]
 # ## Where this was measured
+#
+# The measurements were recorded; `make bench` repeats them in about half an hour on an idle machine.
 
 # %% tags=["hide-input"]
 benchmark_origins(measured.values())

@@ -1,18 +1,14 @@
 # %% [markdown]
 # # Your own images
 #
-# From a folder of good parts to a map of defects, with the same few calls that you would use on your
-# own material. Settings are chosen by good images, with a look at one example of a defect: whoever has
-# masks of all defects needs no such method. The shell does the same; its commands stand beside each step.
+# From a folder of good parts to a map of defects, in the few calls that you would make on your own material.
+# Settings are chosen by good images and one example of a defect: whoever has masks of all defects needs no
+# such method. Each step names the command of the shell that does the same.
 #
-# - **The paper shows**: nothing of this; it has two kinds of material, and tells how its settings were
-#   varied in table 2.
-# - **What to expect**: a folder of woven fabric, looked over, learnt, segmented; which latent
-#   dimension, window, patch and scale to take; what the method cannot do, and where to go then.
 # - **Minutes**: smoke 0.5, quick 4, paper 150
 
 # %% tags=["parameters"]
-dataset: str = "synthetic/weave"  # What the images of this page are drawn from.
+dataset: str = "synthetic/weave"  # What the images of this page are taken from.
 good: int = 40  # Good images in the folder.
 patches: int = 8_000  # Training budget of each detector; take 100,000 and more for your own.
 patch_size: int = 64  # Side of a patch in pixels: 32, 64 or 128 as in the paper.
@@ -23,16 +19,7 @@ image_fpr: float = 0.05  # Share of good images that may be judged defective.
 tolerance: float = 0.05  # How much higher a map of good images may be than the best detector's.
 shown: int = 1  # Which of the test images with a defect is shown at the end.
 
-# %% [markdown]
-# ## A folder of images
-#
-# Good images are enough: one folder of them will do. Test images with masks may lie beside them, in
-# the layout of MVTec AD, to measure what came out; no step before that looks at them, but for the check
-# that they can be used. What is looked at before is one example of a defect, without a mask, that is
-# not among them. This page makes such a folder. To try it on yours, set `folder` to it and `example` to
-# what `read_image` gives of a file, and go on from the figure.
-
-# %% tags=["hide-input"]
+# %%
 import tempfile
 from pathlib import Path
 
@@ -49,43 +36,94 @@ from sadefect.figures.panels import Panel, show_panels
 from sadefect.figures.tables import table
 from sadefect.structural_similarity import ssim_residual
 
-folder = Path(tempfile.mkdtemp()) / "fabric"
 source = load_dataset(dataset)
+spare = min(4, len(source.train) - 2)  # Good images that are not trained on.
+*tested, last = source.test[:13]
+example = last.image  # Not in the folder.
+pictures = {}
+for number, sample in enumerate(source.train[:-spare][:good]):
+    pictures[f"train/good/{number:03d}"] = sample.image
+for number, sample in enumerate(source.train[-spare:]):
+    pictures[f"test/good/{number:03d}"] = sample.image
+for number, sample in enumerate(tested):
+    pictures[f"test/{sample.kind}/{number:03d}"] = sample.image
+    pictures[f"ground_truth/{sample.kind}/{number:03d}_mask"] = sample.mask
 
-
-def write(name, image):
+folder = Path(tempfile.mkdtemp()) / "fabric"
+for name, picture in pictures.items():
     path = folder / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.uint8(np.round(image * 255))).save(path)
+    Image.fromarray(np.uint8(np.round(picture * 255))).save(path)
 
-
-spare = min(4, len(source.train) - 2)  # Good images that are not trained on.
-learnt, kept = source.train[: -spare or None][:good], source.train[-spare:]
-for number, sample in enumerate(learnt):
-    write(f"train/good/{number:03d}", sample.image)
-for number, sample in enumerate(kept):
-    write(f"test/good/{number:03d}", sample.image)
-*tested, last = source.test[:13]
-for number, sample in enumerate(tested):
-    write(f"test/{sample.kind}/{number:03d}", sample.image)
-    write(f"ground_truth/{sample.kind}/{number:03d}_mask", sample.mask)
-example = last.image  # Not in the folder.
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Good images of the folder, and the example of a defect that lies beside it.", "name": "fig-own-folder"}, "image": {"alt": "Square pictures of one texture, the last one with a defect."}}
+# %%
 data = load_dataset("folder", folder)
 _, held_out = data.split()  # Good images that no detector is trained on: thresholds need them.
 good_one = held_out[0].image
-show_panels(
-    [
-        [
-            *(Panel(sample.image, f"good, {sample.name}") for sample in data.train[:3]),
-            Panel(example, "with a defect"),
-        ]
-    ]
+
+window_size = 11 if patch_size > 32 else 7
+settings = {"patch_size": patch_size, "window_size": window_size, "patches": patches}
+detectors = {d: Detector(latent_dim=d, **settings).fit(folder) for d in latent_dims}
+
+# The shortest latent vector whose maps of good images are about as low as the lowest.
+levels = {
+    d: float(np.mean([one.anomaly_map(sample.image).mean() for sample in held_out]))
+    for d, one in detectors.items()
+}
+chosen = min(d for d, level in levels.items() if level <= (1 + tolerance) * min(levels.values()))
+detector = detectors[chosen]
+findings = {
+    kind: detector.look(image, fpr, image_fpr=image_fpr)
+    for kind, image in (("with a defect", example), ("good", good_one))
+}
+verdicts = ["defective" if finding.defect else "good" for finding in findings.values()]
+Markdown(
+    f"Trained on {len(data.train) - len(held_out)} good images for {patches:,} patches, the detector judges "
+    f"an image with a defect to be {verdicts[0]}, and a good image to be {verdicts[1]}."
 )
 
+
+# %%
+# | figure: fig-own-found
+# | caption: >
+# |   The example of a defect, and a good image that was held out: the anomaly map, all pixels at or above
+# |   their threshold, and the regions that are judged defects, in pink.
+# | alt: "Two rows of three panels: anomaly map, flagged pixels, regions that are left."
+def finding_row(finding, kind, mask=None):
+    """Return a row: map, flagged pixels and verdict, true defects outlined where they are known."""
+    verdict = f"{'defect' if finding.defect else 'good'}: largest has {finding.score:,} pixels"
+    top, threshold = 1.2 * detector.threshold(0).value, detector.threshold(fpr).value
+    return [
+        Panel(finding.map, f"map, {kind}", "1 − SSIM, opened", (0, top), outline=mask),
+        Panel(finding.image, "flagged pixels", outline=mask, found=finding.map >= threshold),
+        Panel(finding.image, verdict, outline=mask, found=finding.mask),
+    ]
+
+
+show_panels([finding_row(finding, kind) for kind, finding in findings.items()])
+
 # %% [markdown]
-# ## Look it over first
+# ## Beside the paper
+#
+# - **The paper shows**: results on two kinds of material, and in table 2 how they depend on settings; it does
+#   not say how to choose these for another.
+#
+# ## A folder of images
+#
+# One folder of good images is enough. Test images with masks may lie beside them, in the layout of MVTec AD,
+# to measure the result; no earlier step uses them, except for the check that they are usable. What is used
+# is one example of a defect, without a mask, that is not among them. The first
+# cell makes such a folder. For your own, set `folder` to it and `example` to what `read_image` returns of a
+# file.
+
+# %%
+# | figure: fig-own-folder
+# | caption: Good images of the folder, and the example of a defect that lies beside it.
+# | alt: Square pictures of one texture, the last one with a defect.
+good_panels = [Panel(sample.image, f"good, {sample.name}") for sample in data.train[:3]]
+show_panels([[*good_panels, Panel(example, "with a defect")]])
+
+# %% [markdown]
+# ## Check it first
 #
 # `sadefect check fabric --patch-size 64`
 #
@@ -95,67 +133,72 @@ show_panels(
 # see several of them, and SSIM's window about one; `shrink=2` halves them.
 
 # %%
-remarks = check_folder(folder, patch_size=patch_size)
-table(("level", "what", "what to do"), remarks)
+table(("level", "what", "what to do"), check_folder(folder, patch_size=patch_size))
 
 # %% [markdown]
-# ## The latent dimension, by looking at reconstructions
+# ## The latent dimension, chosen by reconstructions
 #
 # `sadefect train fabric -o fabric.sadefect --patch-size 64 --latent-dim 100`
 #
-# The one setting that has to fit the material. With too short a latent vector the network cannot
+# This is the one setting that has to fit the material. With too short a latent vector the network cannot
 # reconstruct the good texture, and every thread is an anomaly; with too long a one it could learn to
-# reconstruct the defects too. Take the shortest with which good images come out sharp. Train two or three
-# of them, and look, at good images that were held out of the training. Where even these come out as bare
-# stripes, as they may after the few minutes that the quick build gives it, the training is too short for
-# a choice: a larger `patches` continues it.
+# reconstruct the defects too. Take the shortest with which good images come out sharp: train two or three,
+# and compare reconstructions of good images that were held out of the training. If even these come out as
+# bare stripes, as they may after the few minutes of the quick build, the training is too short for a
+# choice: a larger `patches` continues it.
 
-# %% tags=["hide-input"]
-settings = {"patch_size": patch_size, "window_size": 11, "patches": patches}
-if patch_size == 32:
-    settings["window_size"] = 7
-detectors = {d: Detector(latent_dim=d, **settings).fit(folder) for d in latent_dims}
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A good image that was held out, and how networks with a latent vector of different length reconstruct it; below, the example of a defect.", "name": "fig-own-latent"}, "image": {"alt": "Two rows. The input on the left, then a reconstruction for each latent dimension."}}
+# %%
+# | figure: fig-own-latent
+# | caption: >
+# |   A good image that was held out, and its reconstructions by networks with latent vectors of different
+# |   length; below, the example of a defect.
+# | alt: Two rows. The input on the left, then a reconstruction for each latent dimension.
 show_panels(
     [
-        [Panel(image, f"input, {kind}")]
-        + [Panel(fitted.reconstruct(image), f"d = {d}") for d, fitted in detectors.items()]
+        [
+            Panel(image, f"input, {kind}"),
+            *(Panel(one.reconstruct(image), f"d = {d}") for d, one in detectors.items()),
+        ]
         for image, kind in ((good_one, "good"), (example, "with a defect"))
     ]
 )
 
 # %% [markdown]
 # The same in numbers, all from good images: the loss at the end, and the mean of the map of the images
-# that were held out. Where a longer vector hardly lowers it, the shorter one suffices: taken is the
+# that were held out. Where a longer vector hardly lowers it, the shorter one suffices: this page takes the
 # shortest whose map is higher than the lowest by no more than the share `tolerance`.
 
-# %% tags=["hide-input"]
-levels = {
-    d: float(np.mean([fitted.anomaly_map(sample.image).mean() for sample in held_out]))
-    for d, fitted in detectors.items()
-}
-chosen = min(d for d, level in levels.items() if level <= (1 + tolerance) * min(levels.values()))
-detector = detectors[chosen]
+# %%
 table(
     ("d", "SSIM loss at the end", "mean of the map, held-out good images", "taken"),
-    [(d, float(fitted.history_[-1, 1]) if len(fitted.history_) else "too few patches", levels[d],
-      "yes" if d == chosen else "") for d, fitted in detectors.items()],
-)  # fmt: skip
+    [
+        (
+            d,
+            float(one.history_[-1, 1]) if len(one.history_) else "too few patches",
+            levels[d],
+            "yes" if d == chosen else "",
+        )
+        for d, one in detectors.items()
+    ],
+)
 
 # %% [markdown]
 # ## The window, the patch, the scale
 #
-# The window decides what counts as one place: a small one shows thin defects sharply and is restless,
-# a large one is calm and rounds them off. It can be changed without training again for a look, here at
-# the example of a defect and at a good image; train with the one that you keep. If neither suits, change
-# the scale, as the paper does with its fabrics: it halves them, and keeps patches of 128 pixels.
+# The window decides what counts as one place: a small one shows thin defects sharply and is noisy, a large
+# one is smooth and rounds them off. It can be tried without training again, here on the example of a
+# defect and on a good image; then train with the one that you keep. If neither suits, change the scale, as
+# the paper does with its fabrics: it halves them, and keeps patches of 128 pixels.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Anomaly maps with different windows of SSIM, of one reconstruction each: the example of a defect, and a good image that was held out.", "name": "fig-own-window"}, "image": {"alt": "Two rows of anomaly maps, one for each window: of an image with a defect, and of a good one."}}
-reconstruction = detector.reconstruct(example)
+# %%
+# | figure: fig-own-window
+# | caption: >
+# |   Anomaly maps with different windows of SSIM, of one reconstruction each: the example of a defect, and a
+# |   good image that was held out.
+# | alt: "Two rows of anomaly maps, one for each window: of an image with a defect, and of a good one."
 pairs = {
-    "with a defect": (example, reconstruction),
-    "good": (good_one, detector.reconstruct(good_one)),
+    kind: (image, detector.reconstruct(image))
+    for kind, image in (("with a defect", example), ("good", good_one))
 }
 show_panels(
     [
@@ -173,15 +216,15 @@ show_panels(
 # Training held out a tenth of the good images. The threshold of pixels, `fpr`, flags the share of
 # their pixels that you allow. These lie in specks all over a good image, and some of them are as
 # anomalous as a defect. What a good image does not have is a large region of them: an image is judged
-# defective if its largest region has more pixels than those of held-out images, `image_fpr` of them
+# defective if its largest region has more pixels than those of held-out images, a share `image_fpr` of them
 # left out. A defect that is smaller than the specks of good images is flagged, but not judged: that
 # takes a better network, or another scale.
 #
 # Pixels are many, images few. With N held-out images and none of them judged defective, one new good
-# image in N + 1 will be, on average, and nobody knows it better before there are more of them. The
-# table says how well it is known here, and how many held-out images the share that you allow takes.
+# image in N + 1 will be, on average; more certainty takes more images. The table says how certain it is
+# here, and how many held-out images the share that you allow takes.
 
-# %% tags=["hide-input"]
+# %%
 pixels, size = detector.threshold(fpr), detector.image_threshold(image_fpr, fpr)
 table(
     (
@@ -202,28 +245,8 @@ table(
 
 # %% [markdown]
 # `sadefect segment fabric.sadefect new_images -o found` writes a heat map, a mask and an overlay of
-# each image, `results.csv`, and `report.html`, which needs no network. Here with `Detector.look`; what
-# is left are regions as large as the threshold of images.
-
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The example of a defect, and a good image that was held out: the anomaly map, all pixels from their threshold on, and the regions that are judged defects, in orange.", "name": "fig-own-found"}, "image": {"alt": "Two rows of three panels: anomaly map, flagged pixels, regions that are left."}}
-def looked_at(image, kind, mask=None):
-    """A row: map, flagged pixels and verdict; with the mask where it is given."""
-    finding = detector.look(image, fpr, image_fpr=image_fpr)
-    flagged = detector.segment(image, fpr)
-    verdict = f"{'defect' if finding.defect else 'good'}: largest has {finding.score:,} pixels"
-    top = 1.2 * detector.threshold(0).value
-    return [
-        Panel(finding.map, f"map, {kind}", "1 − SSIM, opened", (0, top), outline=mask),
-        Panel(image, "flagged pixels", outline=mask, found=flagged),
-        Panel(image, verdict, outline=mask, found=finding.mask),
-    ]
-
-
-show_panels([looked_at(example, "with a defect"), looked_at(good_one, "good")])
-
-# %% [markdown]
-# In a live kernel, move the threshold and the window, and look at the example again:
+# each image, `results.csv`, and `report.html`, which needs no network. In Python, `Detector.look` gives the
+# same, as at the top of this page. In a live kernel, move the threshold and the window of the example:
 
 # %% tags=["hide-input"]
 if live():
@@ -233,59 +256,55 @@ if live():
 
     @interact(
         share=FloatLogSlider(value=fpr, min=-4, max=-0.5, description="share"),
-        window=SelectionSlider(options=range(3, 32, 2), value=settings["window_size"]),
+        window=SelectionSlider(options=range(3, 32, 2), value=window_size),
     )
-    def look(share, window):
-        """Flagged pixels for a share of good pixels and a window, and the largest regions."""
-        good_maps = [ssim_residual(*pair, window_size=window) for pair in good_pairs]
-        threshold = np.quantile(
-            np.concatenate([good_map.ravel() for good_map in good_maps]), 1 - share
-        )
-        map = ssim_residual(example, reconstruction, window_size=window)
-        largest = largest_region(map >= threshold)
-        allowed = max(largest_region(good_map >= threshold) for good_map in good_maps)
-        return show_panels(
-            [
-                [
-                    Panel(map, f"window {window}", "1 − SSIM"),
-                    Panel(
-                        example,
-                        f"largest: {largest:,} pixels, good {allowed:,}",
-                        found=map >= threshold,
-                    ),
-                ]
-            ],
-            width=6,
-        )
-
+    def flag(share, window):
+        """Flag pixels for a share of good pixels and a window, and name the largest regions."""
+        maps = [ssim_residual(*pair, window_size=window) for pair in good_pairs]
+        threshold = np.quantile(np.concatenate([one.ravel() for one in maps]), 1 - share)
+        residual = ssim_residual(*pairs["with a defect"], window_size=window)
+        flagged = residual >= threshold
+        allowed = max(largest_region(one >= threshold) for one in maps)
+        title = f"largest: {largest_region(flagged):,} pixels, good {allowed:,}"
+        shown = [
+            Panel(residual, f"window {window}", "1 − SSIM"),
+            Panel(example, title, found=flagged),
+        ]
+        return show_panels([shown], width=6)
 
 # %% [markdown]
-# ## What came out, against masks
+# ## The result, against masks
 #
 # `sadefect evaluate fabric.sadefect fabric -o report`
 #
-# The first look at test images and masks, after every choice was made. A choice that is made by these
-# numbers is tuned to this very test set; keep a second one to find out.
+# The first use of test images and masks, after every choice was made. A choice that is made by these
+# numbers is tuned to this very test set; keep a second one to measure it.
 
-# %% tags=["hide-input"]
+# %%
 metrics, _ = detector.evaluate(data, fpr, image_fpr=image_fpr)
 table(
-    ("measured", "came out"),
+    ("measured", "result"),
     [
         ("AUROC of pixels", metrics["auroc"]),
         ("AUPRO up to a false positive rate of 0.3", metrics["aupro"]),
         ("AUROC of images", metrics["image_auroc"]),
         *(
-            (f"{kind} images judged defective", f"{counts['defect']} of {counts['images']}")
-            for kind, counts in metrics["verdicts"].items()
+            (f"{kind} images judged defective", f"{one['defect']} of {one['images']}")
+            for kind, one in metrics["verdicts"].items()
         ),
     ],
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "One of the test images with its true defect, outlined in blue: the anomaly map, all flagged pixels, and the regions that are judged defects. Found pixels are yellow within the outline and pink outside.", "name": "fig-own-test"}, "image": {"alt": "Three panels with the outline of a defect: anomaly map, flagged pixels, regions that are left."}}
+# %%
+# | figure: fig-own-test
+# | caption: >
+# |   One of the test images with its true defect, outlined in blue: the anomaly map, all flagged pixels, and
+# |   the regions that are judged defects. Yellow pixels are found, pink ones are false alarms.
+# | alt: "Three panels with the outline of a defect: anomaly map, flagged pixels, regions that are left."
 defective = [sample for sample in data.test if sample.kind != "good"]
 sample = defective[min(shown, len(defective) - 1)]
-show_panels([looked_at(sample.image, sample.kind, sample.mask)])
+finding = detector.look(sample.image, fpr, image_fpr=image_fpr)
+show_panels([finding_row(finding, sample.kind, sample.mask)])
 
 # %% [markdown]
 # ## Into production
@@ -296,37 +315,35 @@ show_panels([looked_at(sample.image, sample.kind, sample.mask)])
 # detector.export("fabric.onnx")  # The network alone, for another runtime.
 # ```
 #
-# The exported network takes patches and gives reconstructions; cutting, averaging, SSIM and thresholds
+# The exported network takes patches and returns reconstructions; cutting, averaging, SSIM and thresholds
 # remain to be done around it, as `sadefect.anomaly_maps` does.
-
-# %% [markdown]
+#
 # ## What this method cannot do
 #
 # - **Objects.** It assumes that any patch looks like any other. Screws, bottles or circuit boards have
 #   parts that belong in one place; there it finds edges, and overlooks what is missing.
 # - **Colour.** Images become luminance: a stain of the same luminance is invisible. Convert to the
-#   channel that shows it before.
+#   channel that shows it first.
 # - **Smooth defects.** SSIM compares structure. A faint, wide shadow has none; try `method="l2"`.
 # - **Defects that look like the texture.** What the network can reconstruct, it does not find.
-# - **A small number of images with much variety.** The network has to have seen what is good.
-# - **The border.** Pixels along it are seen at the edge of a patch alone, where the network is
+# - **Few images with much variety.** The network has to have seen what is good.
+# - **The border.** Pixels along it are at the edge of every patch that has them, where reconstructions are
 #   worst, so that good images are flagged there more than elsewhere. Take the picture with a margin.
 #
-# Where one of these is your case, go on to methods that compare features of a large pretrained network:
+# If one of these is your case, try methods that compare features of a large pretrained network:
 # PatchCore {cite:p}`roth2022patchcore` and EfficientAD {cite:p}`batzner2024efficientad`, both in
 # [anomalib](https://github.com/open-edge-platform/anomalib). On MVTec AD they are reported to be far
 # ahead of the autoencoders of this book, on textures as well; they need pretrained weights, and
-# PatchCore a memory of features. What speaks for this method is that it is small, is trained from
-# nothing on your images alone, and shows what it expected to see.
+# PatchCore a memory of features. This method is small, is trained from scratch on your images alone, and
+# shows what it expected to see.
 
-# %% tags=["hide-input"]
-frame = 8
-ratios = []
+# %%
+frame, ratios = 8, []
 for sample in held_out:
-    map = detector.anomaly_map(sample.image)
-    inside = np.zeros(map.shape, bool)
+    residual = detector.anomaly_map(sample.image)
+    inside = np.zeros(residual.shape, bool)
     inside[frame:-frame, frame:-frame] = True
-    ratios.append(map[~inside].mean() / map[inside].mean())
+    ratios.append(residual[~inside].mean() / residual[inside].mean())
 Markdown(
     f"Of the border, measured here: in the outermost {frame} pixels of good images that were held out, "
     f"the map is {np.mean(ratios):.2f} times as high as further in."

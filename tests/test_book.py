@@ -26,7 +26,7 @@ from sadefect.paper import numbers as paper
 from sadefect.paper.store import FRESH
 
 EXAMPLE = "https://github.com/example/fork"
-DRAWN = {"lines", "areas", "points", "bars", "levels"}  # A panel has at least one of them.
+DRAWN = {"lines", "areas", "bars", "levels"}  # A panel has at least one of them.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
@@ -37,16 +37,19 @@ HEADER = """\
 # A description.
 #
 # - **The paper shows**: something.
-# - **What to expect**: the same.
 # - **Minutes**: smoke 0.1, quick 0.1, paper 0.1
 
 # %% tags=["parameters"]
 count: int = 1  # How often.
 rate: float = 0.5  # How fast.
 """
-FIGURE = '{"figure": {"name": "fig-dot", "caption": "A dot."}, "image": {"alt": "One black dot"}}'
 GOOD = f"""
-# %% mystnb={FIGURE}
+# %%
+# | figure: fig-dot
+# | caption: >
+# |   A dot: it is
+# |   black.
+# | alt: One black dot
 from base64 import b64decode
 
 from IPython.display import Image
@@ -171,7 +174,7 @@ def test_contents_and_scripts_must_agree(project: Path) -> None:
     ("old", "new", "message"),
     [
         ("# # Title", "# Title", "missing: title"),
-        ("**What to expect**", "What to expect", "missing: What to expect"),
+        ("**The paper shows**", "The paper shows", "missing: The paper shows"),
         ("# A description.\n#\n", "", "missing: description"),
     ],
 )
@@ -425,7 +428,8 @@ def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
     index = build(root=project)
     page = (index.parent / "notebooks/first.html").read_text()
     assert 'alt="One black dot"' in page
-    assert "A dot." in page
+    assert "A dot: it is black." in page and "caption:" not in page
+    assert page.index("One black dot") < page.index("b64decode"), "its result comes before its code"
     assert "Our figure 1" in index.read_text()
     assert "Their values in this build" in page
 

@@ -11,9 +11,10 @@ from PIL import Image, ImageColor
 
 from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
 from sadefect.figures.origins import origin
-from sadefect.figures.panels import Panel, inspection_row, show_panels
+from sadefect.figures.panels import Panel, inspection_panels, show_panels
+from sadefect.figures.sentences import areas_beside_the_papers, found_by
 from sadefect.figures.style import house_style
-from sadefect.figures.tables import augmentation_table
+from sadefect.figures.tables import COLUMNS, augmentation_table, result_table
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.inspection import Inspection
 from sadefect.paper.store import stored_results
@@ -75,15 +76,42 @@ def test_what_cannot_be_shown(rows, message):
 def test_a_row_of_an_inspection_has_what_may_be_shown():
     result = SimpleNamespace(experiment=Experiment(dataset="nanotwice", method="l2"))
     private = Inspection(result, "0", "debris", None, None, PICTURE, MASK, PICTURE > 0.5)
-    assert [panel.title for panel in inspection_row(private)] == [
-        "residual map, ℓ²",
-        "segmentation, ℓ²",
-    ]
-    assert (inspection_row(private)[-1].image == 1).all()
+    panels = inspection_panels(private)
+    assert {name: panel.title for name, panel in panels.items()} == {
+        "residual map": "residual map, ℓ²",
+        "segmentation": "segmentation, ℓ²",
+    }
+    assert (panels["segmentation"].image == 1).all()
     shown = Inspection(result, "0", "debris", PICTURE, PICTURE, PICTURE, MASK, PICTURE > 0.5)
-    panels = inspection_row(shown, side=8)
+    panels = list(inspection_panels(shown, side=8).values())
     assert [panel.title for panel in panels[:2]] == ["input, debris", "reconstruction, ℓ²"]
     assert {panel.image.shape for panel in panels} == {(8, 8)}
+
+
+def test_sentences_follow_from_their_numbers():
+    results = [
+        SimpleNamespace(
+            experiment=Experiment(dataset="nanotwice", method=method, patches_seen=1_000),
+            metrics={"auroc": area},
+        )
+        for method, area in (("l2", 0.6), ("ssim", 0.9))
+    ]
+    assert areas_beside_the_papers(results).data == (
+        "On `nanotwice`, SSIM reaches an AUROC of 0.900, ℓ² 0.600, after 1,000 patches; the paper "
+        "reports 0.688 for ℓ² and 0.966 for SSIM after 2,000,000."
+    )
+    nothing, all_of_it = (np.full_like(MASK, value) for value in (False, True))
+    inspections = [
+        Inspection(result, "0", "cut", None, None, PICTURE, MASK, found)
+        for result, found in zip(results, (all_of_it, nothing), strict=True)
+    ]
+    assert found_by(inspections) == "ℓ² finds 100.0 % of the defective pixels, SSIM 0.0 %"
+
+
+def test_a_table_of_results_has_each_once():
+    results = stored_results(["recorded"])[:3]
+    lines = result_table([*results, *results], list(COLUMNS)).data.split("\n\n")[0].splitlines()
+    assert len(lines) == 5 and all(line.count("|") == len(COLUMNS) + 1 for line in lines)
 
 
 def test_style_leaves_no_trace():

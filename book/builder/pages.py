@@ -23,7 +23,9 @@ from sadefect.files import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ("smoke", "quick", "paper")
-HEADER_FIELDS = ("The paper shows", "What to expect", "Minutes")
+HEADER_FIELDS = ("The paper shows", "Minutes")
+# A figure's name, caption and alternative text, as YAML where its cell opens.
+CAPTION = re.compile(r"(?:# \|.*\n)+")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -48,7 +50,7 @@ NO_FETCH = 'raise ModuleNotFoundError("sadefect: open this notebook in a clone o
 
 
 class BookError(RuntimeError):
-    """Say that the book cannot be built: where, why and what to do."""
+    """The book cannot be built; the message says where, why and what to do."""
 
 
 def choices(name: str, known: Iterable[str]) -> str:
@@ -60,9 +62,15 @@ def choices(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Page:
-    """Read a notebook script, the source of one page of the book."""
+    """A notebook script, the source of one page of the book.
 
-    script: Path  # ``notebooks/NAME.py``.
+    Attributes
+    ----------
+    script : Path
+        ``notebooks/NAME.py``.
+    """
+
+    script: Path
 
     @property
     def name(self) -> str:
@@ -79,6 +87,9 @@ class Page:
         for position, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{position:02d}"  # jupytext's own are random.
             kept = {key: cell.metadata[key] for key in ("mystnb", "tags") if key in cell.metadata}
+            if about := cell.cell_type == "code" and CAPTION.match(cell.source):
+                cell["source"] = cell.source[about.end() :]
+                kept["mystnb"] = _figure(yaml.safe_load(about.group().replace("# | ", "")))
             cell["metadata"] = nbformat.from_dict(kept)
         notebook["metadata"] = nbformat.from_dict(METADATA)
         notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
@@ -95,24 +106,37 @@ class Page:
         return notebook
 
     def header(self) -> dict[str, str]:
-        """Return title, description and fields of the first cell; `BookError` if it lacks one."""
+        """Return title and description of the first cell, and the fields, wherever they stand.
+
+        Raises
+        ------
+        BookError
+            If one of them is missing.
+        """
         cells = self.notebook().cells
         text = cells[0].source if cells and cells[0].cell_type == "markdown" else ""
-        header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", text, re.MULTILINE))
+        prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", prose, re.MULTILINE))
         title, _, rest = text.partition("\n")
         header["title"] = title.removeprefix("# ") if title.startswith("# ") else ""
         header["description"] = rest.strip().partition("\n\n")[0]
         missing = [key for key in ("title", "description", *HEADER_FIELDS) if not header.get(key)]
         if missing:
             raise BookError(
-                f"{self.script.name}: the first cell must be Markdown with '# title', a paragraph "
-                f"of description, and the list items {HEADER_FIELDS}, each '- **Name**: text'; "
-                f"missing: {', '.join(missing)}"
+                f"{self.script.name}: the first cell must be Markdown with '# title' and a "
+                f"paragraph of description, and the page must have the list items {HEADER_FIELDS}, "
+                f"each '- **Name**: text'; missing: {', '.join(missing)}"
             )
         return header
 
     def minutes(self, profile: str) -> float:
-        """Return the minutes that it takes in a profile on 2 cores; `BookError` if it says none."""
+        """Return the minutes that the page takes in a profile, on 2 cores, as its header says.
+
+        Raises
+        ------
+        BookError
+            If the header does not say it.
+        """
         profile = profile if profile in PROFILES else "quick"  # One of the reader's own.
         stated = re.search(rf"\b{profile} (\d+(?:\.\d+)?)", self.header()["Minutes"])
         if not stated:
@@ -125,8 +149,11 @@ class Page:
     def parameters(self) -> dict[str, tuple[str, Any]]:
         """Return the declared parameters: name to annotation and default.
 
-        Raises `BookError` unless one cell is tagged ``parameters``, and each entry in it reads
-        ``name: type = literal  # what it is``. (papermill itself passes over both.)
+        Raises
+        ------
+        BookError
+            If there is not exactly one cell tagged ``parameters``, or an entry in it is not of the
+            form ``name: type = literal  # what it is``. (papermill itself passes over both.)
         """
         notebook = self.notebook()
         cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -148,6 +175,12 @@ class Page:
         return declared
 
 
+def _figure(about: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what MyST-NB needs of a figure's name, caption and alternative text."""
+    figure = {"name": about["figure"], "caption": about["caption"].strip()}
+    return {"figure": figure, "image": {"alt": about["alt"].strip()}}
+
+
 def repository(root: Path = ROOT) -> tuple[str, str]:
     """Return the repository's address, which may be empty, and branch, as ``_config.yml`` says."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
@@ -157,8 +190,11 @@ def repository(root: Path = ROOT) -> tuple[str, str]:
 def pages(root: Path = ROOT) -> list[Page]:
     """Return all pages that are notebooks, by name.
 
-    Raises `BookError` if `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a
-    page or names one that does not exist.
+    Raises
+    ------
+    BookError
+        If `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a page or names
+        one that does not exist.
     """
     scripts = [Page(script) for script in sorted((root / "notebooks").glob("*.py"))]
     if not scripts:
@@ -177,7 +213,10 @@ def pages(root: Path = ROOT) -> list[Page]:
 def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
     """Return the pages that are named, in full or by how they begin; all where no name is given.
 
-    Raises `BookError` if no page's name begins so.
+    Raises
+    ------
+    BookError
+        If no page's name begins so.
     """
     names, known = list(names), [page.name for page in pages]
     chosen = set()
@@ -190,9 +229,19 @@ def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
 
 
 def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
-    """Make the output-free notebook of each script, unless this is only a check.
+    """Make the output-free notebook of each script.
 
-    Returns the twins that were not equal to their script, and notebooks that have no script.
+    Parameters
+    ----------
+    root : Path
+        The checkout.
+    check : bool
+        Write nothing, only find out.
+
+    Returns
+    -------
+    list of Path
+        Twins that were not equal to their script, and notebooks that have no script.
     """
     twins = {page.twin: page.twin_notebook() for page in pages(root)}
     stale = [path for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in twins]

@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from copy import deepcopy
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +69,33 @@ def _read_executed(page: Page, folder: Path) -> nbformat.NotebookNode:
 
 
 def _prepare(notebook: nbformat.NotebookNode, foot: str, folder: Path) -> None:
-    """Fold the cells of parameters, offer the data behind figures in `folder`, and add the foot."""
+    """Open with the result, fold parameters, offer figures' data in `folder`, add the foot."""
     folder.mkdir(exist_ok=True)
     cells = []
-    for cell in notebook.cells:
+    for cell in _result_first(notebook.cells):
         tags = cell.metadata.get("tags", [])
         for prompt in [text for tag, text in FOLDED.items() if tag in tags]:
             cell.metadata["tags"] = [*tags, "hide-input"]
             cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
         cells += [cell, *_offer_data(cell, folder)]
     notebook.cells = [*cells, nbformat.v4.new_markdown_cell(foot, id="foot")]
+
+
+def _result_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Show what the first code cells of a page give before their code; the foot has the minutes."""
+    header, *rest = cells
+    header.source = re.sub(r"\n+- \*\*Minutes\*\*:.*(\n  .+)*", "", header.source)
+    opening = list(takewhile(lambda cell: cell.cell_type == "code", rest))
+    results = []
+    for cell in opening:
+        if cell.outputs and "remove-cell" not in cell.metadata.get("tags", []):
+            result = deepcopy(cell)
+            result.update(id=f"{cell.id}-result", source="# Made by the code below.")
+            result.metadata["tags"] = ["remove-input"]
+            results.append(result)
+            cell.outputs = []
+            cell.metadata.pop("mystnb", None)
+    return [header, *results, *rest]
 
 
 def _offer_data(cell: nbformat.NotebookNode, folder: Path) -> list[nbformat.NotebookNode]:

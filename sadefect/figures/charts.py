@@ -12,14 +12,10 @@ from sadefect.figures.style import (
     method_label,
     method_line,
 )
+from sadefect.figures.tables import SETTINGS
 from sadefect.methods import METHODS
 from sadefect.paper import numbers
 
-SETTING_LABELS = {
-    "latent_dim": "latent dimension d",
-    "window_size": "window K in pixels",
-    "patch_size": "patch size in pixels",
-}
 SURROUNDINGS = {
     "brightness": "brightness of the neighbourhood",
     "contrast": "contrast of the neighbourhood",
@@ -37,7 +33,7 @@ def roc_curves(results) -> Figure:
     results : dict
         Data set to list of `Result`.
     """
-    with chart_row(results) as (figure, panels):
+    with chart_row(results, "true positive rate") as (figure, panels):
         for axes, group in zip(panels, results.values(), strict=True):
             axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
             for result in group:
@@ -50,7 +46,6 @@ def roc_curves(results) -> Figure:
                 loc="lower right", title="AUROC", alignment="left", fontsize=8.5,
                 frameon=True, framealpha=0.85, edgecolor="none",
             )  # fmt: skip
-        panels[0].set_ylabel("true positive rate")
     return figure
 
 
@@ -63,7 +58,7 @@ def learning_curves(curves) -> Figure:
         Data set to a list of learning curves, each a list of `Result` of one trajectory. The first
         of a method is drawn strong, those of further seeds faint.
     """
-    with chart_row(curves) as (figure, panels):
+    with chart_row(curves, "AUROC") as (figure, panels):
         for axes, (dataset, group) in zip(panels, curves.items(), strict=True):
             lowest, drawn = 0.5, set()
             for curve in filter(None, group):
@@ -91,7 +86,6 @@ def learning_curves(curves) -> Figure:
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set(ylim=(lowest - 0.04, 1.0), xlabel="patches seen in training")
             axes.legend(loc="lower right")
-        panels[0].set_ylabel("AUROC")
     return figure
 
 
@@ -103,7 +97,7 @@ def region_overlaps(results) -> Figure:
     results : dict
         Data set to list of `Result`.
     """
-    with chart_row(results) as (figure, panels):
+    with chart_row(results, "overlap with the defect") as (figure, panels):
         for axes, (dataset, group) in zip(panels, results.items(), strict=True):
             for result in group:
                 rates, overlaps = (result.curves[n] for n in ("overlap_fprs", "region_overlaps"))
@@ -120,7 +114,6 @@ def region_overlaps(results) -> Figure:
             axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="false positive rate")
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.legend(loc="lower right")
-        panels[0].set_ylabel("overlap with the defect")
     return figure
 
 
@@ -134,7 +127,7 @@ def sensitivity(cells, reported) -> Figure:
     reported : dict
         The same of `sadefect.paper.numbers.Reported`; may be empty.
     """
-    with chart_row(SETTING_LABELS[name] for name in cells) as (figure, panels):
+    with chart_row((SETTINGS[name] for name in cells), "AUROC") as (figure, panels):
         for axes, (name, column) in zip(panels, cells.items(), strict=True):
             paper = reported.get(name, {})
             values = sorted({*column, *paper})
@@ -149,7 +142,6 @@ def sensitivity(cells, reported) -> Figure:
             axes.set_xticks(range(len(values)), [str(value) for value in values])
             axes.margins(x=0.1)
             axes.set_ylim(min([0.5, *ours.values()]) - 0.02, 1.0)
-        panels[0].set_ylabel("AUROC")
         panels[0].legend(loc="lower right")
     return figure
 
@@ -163,7 +155,7 @@ def loss_and_auroc(curves) -> Figure:
         Learning curves of one method; results without a recorded loss are left out.
     """
     recorded = [[one for one in curve if one.curves["history_loss"].size] for curve in curves]
-    with chart_row(["checkpoints of a training, by patches seen"]) as (figure, [axes]):
+    with chart_row(["checkpoints of a training, by patches seen"], "AUROC") as (figure, [axes]):
         # Numbers beside the points of a second curve would lie over those of the first.
         for place, curve in enumerate(filter(None, recorded)):
             losses = [float(result.curves["history_loss"][-1]) for result in curve]
@@ -178,7 +170,7 @@ def loss_and_auroc(curves) -> Figure:
                 )  # fmt: skip
         axes.invert_xaxis()
         axes.margins(0.12)
-        axes.set(xlabel="training loss, falling to the right", ylabel="AUROC")
+        axes.set(xlabel="training loss, falling to the right")
     return figure
 
 

@@ -1,8 +1,6 @@
 """The numbers behind a figure, as plain JSON: what its panels show, and on which axes."""
 
 import numpy as np
-from matplotlib.collections import PathCollection, PolyCollection
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
 MEDIA_TYPE = "application/vnd.sadefect.figure+json"  # In a notebook's outputs, beside the picture.
@@ -10,7 +8,7 @@ LEVELS = 255  # Between the darkest and the brightest value shown.
 
 
 def figure_data(figure):
-    """What a figure shows.
+    """Return what a figure shows.
 
     Parameters
     ----------
@@ -21,8 +19,8 @@ def figure_data(figure):
     Returns
     -------
     dict
-        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas``,
-        ``points`` and ``bars``, or its picture in 256 levels between two limits.
+        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas`` and
+        ``bars``, or its picture in 256 levels between two limits.
 
     Examples
     --------
@@ -45,7 +43,7 @@ def figure_data(figure):
 
 
 def picture_data(panel):
-    """A `panels.Panel` as plain JSON: 256 levels between the limits that it shows."""
+    """Return a `panels.Panel` as plain JSON: 256 levels between the limits that it shows."""
     low, high = panel.limits
     levels = np.round((np.asarray(panel.image, "float64") - low) / (high - low) * LEVELS)
     levels = levels.clip(0, LEVELS).astype("uint8")
@@ -66,30 +64,20 @@ def picture_data(panel):
 
 
 def _drawn(axes):
-    found = {
+    areas = [path for collection in axes.collections for path in collection.get_paths()]
+    content = {
         "lines": [_line(axes, line) for line in axes.lines],
-        "areas": [
-            {"corners": plain_numbers(path.vertices)}
-            for drawn in axes.collections
-            if isinstance(drawn, PolyCollection)
-            for path in drawn.get_paths()
-        ],
-        "points": [
-            {"places": plain_numbers(np.ma.getdata(drawn.get_offsets()))}
-            for drawn in axes.collections
-            if isinstance(drawn, PathCollection)
-        ],
+        "areas": [{"corners": plain_numbers(area.vertices)} for area in areas],
         "bars": [
             {"from": plain_numbers(bar.get_xy()), "to": plain_numbers(bar.get_corners()[2])}
             for bar in axes.patches
-            if isinstance(bar, Rectangle)
         ],
         "notes": [text.get_text() for text in axes.texts],
         "x_names": _names(axes.xaxis),
         "y_names": _names(axes.yaxis),
     }
     labels = {"title": axes.get_title(), "x": axes.get_xlabel(), "y": axes.get_ylabel()}
-    return labels | {name: items for name, items in found.items() if items}
+    return labels | {name: items for name, items in content.items() if items}
 
 
 def _line(axes, line):

@@ -29,18 +29,9 @@ def origin(*sources):
     True
     """
     sources = list(_flat(sources))
-    running = _code(commit(), dict(sorted(versions().items())), processor())
-    trainings, code = {}, {}  # As keys: what several results have in common is said once.
-    for source in sources:
-        trainings[_training(source)] = None
-        if isinstance(source, Experiment):
-            code[running] = None
-        else:
-            made = source.provenance
-            installed = dict(sorted(made["versions"].items()))
-            code[_code(made["commit"], installed, made["machine"]["processor"])] = None
-    if not sources:
-        trainings, code = {"computed by this page": None}, {running: None}
+    # As keys: what several results have in common is said once.
+    trainings = dict.fromkeys(map(_training, sources)) or {"computed by this page": None}
+    code = dict.fromkeys(map(_made_by, sources or [None]))
     # The page on all pages, book.builder.status, reads this.
     known = {"sadefect": {"results": [_key_and_place(source) for source in sources]}}
     if len(trainings) <= FOLDED:
@@ -103,6 +94,15 @@ def _key_and_place(source):
     if isinstance(source, Experiment):
         return {"key": source.training_key, "source": "this page"}
     return {"key": source.experiment.evaluation_key, "source": source.source}
+
+
+def _made_by(source):
+    """The code, versions and machine of a result, or of what runs now."""
+    made = getattr(source, "provenance", None)
+    if not made:
+        return _code(commit(), dict(sorted(versions().items())), processor())
+    installed = dict(sorted(made["versions"].items()))
+    return _code(made["commit"], installed, made["machine"]["processor"])
 
 
 def _code(at, installed, machine):

@@ -1,7 +1,7 @@
 """Pictures in rows: images, maps with a colour bar, segmentations; and those of an inspection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Panel:
 
 
 def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Figure:
-    """Pictures in rows, each map with a colour bar that says what it measures.
+    """Show pictures in rows, each map with a colour bar that says what it measures.
 
     Parameters
     ----------
@@ -121,50 +121,34 @@ def _draw(panel, axes):
         bar.outline.set_visible(False)
 
 
-def segmentation_panel(inspection: Inspection, side: int = 0) -> Panel:
-    """Return the image, or white where it may not be shown, with what the threshold finds on it.
+def inspection_panels(inspection: Inspection, side: int = 0) -> dict[str, Panel]:
+    """Return panels of an image and of what a network and a threshold make of it.
 
     Parameters
     ----------
     inspection : Inspection
     side : int
         Of the square shown, about the largest defect, in pixels; 0 shows all.
+
+    Returns
+    -------
+    dict of Panel
+        "input" and "reconstruction", which are missing where the image may not be shown; "residual
+        map" with true defects outlined; "segmentation", on white without the image.
     """
-    window = inspection.window(side)
-    ground = np.ones(inspection.mask.shape) if inspection.image is None else inspection.image
-    return Panel(
-        ground[window],
-        f"segmentation, {method_label(inspection.result)}",
-        outline=inspection.mask[window],
-        found=inspection.found[window],
-    )
-
-
-def residual_panel(inspection: Inspection, side: int = 0) -> Panel:
-    """Return the residual map, true defects outlined; ``side`` is that of `segmentation_panel`."""
-    window = inspection.window(side)
-    top = max(float(np.quantile(inspection.residual, 0.999)), 1e-12)
-    return Panel(
-        inspection.residual[window],
-        f"residual map, {method_label(inspection.result)}",
-        RESIDUALS[inspection.result.experiment.residual].unit,
-        (0.0, top),
-        outline=inspection.mask[window],
-    )
-
-
-def inspection_row(inspection: Inspection, side: int = 0) -> list[Panel]:
-    """Return panels of input, reconstruction, residual map and segmentation.
-
-    Images that may not be shown are left out; ``side`` is that of `segmentation_panel`.
-    """
-    window, shown = inspection.window(side), []
+    window, method = inspection.window(side), method_label(inspection.result)
+    mask, image, panels = inspection.mask[window], np.ones(inspection.mask.shape)[window], {}
     if inspection.image is not None:
-        image, mask = inspection.image[window], inspection.mask[window]
-        name = f"reconstruction, {method_label(inspection.result)}"
-        shown.append(Panel(image, f"input, {inspection.kind}", outline=mask))
-        shown.append(Panel(inspection.reconstruction[window], name))
-    return [*shown, residual_panel(inspection, side), segmentation_panel(inspection, side)]
+        image, reconstruction = inspection.image[window], inspection.reconstruction[window]
+        panels["input"] = Panel(image, f"input, {inspection.kind}", outline=mask)
+        panels["reconstruction"] = Panel(reconstruction, f"reconstruction, {method}")
+    top = max(float(np.quantile(inspection.residual, 0.999)), 1e-12)
+    unit = RESIDUALS[inspection.result.experiment.residual].unit
+    residual, found = inspection.residual[window], inspection.found[window]
+    title = f"residual map, {method}"
+    panels["residual map"] = Panel(residual, title, unit, (0.0, top), outline=mask)
+    panels["segmentation"] = Panel(image, f"segmentation, {method}", outline=mask, found=found)
+    return panels
 
 
 def show_segmentations(inspections: Sequence[Sequence[Inspection]], dataset: str) -> Figure:
@@ -177,12 +161,10 @@ def show_segmentations(inspections: Sequence[Sequence[Inspection]], dataset: str
     dataset : str
         Its name, for the titles.
     """
-    names = [one.kind.replace("_", " ") for one in inspections[0]]
+    names = [inspection.kind.replace("_", " ") for inspection in inspections[0]]
     if len(names) < 4:  # Or they run into each other.
         names = [f"{dataset}, {name}" for name in names]
-    inputs = [
-        Panel(one.image, name, outline=one.mask)
-        for one, name in zip(inspections[0], names, strict=True)
-    ]
-    rows = [[segmentation_panel(one) for one in group] for group in inspections]
-    return show_panels([inputs, *rows])
+    panels = [[inspection_panels(inspection) for inspection in group] for group in inspections]
+    inputs = zip(panels[0], names, strict=True)
+    rows = [[replace(shown["input"], title=name) for shown, name in inputs]]
+    return show_panels(rows + [[shown["segmentation"] for shown in group] for group in panels])

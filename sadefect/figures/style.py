@@ -41,13 +41,7 @@ STYLE = {
 
 @contextmanager
 def house_style():
-    """The style of all figures, while they are drawn into; whatever was set before comes back.
-
-    Examples
-    --------
-    >>> with house_style():
-    ...     axes = Figure(figsize=(4, 3)).subplots()
-    """
+    """Set the style of all figures while they are drawn into."""
     with matplotlib.rc_context(STYLE):
         yield
 
@@ -76,21 +70,13 @@ class Figure(_Figure):
 
 
 @contextmanager
-def chart_row(titles, *, height=3.6, alone=0.6):
-    """Give a figure and its axes side by side, one for each title, to draw into in house style.
-
-    Parameters
-    ----------
-    titles : iterable of str
-    height : float
-        Of the figure, in inches.
-    alone : float
-        Share of the page's width that a single panel takes.
-    """
+def chart_row(titles, ylabel=""):
+    """Give a figure and its axes side by side, one for each title, to draw into in house style."""
     titles = list(titles)
     with house_style():
-        figure = Figure(figsize=(WIDTH if len(titles) > 1 else alone * WIDTH, height))
+        figure = Figure(figsize=(WIDTH if len(titles) > 1 else 0.6 * WIDTH, 3.6))
         row = figure.subplots(1, len(titles), squeeze=False)[0]
+        row[0].set_ylabel(ylabel)
         for axes, title in zip(row, titles, strict=True):
             axes.set_title(title)
             axes.grid(color="#DDDDDD", linewidth=0.6)

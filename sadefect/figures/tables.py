@@ -1,7 +1,5 @@
 """Tables as Markdown: one maker for all, and those that are made of results."""
 
-from dataclasses import replace
-
 import numpy as np
 from IPython.display import Markdown
 
@@ -10,6 +8,11 @@ from sadefect.paper import numbers
 from sadefect.paper.experiment import Experiment
 
 MARKS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐ"  # Of notes below a table.
+SETTINGS = {
+    "latent_dim": "latent dimension d",
+    "window_size": "window K in pixels",
+    "patch_size": "patch size in pixels",
+}
 
 
 def table(header, rows) -> Markdown:
@@ -33,6 +36,14 @@ def table(header, rows) -> Markdown:
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     below = [f"{mark} The paper, {note}." for note, mark in marks.items()]
     return Markdown("\n\n".join([text, " ".join(below)]) if below else text)
+
+
+def _cell(value, marks):
+    if isinstance(value, numbers.Reported):
+        return f"{value.value:g} {marks[f'{value.where}, {value.source}']}"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def percent(share):
@@ -65,33 +76,82 @@ def found_and_flagged(flagged, mask):
     return percent(flagged[mask].mean()), percent(flagged[~mask].mean())
 
 
-OVERLAP_KEY = f"{numbers.OVERLAP_FPR.value:g}"  # Of a result's ``metrics["overlap"]``.
-OVERLAP_HEADER = f"median overlap at {100 * numbers.OVERLAP_FPR.value:g} % false positives"
+def overlap(result):
+    """Return quantiles of the defects' overlap at the paper's false positive rate."""
+    return result.metrics["overlap"][f"{numbers.OVERLAP_FPR.value:g}"]
 
 
-def score_table(results) -> Markdown:
+def _covered(result):
+    """Return the share of defects that are covered by more than the paper's number."""
+    at = np.flatnonzero(np.isclose(result.curves["overlap_fprs"], numbers.OVERLAP_FPR.value))[0]
+    return float(np.mean(result.curves["region_overlaps"][at] > numbers.OVERLAP_MEDIAN.value))
+
+
+def _minutes(*results):
+    seconds = [result.provenance["seconds"]["training"] for result in results]
+    return f"{np.mean(seconds) / 60:.0f}" if all(seconds) else "-"
+
+
+def _reported(result):
+    return result.experiment.dataset, result.experiment.method
+
+
+MEDIAN = f"> {numbers.OVERLAP_MEDIAN.value:g}"
+OVERLAP = f"median overlap at {100 * numbers.OVERLAP_FPR.value:g} % false positives"
+COVERED = f"share covered above {100 * numbers.OVERLAP_MEDIAN.value:g} %"
+COLUMNS = {  # Of a table of results, and what each shows of one.
+    "data set": lambda result: result.experiment.dataset,
+    "method": method_label,
+    "AUROC, paper": lambda result: numbers.AUROC.get(_reported(result), "-"),
+    "AUROC, ours": lambda result: result.metrics["auroc"],
+    "AUPRO, ours": lambda result: result.metrics["aupro"],
+    OVERLAP: lambda result: overlap(result)["median"],
+    "patches seen": lambda result: result.experiment.patches_seen,
+    "of the paper's budget": lambda r: percent(r.experiment.patches_seen / numbers.BUDGET),
+    "seed": lambda result: str(result.experiment.seed),
+    "minutes of training": _minutes,
+    "defects": lambda result: result.metrics["regions"],
+    "25 %": lambda result: overlap(result)["q25"],
+    "median, paper": lambda r: MEDIAN if _reported(r) == ("nanotwice", "ssim") else "-",
+    "median, ours": lambda result: overlap(result)["median"],
+    "75 %": lambda result: overlap(result)["q75"],
+    COVERED: _covered,
+}
+SCORES = list(COLUMNS)[:10]
+OVERLAPS = list(COLUMNS)[:2] + list(COLUMNS)[10:]
+
+
+def result_table(results, columns=SCORES) -> Markdown:
     """Tabulate results beside what the paper reports, one row each, no result twice.
 
     Parameters
     ----------
     results : iterable of Result
+    columns : list of str
+        Keys of `COLUMNS`.
     """
-    header = ("data set", "method", "AUROC, paper", "AUROC, ours", "AUPRO, ours", OVERLAP_HEADER,
-              "patches seen", "of the paper's budget", "seed", "minutes of training")  # fmt: skip
-    rows = {
-        result.experiment.evaluation_key: (
-            result.experiment.dataset,
-            method_label(result),
-            numbers.AUROC.get((result.experiment.dataset, result.experiment.method), "-"),
-            *_metrics(result),
-            result.experiment.patches_seen,
-            percent(result.experiment.patches_seen / numbers.BUDGET),
-            str(result.experiment.seed),
-            _minutes([result]),
+    different = {result.experiment.evaluation_key: result for result in results}.values()
+    return table(columns, [[COLUMNS[name](result) for name in columns] for result in different])
+
+
+def inspection_table(inspections) -> Markdown:
+    """Tabulate what thresholds find in single images, one row for each image and method.
+
+    Parameters
+    ----------
+    inspections : iterable of `sadefect.paper.inspection.Inspection`
+    """
+    header = ("data set", "method", "image", "kind", "defective pixels found",
+              "other pixels flagged", "AUROC, all images", "patches seen")  # fmt: skip
+    rows = [
+        (
+            one.result.experiment.dataset, method_label(one.result), one.name, one.kind,
+            *found_and_flagged(one.found, one.mask), one.result.metrics["auroc"],
+            one.result.experiment.patches_seen,
         )
-        for result in results
-    }
-    return table(header, rows.values())
+        for one in inspections
+    ]  # fmt: skip
+    return table(header, rows)
 
 
 def spread_table(groups) -> Markdown:
@@ -102,27 +162,24 @@ def spread_table(groups) -> Markdown:
     groups : list of lists of Result
         Each of one experiment, as `sadefect.paper.comparisons.over_seeds` gives them.
     """
-    rows = []
-    for group in groups:
-        area, aupro, overlap = np.mean([_metrics(result) for result in group], axis=0).tolist()
-        areas = [result.metrics["auroc"] for result in group]
-        rows.append(
-            (
-                group[0].experiment.dataset,
-                method_label(group[0]),
-                ", ".join(str(result.experiment.seed) for result in group),
-                group[0].experiment.patches_seen,
-                area,
-                f"{min(areas):.3f} to {max(areas):.3f}",
-                aupro,
-                overlap,
-                _minutes(group),
-            )
-        )
     header = (
         "data set", "method", "seeds", "patches seen", "AUROC, mean", "from, to", "AUPRO, mean",
-        OVERLAP_HEADER, "minutes of training, mean",
+        f"{OVERLAP}, mean", "minutes of training, mean",
     )  # fmt: skip
+    rows = []
+    for group in groups:
+        experiment, areas = group[0].experiment, [result.metrics["auroc"] for result in group]
+        seeds = ", ".join(str(result.experiment.seed) for result in group)
+        means = [
+            float(np.mean([COLUMNS[name](result) for result in group]))
+            for name in ("AUROC, ours", "AUPRO, ours", OVERLAP)
+        ]
+        rows.append(
+            (
+                experiment.dataset, method_label(group[0]), seeds, experiment.patches_seen,
+                means[0], f"{min(areas):.3f} to {max(areas):.3f}", *means[1:], _minutes(*group),
+            )
+        )  # fmt: skip
     return table(header, rows or [("two seeds with one budget are needed", *8 * "-")])
 
 
@@ -141,7 +198,7 @@ def scoring_table(groups) -> Markdown:
         header += [f"AUROC, {method}", "change", f"AUPRO, {method}"]
         for name, row in rows.items():
             if name in group:
-                area, aupro, _ = _metrics(group[name])
+                area, aupro = (group[name].metrics[metric] for metric in ("auroc", "aupro"))
                 row += [area, f"{area - first.metrics['auroc']:+.3f}", aupro]
             else:
                 row += 3 * ["-"]
@@ -156,47 +213,25 @@ def augmentation_table(results) -> Markdown:
     results : iterable of Result
         All that are stored; those scored in other ways than the paper's are left out.
     """
-    results = [result for result in results if not result.outdated]
-    printed = {"crops": "fixed", "symmetries": "none", "decay_from": 0}
-    rows = []
-    for result in results:
-        experiment = result.experiment
-        plain = replace(
-            Experiment(dataset=experiment.dataset, method=experiment.method, seed=experiment.seed),
-            patches_seen=experiment.patches_seen,
-        )
-        augmented = {name: getattr(experiment, name) for name in printed}
-        if experiment.crops != "fresh" or replace(plain, **augmented) != experiment:
-            continue
-        areas = [other.metrics["auroc"] for other in results if other.experiment == plain]
-        decay = f"falls from {experiment.decay_from:,}" if experiment.decay_from else "constant"
-        rows.append(
-            (
-                experiment.dataset, method_label(result), experiment.patches_seen, decay,
-                *(loss if loss is not None else "-" for loss in result.losses),
-                result.metrics["auroc"], result.metrics["aupro"], *(areas or ["-"]),
-            )
-        )  # fmt: skip
     header = (
         "data set", "method", "patches seen", "learning rate", "loss, training crops",
         "loss, held-out crops", "AUROC", "AUPRO", "AUROC, printed recipe",
     )  # fmt: skip
-    return table(header, sorted(rows, key=lambda row: (row[0], row[1], row[2])))
-
-
-def _metrics(result):
-    metrics = result.metrics
-    return metrics["auroc"], metrics["aupro"], metrics["overlap"][OVERLAP_KEY]["median"]
-
-
-def _cell(value, marks):
-    if isinstance(value, numbers.Reported):
-        return f"{value.value:g} {marks[f'{value.where}, {value.source}']}"
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _minutes(group):
-    seconds = [result.provenance["seconds"]["training"] for result in group]
-    return f"{np.mean(seconds) / 60:.0f}" if all(seconds) else "-"
+    current = [result for result in results if not result.outdated]
+    rows = []
+    for result in current:
+        made = result.experiment
+        shared = ("dataset", "method", "seed", "patches_seen")
+        printed = Experiment(**{name: getattr(made, name) for name in shared})
+        if made.crops != "fresh" or not made.equals(printed, ("crops", "symmetries", "decay_from")):
+            continue
+        areas = [other.metrics["auroc"] for other in current if other.experiment == printed]
+        decay = f"falls from {made.decay_from:,}" if made.decay_from else "constant"
+        rows.append(
+            (
+                made.dataset, method_label(result), made.patches_seen, decay,
+                *("-" if loss is None else loss for loss in result.losses),
+                result.metrics["auroc"], result.metrics["aupro"], *(areas or ["-"]),
+            )
+        )  # fmt: skip
+    return table(header, sorted(rows, key=lambda row: row[:3]))

@@ -91,7 +91,7 @@ def line_charts(panels) -> Figure:
         ``log`` (the axes that are logarithmic, "x", "y" or "xy"), ``limit`` (name and value of a
         dashed line), and ``ticks`` (of the x axis).
     """
-    with chart_row(panels, height=3.4, alone=0.7) as (figure, row):
+    with chart_row(panels) as (figure, row):
         for axes, panel in zip(row, panels.values(), strict=True):
             for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
                 axes.plot(x, y, look, color=colour, markersize=4, label=name)

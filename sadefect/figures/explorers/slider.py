@@ -10,7 +10,6 @@ Needs the extra ``sadefect[book]``.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,14 +22,6 @@ from sadefect.provenance import BUILDING
 STEP_WIDTH = 6.0  # Inches of a step's panels.
 
 
-class Step(NamedTuple):
-    """One position of a slider: what it is called, the picture, and what is to be read from it."""
-
-    value: str
-    picture: bytes
-    text: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Explorer:
     """A picture behind a slider.
@@ -41,14 +32,16 @@ class Explorer:
         Unique on its page.
     label : str
         Of the slider.
-    frames : callable
-        Takes a position and a choice, returns a `Step`.
-    positions, start : int
-        How many there are, and the one shown first.
+    picture : callable
+        Takes a position and a choice, returns a WebP file.
+    start : int
+        The position shown first.
     choices : sequence of str
-        Of which one is looked at, as methods; may be empty. The last one is shown first.
+        Methods, of which one is shown; may be empty. The last one is shown first.
     data : dict
-        What the script needs, as JSON; ``kind`` says which of its functions moves the picture.
+        What the script needs, as JSON: ``kind`` says which of its functions moves the picture;
+        ``values`` and ``texts``, for each position what it is called and what is to be read from
+        it, stand in it or in ``methods`` by choice.
     offered : dict
         The numbers behind it, as plain JSON, which its page offers to readers.
     alt, caption : str
@@ -61,8 +54,7 @@ class Explorer:
 
     name: str
     label: str
-    frames: Callable[[int, str], Step]
-    positions: int
+    picture: Callable[[int, str], bytes]
     start: int
     choices: Sequence[str] = ()
     data: dict
@@ -75,8 +67,15 @@ class Explorer:
     @property
     def html(self):
         """For a built page."""
-        first = self.frames(self.start, self.choices[-1] if self.choices else "")
-        return render(self.template, **vars(self) | self.values, step=first)
+        choice = self.choices[-1] if self.choices else ""
+        values, texts = self._words(choice)
+        first = {"picture": self.picture(self.start, choice), "positions": len(values)}
+        first |= {"value": values[self.start], "text": texts[self.start]}
+        return render(self.template, **vars(self) | self.values | first)
+
+    def _words(self, choice):
+        of_choice = self.data.get("methods", {}).get(choice, self.data)
+        return of_choice["values"], of_choice["texts"]
 
     def _repr_html_(self):
         return self.html
@@ -90,16 +89,17 @@ class Explorer:
         """Return the same for a live kernel."""
         import ipywidgets
 
-        slider = ipywidgets.IntSlider(self.start, 0, self.positions - 1, readout=False)
-        slider.description = self.label
-        slider.style.description_width = "initial"
         choices = self.choices or ("",)
         choice = ipywidgets.ToggleButtons(options=choices, value=choices[-1])
+        last = len(self._words(choice.value)[0]) - 1
+        slider = ipywidgets.IntSlider(self.start, 0, last, readout=False, description=self.label)
+        slider.style.description_width = "initial"
         picture, text = ipywidgets.Image(format="webp", width=480), ipywidgets.Label()
 
         def move(_=None):
-            step = self.frames(slider.value, choice.value)
-            picture.value, text.value = step.picture, f"{step.value}: {step.text}"
+            values, texts = self._words(choice.value)
+            picture.value = self.picture(slider.value, choice.value)
+            text.value = f"{values[slider.value]}: {texts[slider.value]}"
 
         for control in (slider, choice):
             control.observe(move, "value")
@@ -151,30 +151,26 @@ def steps(name, label, rows, *, start=0, **words):
             f"expected at least two steps, and a start among them; got {len(rows)} and start "
             f"{start}; show a plain figure where there is one picture only"
         )
-    moved = [
-        Step(
-            value,
-            webp(show_panels([panels], width=STEP_WIDTH)),
-            ", ".join(f"{called} {number:.3f}" for called, number in numbers.items()),
-        )
-        for value, (panels, numbers) in rows.items()
-    ]
+    pictures = [webp(show_panels([panels], width=STEP_WIDTH)) for panels, _ in rows.values()]
     data = {
         "kind": "steps",
-        "values": [step.value for step in moved],
-        "texts": [step.text for step in moved],
-        "pictures": [uri(step.picture) for step in moved],
+        "values": list(rows),
+        "texts": [
+            ", ".join(f"{called} {number:.3f}" for called, number in numbers.items())
+            for _, numbers in rows.values()
+        ],
+        "pictures": [uri(picture) for picture in pictures],
     }
     offered = [{label: value, **numbers} for value, (_, numbers) in rows.items()]
     return shown(
         Explorer(
-            name=name, label=label, frames=lambda at, _: moved[at], positions=len(moved),
-            start=start, data=data, offered={"positions": offered}, **words,
+            name=name, label=label, picture=lambda at, _: pictures[at], start=start, data=data,
+            offered={"positions": offered}, **words,
         )
     )  # fmt: skip
 
 
-def comparison(name, before, after, *, names, text="", **words):
+def comparison(name, before, after, *, names, **words):
     """Show two pictures of one size in the same place, with a slider that moves the seam.
 
     Parameters
@@ -185,8 +181,6 @@ def comparison(name, before, after, *, names, text="", **words):
         Gray values in [0, 1].
     names : pair of str
         What they are.
-    text : str
-        What is to be read from the pair, beside the position.
     **words
         ``alt`` and ``caption``, as of `steps`.
 
@@ -200,20 +194,18 @@ def comparison(name, before, after, *, names, text="", **words):
             "cut both to the same window"
         )
     seams = np.linspace(0, 1, 41)
-    shares = [
-        f"{names[0]} {100 * seam:.0f} %, {names[1]} {100 * (1 - seam):.0f} %" for seam in seams
-    ]
 
-    def frame(at, _=""):
+    def joined(at, _):
         left = round(np.shape(before)[1] * float(seams[at]))
-        joined = np.concatenate([before[:, :left], after[:, left:]], axis=1)
-        return Step(shares[at], webp(joined), text)
+        return webp(np.concatenate([before[:, :left], after[:, left:]], axis=1))
 
     data = {
         "kind": "comparison",
         "seams": seams.tolist(),
-        "values": shares,
-        "texts": [text] * len(seams),
+        "values": [
+            f"{names[0]} {100 * seam:.0f} %, {names[1]} {100 * (1 - seam):.0f} %" for seam in seams
+        ],
+        "texts": [""] * len(seams),
         "colour": COLOURS["truth"],
         "after": uri(webp(after)),
         "before": uri(webp(before)),
@@ -223,8 +215,8 @@ def comparison(name, before, after, *, names, text="", **words):
     label = f"Seam: {names[0]} to its left, {names[1]} to its right"
     return shown(
         Explorer(
-            name=name, label=label, frames=frame, positions=len(seams), start=len(seams) // 2,
-            data=data, offered={"panels": offered}, **words,
+            name=name, label=label, picture=joined, start=len(seams) // 2, data=data,
+            offered={"panels": offered}, **words,
         )
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 from sadefect.detector.overlay import COLOURS, OPACITY, outline, overlay, paint
 from sadefect.figures.data import picture_data, plain_numbers
 from sadefect.figures.explorers.markup import base64_of, uri, webp
-from sadefect.figures.explorers.slider import Explorer, Step, shown
+from sadefect.figures.explorers.slider import Explorer, shown
 from sadefect.figures.panels import Panel
 from sadefect.figures.style import INK, method_label
 from sadefect.methods import METHODS, RESIDUALS
@@ -125,11 +125,9 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
     positions = max(len(cut.thresholds) for cut in cuts.values())
     moved = {key: cut.moved(units[key], starts[key], positions) for key, cut in cuts.items()}
 
-    def frame(position, method):
+    def painted(position, method):
         flagged = cuts[method].levels > min(position, len(cuts[method].thresholds) - 1)
-        painted = overlay(image, paint(flagged, mask), outline(mask, "truth"))
-        values, texts = moved[method]["values"], moved[method]["texts"]
-        return Step(values[position], webp(painted), texts[position])
+        return webp(overlay(image, paint(flagged, mask), outline(mask, "truth")))
 
     data = {
         "kind": "threshold",
@@ -147,7 +145,7 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
     }
     return shown(
         Explorer(
-            name=name, label="Threshold", frames=frame, positions=positions, choices=tuple(cuts),
+            name=name, label="Threshold", picture=painted, choices=tuple(cuts),
             start=moved[first]["start"], data=data, offered=offered, template="threshold.html",
             values={"curves": curves, "ink": INK}, **words,
         )

@@ -1,0 +1,66 @@
+"""Results in words that follow from their numbers, for the sentence that a page opens with."""
+
+import numpy as np
+from IPython.display import Markdown
+
+from sadefect.figures.style import method_label
+from sadefect.figures.tables import percent
+from sadefect.paper import numbers
+from sadefect.paper.rules import listed
+
+
+def best_first(sentence, values, show="{:.3f}".format):
+    """Say what several methods reach, the highest first.
+
+    Parameters
+    ----------
+    sentence : str
+        Of the first, with braces for its name and its number; the others are appended.
+    values : dict
+        Name to number.
+    show : callable
+        Turns a number into text.
+
+    Examples
+    --------
+    >>> best_first("{} finds {} of the pixels", {"ℓ²": 0.12, "SSIM": 0.63}, percent)
+    'SSIM finds 63.0 % of the pixels, ℓ² 12.0 %'
+    """
+    (name, value), *others = sorted(values.items(), key=lambda item: -item[1])
+    rest = [f"{other} {show(number)}" for other, number in others]
+    return ", ".join([sentence.format(name, show(value)), *rest])
+
+
+def found_by(inspections):
+    """Say which share of the defective pixels each method finds, over all given inspections.
+
+    Parameters
+    ----------
+    inspections : iterable of `sadefect.paper.inspection.Inspection`
+    """
+    passed = {}
+    for inspection in inspections:
+        pixels = passed.setdefault(method_label(inspection.result), [])
+        pixels.append(inspection.found[inspection.mask])
+    shares = {method: np.concatenate(pixels).mean() for method, pixels in passed.items()}
+    return best_first("{} finds {} of the defective pixels", shares, percent)
+
+
+def areas_beside_the_papers(results):
+    """Say what AUROC each method reaches on a data set, and what the paper reports of them.
+
+    Parameters
+    ----------
+    results : list of Result
+        Of one data set and one budget.
+    """
+    dataset, patches = results[0].experiment.dataset, results[0].experiment.patches_seen
+    ours = {method_label(result): result.metrics["auroc"] for result in results}
+    text = best_first(f"On `{dataset}`, {{}} reaches an AUROC of {{}}", ours)
+    reported = [
+        f"{number.value:g} for {method_label(result)}"
+        for result in results
+        if (number := numbers.AUROC.get((dataset, result.experiment.method)))
+    ]
+    paper = f"; the paper reports {listed(reported)} after {numbers.BUDGET:,}" if reported else ""
+    return Markdown(f"{text}, after {patches:,} patches{paper}.")
