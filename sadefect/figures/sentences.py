@@ -64,3 +64,31 @@ def areas_beside_the_papers(results):
     ]
     paper = f"; the paper reports {listed(reported)} after {numbers.BUDGET:,}" if reported else ""
     return Markdown(f"{text}, after {patches:,} patches{paper}.")
+
+
+def gap_sentence(steps, reported=None):
+    """Say what each step from the printed recipe to the headline brings, and what remains.
+
+    Parameters
+    ----------
+    steps : dict
+        Of `sadefect.paper.headline.gap_steps`.
+    reported : sadefect.paper.numbers.Number, optional
+        What the paper reports.
+    """
+    if not steps:
+        return Markdown(
+            "No headline is settled for this data set yet: `sadefect record --group augmented` "
+            "trains its networks, `sadefect settle` chooses among them."
+        )
+    areas = [result.metrics["auroc"] for result in steps.values()]
+    (first, *others), changes = steps, np.diff(areas)
+    brought = [f"{name} {change:+.3f}" for name, change in zip(others, changes, strict=True)]
+    text = f"The recipe {first} reaches an AUROC of {areas[0]:.3f}"
+    text += f"; {', '.join(brought)}, together {areas[-1]:.3f}." if brought else "."
+    if reported:
+        rest = reported.value - areas[-1]
+        text += f" The paper reports {reported.value:.3f}: " + (
+            f"{rest:.3f} remain." if rest > 0 else f"ours is {-rest:.3f} above it."
+        )
+    return Markdown(text)

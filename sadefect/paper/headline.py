@@ -13,6 +13,7 @@ from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
 from sadefect.files import load_arrays, load_json, save_json
 from sadefect.methods import Scoring
+from sadefect.paper.comparisons import learning_curve
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.run import trained_model
 from sadefect.paper.store import find, recorded_folder, training_folder
@@ -218,3 +219,54 @@ def own_scoring(experiment):
     """Return an experiment with our own scoring, as it was written down; None if it was not."""
     path = _scoring_path(experiment)
     return replace(experiment, **load_json(path)["chosen"]) if path.exists() else None
+
+
+def compared_recipes(dataset, method):
+    """Return what each recipe and scoring reaches, as far as it is known.
+
+    Parameters
+    ----------
+    dataset, method : str
+
+    Returns
+    -------
+    dict
+        "as printed", at the largest budget that was scored, "augmented" and "augmented, our
+        scoring" to `Result`.
+    """
+    results = {
+        "as printed": next(
+            reversed(learning_curve(Experiment(dataset=dataset, method=method))), None
+        ),
+        "augmented": headline_result(dataset, method),
+        "augmented, our scoring": headline_result(dataset, method, "ours"),
+    }
+    return {name: result for name, result in results.items() if result}
+
+
+def gap_steps(dataset, method="ssim"):
+    """Return results from the printed recipe to the headline, one thing changed at a time.
+
+    Parameters
+    ----------
+    dataset, method : str
+
+    Returns
+    -------
+    dict
+        What was changed to `Result`; what is not scored is left out. Empty without a headline.
+    """
+    if (settled := headline_experiment(dataset, method)) is None:
+        return {}
+    constant = settled.trunk or settled
+    printed = replace(constant, **{name: getattr(Experiment, name) for name in AUGMENTED})
+    steps = {
+        f"as printed, {constant.patches_seen:,} patches": printed,
+        "fresh crops in eight symmetries": constant,
+        f"learning rate decayed, {settled.patches_seen:,} patches": settled,
+        "our scoring": own_scoring(settled),
+    }
+    results = {name: run and find(run) for name, run in steps.items()}
+    if constant == settled:
+        del results[f"learning rate decayed, {settled.patches_seen:,} patches"]
+    return {name: result for name, result in results.items() if result}
