@@ -430,9 +430,14 @@ def test_settings_are_chosen_without_test_images(monkeypatch):
         raise AssertionError("a mask was asked for")
 
     monkeypatch.setattr("sadefect.datasets.base.Sample.mask", property(no_test_image))
-    scores = compared.choose_baseline("level", "synthetic/weave")
+    scores = compared.choose_baseline("level", "synthetic/weave-tiny")
     assert len(scores) == len(candidates("level"))
-    assert scores[0].auroc >= scores[-1].auroc and "window" in dict(scores[0].candidate)
+    assert scores[0].auroc >= scores[-1].auroc
+    monkeypatch.setattr(compared, "choose_baseline", lambda *_, **__: scores)
+    chosen = compared.chosen_settings("level", "synthetic/weave-tiny")
+    assert chosen == dict(scores[0].candidate)
+    monkeypatch.setattr(compared, "choose_baseline", pytest.fail)
+    assert compared.chosen_settings("level", "synthetic/weave-tiny") == chosen  # Written down.
 
 
 # The real weights, where they are.

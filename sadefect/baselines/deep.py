@@ -31,7 +31,7 @@ class DeepBaseline(Baseline):
     layers : tuple of str
         Of the backbone. Maps of later layers are interpolated to the cells of the first one named.
     pool : int
-        Side of the square of cells whose features are averaged.
+        Side of the square of cells whose features are averaged; odd.
     smoothing : float
         Standard deviation of the Gaussian that smooths the map, in pixels.
     """
@@ -40,6 +40,10 @@ class DeepBaseline(Baseline):
     layers: tuple = ("conv4_3",)
     pool: int = 3
     smoothing: float = 6.0
+
+    def __post_init__(self):
+        if self.pool % 2 != 1:
+            raise ValueError(f"pool must be odd, so that nothing shifts; received {self.pool!r}")
 
     def _features(self, image):
         """The features of an image's cells ``(h, w, channels)``; keeps where the cells lie."""
@@ -111,7 +115,6 @@ class FeatureDictionary(DeepBaseline):
         Those of `DeepBaseline`.
     """
 
-    pool: int = 2
     variance: float = 0.95
     entries: int = 10
     nearest: int = 1
@@ -220,6 +223,7 @@ class FeatureGaussians(DeepBaseline):
     dimensions: int = 50
 
     def __post_init__(self):
+        super().__post_init__()
         require_choice("positions", self.positions, ("all", "each"))
 
     def _fit(self, images, count):

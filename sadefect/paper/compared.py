@@ -231,24 +231,32 @@ def stored_comparisons(sources=("local", "recorded")):
 
 
 def record_comparisons(comparisons, destination=None):
-    """Copy results of baselines from the store into ``recorded/``; return their folders there."""
-    written = []
+    """Copy results of baselines, and how their settings were chosen, into ``recorded/``.
+
+    Returns
+    -------
+    list of Path
+        The folders of results there.
+    """
+    destination, written = (destination or recorded_folder()) / FOLDER, []
     for comparison in comparisons:
         (_, folder), *_ = places(FOLDER, comparison.key)
-        target = (destination or recorded_folder()) / FOLDER / comparison.key
+        target = destination / comparison.key
         if folder.exists():
             shutil.rmtree(target, ignore_errors=True)
             with whole(target) as temporary:
                 shutil.copytree(folder, temporary)
             written.append(target)
+        (_, choice), *_ = _choices(comparison.name, comparison.dataset)
+        if choice.exists():
+            save_json(destination / choice.name, load_json(choice))
     return written
 
 
 def choose_baseline(name, dataset, seed=0, *, root=None):
     """Compare a baseline's candidates on synthetic defects in held-out good images.
 
-    No test image is read. Candidates that differ in smoothing only share a fit. A Gaussian at each
-    position cannot be tried on parts of images; it gets what one Gaussian over all gets.
+    No test image is read. Candidates that differ in smoothing only share a fit.
 
     Parameters
     ----------
@@ -260,7 +268,6 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
     list of Score
         The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
     """
-    name = "feature_gaussian" if name == "padim" else name
     fitted_to, held_out = load_dataset(dataset, root).split()
     fitted = {}
 
@@ -278,3 +285,39 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
 
     choices = [tuple(choice.items()) for choice in candidates(name)]
     return choose([sample.image for sample in held_out], choices, score, seed)
+
+
+def _choices(name, dataset, root=None):
+    """Where it is written down how a baseline's settings were chosen on a data set."""
+    known = [candidates(name), dataset_fingerprint(dataset, root), _numerics()]
+    digest = settings_digest(known)
+    return places(FOLDER, f"{dataset.replace('/', '-')}_{name}_choice_{digest}.json")
+
+
+def chosen_settings(name, dataset, *, root=None):
+    """Return the settings that `choose_baseline` puts first: written down, or found out and kept.
+
+    A Gaussian at each position cannot be tried on parts of images; it takes layers and smoothing of
+    one Gaussian over all.
+
+    Returns
+    -------
+    dict
+        For `evaluate_baseline`.
+    """
+    if name == "padim":
+        one_gaussian = chosen_settings("feature_gaussian", dataset, root=root)
+        return one_gaussian | {"positions": "each"}
+    places_of_choice = list(_choices(name, dataset, root))
+    for _, path in places_of_choice:
+        if path.exists():
+            settings = load_json(path)["scores"][0]["settings"]
+            break
+    else:
+        scores = [
+            {"settings": dict(score.candidate), "auroc": score.auroc}
+            for score in choose_baseline(name, dataset, root=root)
+        ]
+        settings = scores[0]["settings"]
+        save_json(places_of_choice[0][1], {"commit": commit(), "scores": scores})
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
