@@ -1,16 +1,20 @@
 """The headline is settled by held-out loss and synthetic defects, never by test images."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sadefect.errors import StoreError
+from sadefect.figures.charts import waterfall
+from sadefect.figures.sentences import gap_sentence
 from sadefect.files import load_json, save_arrays
-from sadefect.paper import headline
+from sadefect.paper import headline, numbers
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.headline import (
     choose_own_scoring,
+    gap_steps,
     headline_experiment,
     headline_result,
     own_scoring,
@@ -88,3 +92,50 @@ def test_our_scoring_is_written_down_with_what_lost_and_used(folders, monkeypatc
     assert {name: getattr(chosen, name) for name in first if hasattr(chosen, name)} == {
         name: value for name, value in first.items() if hasattr(chosen, name)
     }
+
+
+def reached(area):
+    return SimpleNamespace(metrics={"auroc": area})
+
+
+def test_the_gap_is_told_step_by_step():
+    steps = {
+        "as printed, 10 patches": reached(0.8),
+        "mirrored": reached(0.85),
+        "ours": reached(0.97),
+    }
+    text = gap_sentence(steps, numbers.AUROC["nanotwice", "ssim"]).data
+    assert "as printed, 10 patches reaches an AUROC of 0.800" in text
+    assert "mirrored +0.050, ours +0.120, together 0.970" in text
+    assert "The paper reports 0.966: ours is 0.004 above it." in text
+    assert "settle" in gap_sentence({}).data
+    assert "remain" in gap_sentence({"a": reached(0.8)}, numbers.AUROC["nanotwice", "ssim"]).data
+
+
+def test_bars_of_the_gap_begin_where_the_last_one_ended():
+    steps = {"a": reached(0.8), "b": reached(0.9), "c": reached(0.85)}
+    [axes] = waterfall(steps, 0.966).axes
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert [bar.get_x() for bar in axes.patches] == pytest.approx([0.5, 0.8, 0.9])
+    assert ends == pytest.approx([0.8, 0.9, 0.85])
+    assert [text.get_text() for text in axes.texts] == ["0.800", "+0.100 = 0.900", "-0.050 = 0.850"]
+
+
+def test_steps_of_the_gap_are_those_that_are_scored(folders):
+    assert gap_steps(DATASET) == {}
+    trained("ssim", {80_000: 0.3})
+    trained("ssim", {100_000: 0.25}, decay_from=80_000)
+    settle_all([DATASET], ["ssim"])
+    assert headline_experiment(DATASET, "ssim").decay_from == 80_000
+    assert gap_steps(DATASET) == {}  # Settled, nothing scored.
+
+
+def test_steps_lead_from_the_printed_recipe_to_the_headline(folders, monkeypatch):
+    trained("ssim", {80_000: 0.3})
+    trained("ssim", {100_000: 0.25}, decay_from=80_000)
+    settle_all([DATASET], ["ssim"])
+    monkeypatch.setattr(headline, "find", lambda experiment: experiment)
+    printed, augmented, decayed = gap_steps(DATASET).values()
+    assert (printed.crops, printed.patches_seen) == ("fixed", 80_000)
+    assert augmented == replace(printed, crops="fresh", symmetries="all")
+    assert decayed == replace(augmented, decay_from=80_000, patches_seen=100_000)
