@@ -116,7 +116,7 @@ def test_bars_of_the_gap_begin_where_the_last_one_ended():
     steps = {"a": reached(0.8), "b": reached(0.9), "c": reached(0.85)}
     [axes] = waterfall(steps, 0.966).axes
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
-    assert [bar.get_x() for bar in axes.patches] == pytest.approx([0.5, 0.8, 0.9])
+    assert [bar.get_x() for bar in axes.patches] == pytest.approx([0.75, 0.8, 0.9])
     assert ends == pytest.approx([0.8, 0.9, 0.85])
     assert [text.get_text() for text in axes.texts] == ["0.800", "+0.100 = 0.900", "-0.050 = 0.850"]
 
@@ -134,8 +134,20 @@ def test_steps_lead_from_the_printed_recipe_to_the_headline(folders, monkeypatch
     trained("ssim", {80_000: 0.3})
     trained("ssim", {100_000: 0.25}, decay_from=80_000)
     settle_all([DATASET], ["ssim"])
-    monkeypatch.setattr(headline, "find", lambda experiment: experiment)
-    printed, augmented, decayed = gap_steps(DATASET).values()
-    assert (printed.crops, printed.patches_seen) == ("fixed", 80_000)
-    assert augmented == replace(printed, crops="fresh", symmetries="all")
+    scored = lambda run: SimpleNamespace(experiment=run)  # noqa: E731
+    monkeypatch.setattr(headline, "find", scored)
+    monkeypatch.setattr(
+        headline,
+        "learning_curve",
+        lambda run: [scored(replace(run, patches_seen=seen)) for seen in (40_000, 90_000, 160_000)],
+    )
+    steps = gap_steps(DATASET)
+    assert list(steps) == [
+        "as printed, 90,000 patches",
+        "fresh crops in eight symmetries, 80,000 patches",
+        "learning rate decayed, 100,000 patches",
+    ]
+    printed, augmented, decayed = (result.experiment for result in steps.values())
+    assert (printed.crops, printed.symmetries) == ("fixed", "none")
+    assert augmented == replace(printed, crops="fresh", symmetries="all", patches_seen=80_000)
     assert decayed == replace(augmented, decay_from=80_000, patches_seen=100_000)

@@ -232,20 +232,23 @@ def waterfall(steps, paper=None) -> Figure:
         The value that the paper reports, dotted.
     """
     areas = [result.metrics["auroc"] for result in steps.values()]
-    starts = [0.5, *areas[:-1]]  # Guessing is 0.5.
+    low = np.floor(20 * min(areas) - 1) / 20
+    starts = [low, *areas[:-1]]
     with house_style():
         figure = Figure(figsize=(WIDTH, 0.9 + 0.45 * len(areas)))
         axes = figure.subplots()
         changes = np.subtract(areas, starts)
         colours = ["#888888", *(METHODS["ssim" if c < 0 else "l2"].colour for c in changes[1:])]
-        bars = axes.barh(list(steps), changes, left=starts, height=0.6, color=colours)
-        labels = [f"{areas[0]:.3f}"]
-        labels += [f"{c:+.3f} = {a:.3f}" for c, a in zip(changes[1:], areas[1:], strict=True)]
-        axes.bar_label(bars, labels, padding=4)
+        axes.barh(list(steps), changes, left=starts, height=0.6, color=colours)
+        right = max([*areas, paper or 0]) + 0.005
+        for row, (area, change) in enumerate(zip(areas, changes, strict=True)):
+            axes.text(
+                right, row, f"{change:+.3f} = {area:.3f}" if row else f"{area:.3f}", va="center"
+            )
         if paper:
             axes.axvline(paper, color=INK, linestyle=":", label=f"the paper: {paper:.3f}")
             figure.legend(loc="outside upper right")
         axes.invert_yaxis()
-        axes.set(xlim=(0.5, 1.08), xlabel="area under the ROC curve; guessing is 0.5")
-        axes.set_xticks(np.linspace(0.5, 1, 6))
+        axes.set(xlim=(low, right + 0.25 * (right - low)), xlabel="area under the ROC curve")
+        axes.set_xticks(np.arange(low, right, 0.05))
     return figure
