@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
 from sadefect.figures.charts import waterfall
 from sadefect.figures.sentences import gap_sentence
@@ -19,6 +20,7 @@ from sadefect.paper.headline import (
     headline_result,
     own_scoring,
     settle_all,
+    unseen_auroc,
 )
 from sadefect.paper.store import training_folder
 
@@ -151,3 +153,23 @@ def test_steps_lead_from_the_printed_recipe_to_the_headline(folders, monkeypatch
     assert (printed.crops, printed.symmetries) == ("fixed", "none")
     assert augmented == replace(printed, crops="fresh", symmetries="all", patches_seen=80_000)
     assert decayed == replace(augmented, decay_from=80_000, patches_seen=100_000)
+
+
+def test_images_that_were_looked_at_do_not_count(folders, monkeypatch):
+    monkeypatch.setattr(headline, "trained_model", lambda run: (run.build_model(), "local"))
+    experiment = Experiment(
+        dataset=DATASET, method="l2", patch_size=32, latent_dim=4, patches_seen=64
+    )
+    assert unseen_auroc(experiment) is None
+    scored = []
+    evaluate = headline.evaluate
+    monkeypatch.setattr(
+        headline,
+        "evaluate",
+        lambda run, model, data: scored.append(data) or evaluate(run, model, data),
+    )
+    area = unseen_auroc(experiment, compute=True)
+    assert [sample.name for sample in scored[0].test] == [
+        sample.name for sample in load_dataset(DATASET).test[1:]
+    ]
+    assert area == unseen_auroc(experiment) and len(scored) == 1

@@ -11,18 +11,19 @@ import numpy as np
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
-from sadefect.files import load_arrays, load_json, save_json
+from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import Scoring
 from sadefect.paper.comparisons import learning_curve
 from sadefect.paper.experiment import Experiment
-from sadefect.paper.run import trained_model
-from sadefect.paper.store import find, recorded_folder, training_folder
+from sadefect.paper.run import evaluate, trained_model
+from sadefect.paper.store import find, places, recorded_folder, training_folder
 from sadefect.provenance import commit
 from sadefect.training.trajectory import milestones
 
 AUGMENTED = {"crops": "fresh", "symmetries": "all"}
 RECIPES = {"as printed": {}, "augmented": AUGMENTED}
 SCORINGS = ("paper's", "ours")
+LOOKED_AT = 5  # One of so many test images, the first included, was looked at by findings.
 LATEST = 640_000  # Patches: no branch leaves its trunk later.
 
 
@@ -274,3 +275,35 @@ def gap_steps(dataset, method="ssim"):
         for name, result in results.items()
         if result
     }
+
+
+def unseen_auroc(experiment, root=None, compute=False):
+    """Return the AUROC of the test images that findings had not looked at.
+
+    Every fifth had been, before the candidates of our scoring were listed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    root : path, optional
+        Where the data set is, as in `load_dataset`.
+    compute : bool
+        Whether to compute it if it is not known; else None is returned.
+
+    Returns
+    -------
+    float or None
+    """
+    name = f"{experiment.evaluation_key}.json"
+    for _, path in places("unseen", name):
+        if path.exists():
+            return load_json(path)["auroc"]
+    if not compute:
+        return None
+    dataset = load_dataset(experiment.dataset, root)
+    unseen = [sample for number, sample in enumerate(dataset.test) if number % LOOKED_AT]
+    model, _ = trained_model(experiment)
+    metrics, _ = evaluate(experiment, model, replace(dataset, test=unseen))
+    result = {"auroc": metrics["auroc"], "images": len(unseen), "commit": commit()}
+    save_json(store_folder() / "unseen" / name, result)
+    return result["auroc"]
