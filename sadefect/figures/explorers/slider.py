@@ -110,7 +110,8 @@ def steps(name, label, rows, *, start=0, **words):
     `rows` are a dict of what a position is called to its panels, a sequence of
     `sadefect.figures.panels.Panel`, and the numbers to be read from it, a dict of what a number is
     called to the number. The others are parameters of `Explorer`, ``alt`` and ``caption`` among
-    them. Returns an `Explorer`, or a widget in a live kernel; raises `ValueError` for one step.
+    them. Returns an `Explorer`, or a widget in a live kernel. Raises `ValueError` for less than two
+    steps, or where none of them is at `start`.
     """
     if len(rows) < 2 or not 0 <= start < len(rows):
         raise ValueError(
@@ -137,7 +138,7 @@ def comparison(name, before, after, *, names, **words):
 
     `before` and `after`, called `names`, are gray values in [0, 1], ``(H, W)``. The others are
     parameters of `Explorer`, ``alt`` and ``caption`` among them. Returns an `Explorer`, or a widget
-    in a live kernel; raises `ValueError` where the shapes differ.
+    in a live kernel. Raises `ValueError` where the shapes differ.
     """
     if np.shape(before) != np.shape(after):
         raise ValueError(

@@ -26,6 +26,7 @@ class Levels(NamedTuple):
 
     levels: np.ndarray  # uint8 (H, W): how many thresholds a pixel reaches.
     thresholds: np.ndarray
+    start: int  # The position of the threshold that was chosen before.
     fpr: np.ndarray  # Shares of defect-free pixels that reach them,
     tpr: np.ndarray  # and of defective ones.
 
@@ -37,8 +38,7 @@ class Levels(NamedTuple):
         --------
         >>> residual = np.array([[0.0, 0.1, 0.2, 0.9]], "float32")
         >>> cut = Levels.of(np.array([[False, False, False, True]]), residual, 0.5)
-        >>> at = cut.thresholds.tolist().index(0.5)
-        >>> float(cut.fpr[at]), float(cut.tpr[at])
+        >>> float(cut.fpr[cut.start]), float(cut.tpr[cut.start])
         (0.0, 1.0)
         """
         free = np.quantile(residual[~mask], 1 - SHARES, method="higher")
@@ -47,12 +47,9 @@ class Levels(NamedTuple):
         thresholds = np.unique(np.float32([*above, residual.min(), also]))
         levels = np.searchsorted(thresholds, residual, side="right").astype("uint8")
         flagged = [levels > at for at in range(len(thresholds))]
-        return cls(
-            levels,
-            thresholds,
-            np.array([pixels[~mask].mean() for pixels in flagged]),
-            np.array([pixels[mask].mean() for pixels in flagged]),
-        )
+        rates = [[pixels[part].mean() for pixels in flagged] for part in (~mask, mask)]
+        start = int(np.searchsorted(thresholds, np.float32(also)))
+        return cls(levels, thresholds, start, *np.array(rates))
 
     def offered(self, unit):
         """Return plain JSON: thresholds with their rates, how many of them each pixel reaches."""
@@ -64,12 +61,12 @@ class Levels(NamedTuple):
             "thresholds_reached": self.levels.tolist(),
         }
 
-    def moved(self, unit, start, positions):
+    def moved(self, unit, positions):
         """Return what the script needs for so many positions; the last threshold is repeated."""
         at = np.minimum(np.arange(positions), len(self.thresholds) - 1)
         return {
             "levels": base64_of(self.levels.tobytes()),
-            "start": int(np.flatnonzero(self.thresholds == np.float32(start))[0]),
+            "start": self.start,
             "fpr": self.fpr[at].round(5).tolist(),
             "tpr": self.tpr[at].round(5).tolist(),
             "values": [f"{unit} at least {threshold:.3g}" for threshold in self.thresholds[at]],
@@ -99,17 +96,17 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
             "expected a mask with defective and defect-free pixels; got only one kind; show "
             "another image, or more of it"
         )
-    cuts, starts, units, colours = {}, {}, {}, {}
+    cuts, units, colours = {}, {}, {}
     for inspection in inspections:
         experiment, method = inspection.result.experiment, method_label(inspection.result)
-        starts[method] = inspection.result.metrics["thresholds"][f"{fpr:g}"]
+        chosen = inspection.result.metrics["thresholds"][f"{fpr:g}"]
         units[method] = RESIDUALS[experiment.residual].unit
         colours[method] = METHODS[experiment.method].colour
-        cuts[method] = Levels.of(mask, inspection.residual[window], starts[method])
+        cuts[method] = Levels.of(mask, inspection.residual[window], chosen)
     # One slider for all methods: positions of the shorter ones are repeated at the end.
     positions = max(len(cut.thresholds) for cut in cuts.values())
     moved = {
-        method: {"colour": colours[method]} | cut.moved(units[method], starts[method], positions)
+        method: {"colour": colours[method]} | cut.moved(units[method], positions)
         for method, cut in cuts.items()
     }
 
@@ -132,4 +129,4 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
         "methods": {method: cut.offered(units[method]) for method, cut in cuts.items()},
     }
     parts = {"picture": painted, "choices": tuple(cuts), "data": data, "offered": offered}
-    return shown(name=name, label="Threshold", start=moved[method]["start"], **parts, **words)
+    return shown(name=name, label="Threshold", start=cuts[method].start, **parts, **words)
