@@ -9,6 +9,7 @@ from sadefect.figures.style import (
     Figure,
     chart_row,
     house_style,
+    label_level,
     method_label,
     method_line,
 )
@@ -23,139 +24,122 @@ SURROUNDINGS = {
     "border": "distance to the border",
 }
 DOTS = {"marker": "o", "markersize": 3.5}
+SSIM = METHODS["ssim"].colour
 
 
 def roc_curves(results) -> Figure:
     """Draw ROC curves, one panel for each data set, the areas under them in the legend.
 
-    Parameters
-    ----------
-    results : dict
-        Data set to list of `Result`.
+    `results` are a dict of data set to list of `Result`.
     """
-    with chart_row(results, "true positive rate") as (figure, panels):
-        for axes, group in zip(panels, results.values(), strict=True):
-            axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
-            for result in group:
-                named = f"{method_label(result)}: {result.metrics['auroc']:.3f}"
-                axes.plot(
-                    result.curves["fpr"], result.curves["tpr"], **method_line(result, label=named)
-                )
-            axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
-            axes.legend(
-                loc="lower right", title="AUROC", alignment="left", fontsize=8.5,
-                frameon=True, framealpha=0.85, edgecolor="none",
-            )  # fmt: skip
-    return figure
+
+    def draw(axes, _, group):
+        axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
+        for result in group:
+            label = f"{method_label(result)}: {result.metrics['auroc']:.3f}"
+            rates = result.curves["fpr"], result.curves["tpr"]
+            axes.plot(*rates, **method_line(result, label=label))
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
+        axes.legend(
+            loc="lower right", title="AUROC", alignment="left", fontsize=8.5,
+            frameon=True, framealpha=0.85, edgecolor="none",
+        )  # fmt: skip
+
+    return chart_row(results, "true positive rate", draw)
 
 
 def learning_curves(curves) -> Figure:
     """Draw AUROC against patches seen, one panel for each data set, the paper's values dotted.
 
-    Parameters
-    ----------
-    curves : dict
-        Data set to a list of learning curves, each a list of `Result` of one trajectory. The first
-        of a method is drawn strong, those of further seeds faint.
+    `curves` are a dict of data set to learning curves, each a list of `Result` of one trajectory.
+    The first of a method is drawn strong, those of further seeds faint.
     """
-    with chart_row(curves, "AUROC") as (figure, panels):
-        for axes, (dataset, group) in zip(panels, curves.items(), strict=True):
-            lowest, drawn = 0.5, set()
-            for curve in filter(None, group):
-                method = curve[0].experiment.method
-                areas = [result.metrics["auroc"] for result in curve]
-                lowest = min(lowest, *areas)
-                faint = {"alpha": 0.4, "linewidth": 1}
-                label = method_label(curve[0])
-                look = faint if method in drawn else {"label": label}
-                patches = [result.experiment.patches_seen for result in curve]
-                axes.plot(patches, areas, **method_line(curve[0], **DOTS, **look))
-                reported = numbers.AUROC.get((dataset, method))
-                if reported and method not in drawn:
-                    colour = METHODS[method].colour
-                    axes.axhline(reported.value, color=colour, linestyle=":", linewidth=1.2)
-                    axes.annotate(
-                        f"paper, {label}: {reported.value:g}", (0.02, reported.value),
-                        xycoords=("axes fraction", "data"), xytext=(0, 2),
-                        textcoords="offset points", fontsize=8,
-                    )  # fmt: skip
-                drawn.add(method)
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(lambda patches, _: f"{patches / 1000:,g}k")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.set(ylim=(lowest - 0.04, 1.0), xlabel="patches seen in training")
-            axes.legend(loc="lower right")
-    return figure
+
+    def draw(axes, dataset, group):
+        lowest, drawn = 0.5, set()
+        for curve in filter(None, group):
+            method, label = curve[0].experiment.method, method_label(curve[0])
+            areas = [result.metrics["auroc"] for result in curve]
+            lowest = min(lowest, *areas)
+            look = {"alpha": 0.4, "linewidth": 1} if method in drawn else {"label": label}
+            patches = [result.experiment.patches_seen for result in curve]
+            axes.plot(patches, areas, **method_line(curve[0], **DOTS, **look))
+            reported = numbers.AUROC.get((dataset, method))
+            if reported and method not in drawn:
+                area = reported.value
+                axes.axhline(area, **method_line(curve[0], linestyle=":", linewidth=1.2))
+                label_level(axes, area, f"paper, {label}: {area:g}", above=2)
+            drawn.add(method)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda patches, _: f"{patches / 1000:,g}k")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(ylim=(lowest - 0.04, 1.0), xlabel="patches seen in training")
+        axes.legend(loc="lower right")
+
+    return chart_row(curves, "AUROC", draw)
 
 
 def region_overlaps(results) -> Figure:
     """Draw median and quartiles of the defects' overlap, against the false positive rate.
 
-    Parameters
-    ----------
-    results : dict
-        Data set to list of `Result`.
+    `results` are a dict of data set to list of `Result`.
     """
-    with chart_row(results, "overlap with the defect") as (figure, panels):
-        for axes, (dataset, group) in zip(panels, results.items(), strict=True):
-            for result in group:
-                rates, overlaps = (result.curves[n] for n in ("overlap_fprs", "region_overlaps"))
-                low, median, high = np.quantile(overlaps, (0.25, 0.5, 0.75), axis=1)
-                colour = METHODS[result.experiment.method].colour
-                axes.fill_between(rates, low, high, color=colour, alpha=0.18, lw=0)
-                axes.plot(rates, median, **method_line(result, label=method_label(result), **DOTS))
-            if dataset == "nanotwice":
-                median = numbers.OVERLAP_MEDIAN.value
-                axes.plot(
-                    numbers.OVERLAP_FPR.value, median, "x", markersize=8, markeredgewidth=2,
-                    color=INK, label=f"paper's median, SSIM: > {median:g}",
-                )  # fmt: skip
-            axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="false positive rate")
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-            axes.legend(loc="lower right")
-    return figure
+
+    def draw(axes, dataset, group):
+        for result in group:
+            rates, overlaps = result.curves["overlap_fprs"], result.curves["region_overlaps"]
+            low, median, high = np.quantile(overlaps, (0.25, 0.5, 0.75), axis=1)
+            line = method_line(result, label=method_label(result), **DOTS)
+            axes.fill_between(rates, low, high, color=line["color"], alpha=0.18, lw=0)
+            axes.plot(rates, median, **line)
+        if dataset == "nanotwice":
+            median = numbers.OVERLAP_MEDIAN.value
+            axes.plot(
+                numbers.OVERLAP_FPR.value, median, "x", markersize=8, markeredgewidth=2,
+                color=INK, label=f"paper's median, SSIM: > {median:g}",
+            )  # fmt: skip
+        axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="false positive rate")
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(loc="lower right")
+
+    return chart_row(results, "overlap with the defect", draw)
 
 
 def sensitivity(cells, reported) -> Figure:
     """Draw AUROC against one setting at a time, the paper's values as open circles.
 
-    Parameters
-    ----------
-    cells : dict
-        Setting to dict of value to `Result`.
-    reported : dict
-        The same of `sadefect.paper.numbers.Reported`; may be empty.
+    `cells` are a dict of setting to dict of value to `Result`; `reported` is the same of
+    `sadefect.paper.numbers.Reported`, and may be empty.
     """
-    with chart_row((SETTINGS[name] for name in cells), "AUROC") as (figure, panels):
-        for axes, (name, column) in zip(panels, cells.items(), strict=True):
-            paper = reported.get(name, {})
-            values = sorted({*column, *paper})
-            ours = {values.index(v): result.metrics["auroc"] for v, result in column.items()}
-            axes.plot(ours.keys(), ours.values(), "o-", color=METHODS["ssim"].colour, label="ours")
-            if paper:
-                areas = [number.value for number in paper.values()]
-                axes.plot(
-                    [values.index(value) for value in paper], areas, "o--", color=INK,
-                    markerfacecolor="white", label="paper",
-                )  # fmt: skip
-            axes.set_xticks(range(len(values)), [str(value) for value in values])
-            axes.margins(x=0.1)
-            axes.set_ylim(min([0.5, *ours.values()]) - 0.02, 1.0)
-        panels[0].legend(loc="lower right")
-    return figure
+    settings = {SETTINGS[name]: (cells[name], reported.get(name, {})) for name in cells}
+
+    def draw(axes, _, both):
+        column, paper = both
+        values = sorted({*column, *paper})
+        ours = {values.index(v): result.metrics["auroc"] for v, result in column.items()}
+        theirs = {values.index(v): number.value for v, number in paper.items()}
+        axes.plot(ours.keys(), ours.values(), "o-", color=SSIM, label="ours")
+        if paper:
+            look = {"color": INK, "markerfacecolor": "white", "label": "paper"}
+            axes.plot(theirs.keys(), theirs.values(), "o--", **look)
+        axes.set_xticks(range(len(values)), [str(value) for value in values])
+        axes.margins(x=0.1)
+        axes.set_ylim(min([0.5, *ours.values()]) - 0.02, 1.0)
+        if axes.get_subplotspec().is_first_col():
+            axes.legend(loc="lower right")
+
+    return chart_row(settings, "AUROC", draw)
 
 
 def loss_and_auroc(curves) -> Figure:
     """Draw AUROC against the training loss, along learning curves.
 
-    Parameters
-    ----------
-    curves : list of lists of Result
-        Learning curves of one method; results without a recorded loss are left out.
+    `curves` are lists of `Result` of one method; those without a recorded loss are left out.
     """
     recorded = [[one for one in curve if one.curves["history_loss"].size] for curve in curves]
-    with chart_row(["checkpoints of a training, by patches seen"], "AUROC") as (figure, [axes]):
+
+    def draw(axes, *_):
         # Numbers beside the points of a second curve would lie over those of the first.
         for place, curve in enumerate(filter(None, recorded)):
             losses = [float(result.curves["history_loss"][-1]) for result in curve]
@@ -171,53 +155,49 @@ def loss_and_auroc(curves) -> Figure:
         axes.invert_xaxis()
         axes.margins(0.12)
         axes.set(xlabel="training loss, falling to the right")
-    return figure
+
+    return chart_row({"checkpoints of a training, by patches seen": None}, "AUROC", draw)
 
 
+@house_style()
 def false_alarm_rates(located) -> Figure:
     """Draw false positive rates by what lies around a pixel, one panel for each kind.
 
-    Parameters
-    ----------
-    located : dict
-        Of `sadefect.paper.false_alarms.locate`.
+    `located` is what `sadefect.paper.false_alarms.locate` returns.
     """
-    with house_style():
-        figure = Figure(figsize=(WIDTH, 4.4))
-        panels = figure.subplots(2, 2).flat
-        for axes, (name, groups) in zip(panels, located["groups"].items(), strict=True):
-            labels = [group["where"] for group in groups]
-            axes.barh(labels, [group["rate"] for group in groups], color=METHODS["ssim"].colour)
-            axes.axvline(located["fpr"], color=INK, linestyle="--", linewidth=1)
-            axes.invert_yaxis()
-            axes.set_title(SURROUNDINGS[name])
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        for axes in figure.axes[2:]:
-            axes.set_xlabel("false positive rate there; dashed: everywhere")
+    figure = Figure(figsize=(WIDTH, 4.4))
+    panels = figure.subplots(2, 2).flat
+    for axes, (name, groups) in zip(panels, located["groups"].items(), strict=True):
+        labels = [group["where"] for group in groups]
+        axes.barh(labels, [group["rate"] for group in groups], color=SSIM)
+        axes.axvline(located["fpr"], color=INK, linestyle="--", linewidth=1)
+        axes.invert_yaxis()
+        axes.set_title(SURROUNDINGS[name])
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for axes in figure.axes[2:]:
+        axes.set_xlabel("false positive rate there; dashed: everywhere")
     return figure
 
 
+@house_style()
 def differences(readings) -> Figure:
     """Draw how AUROC changes from our reading of an open question to the other one.
 
-    Parameters
-    ----------
-    readings : list of tuple
-        `sadefect.paper.open_readings.Reading`, result of our reading, result of the other.
+    `readings` are tuples of a `sadefect.paper.open_readings.Reading`, and of the `Result` of our
+    reading and of the other.
     """
     names = [reading.question for reading, *_ in readings]
     changes = [other.metrics["auroc"] - ours.metrics["auroc"] for _, ours, other in readings]
     colours = [METHODS["ssim" if change < 0 else "l2"].colour for change in changes]
-    with house_style():
-        figure = Figure(figsize=(WIDTH, 0.7 + 0.32 * max(1, len(names))))
-        axes = figure.subplots()
-        bars = axes.barh(range(len(names)), changes, height=0.6, color=colours)
-        axes.bar_label(bars, [f"{change:+.3f}" for change in changes], padding=4)
-        axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.margins(x=0.2)
-        axes.set_xlabel("change of AUROC by the other reading")
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.32 * max(1, len(names))))
+    axes = figure.subplots()
+    bars = axes.barh(range(len(names)), changes, height=0.6, color=colours)
+    axes.bar_label(bars, [f"{change:+.3f}" for change in changes], padding=4)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.2)
+    axes.set_xlabel("change of AUROC by the other reading")
     return figure
 
 

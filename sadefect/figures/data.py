@@ -10,17 +10,9 @@ LEVELS = 255  # Between the darkest and the brightest value shown.
 def figure_data(figure):
     """Return what a figure shows.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        If it has ``pictures``, rows of `panels.Panel`, these are its data; otherwise what is drawn
-        on its axes.
-
-    Returns
-    -------
-    dict
-        ``panels``: a list with the title and labels of each panel and its ``lines``, ``areas`` and
-        ``bars``, or its picture in 256 levels between two limits.
+    That is a dict of ``panels``: a list with the title and labels of each and its ``lines``,
+    ``areas`` and ``bars``, or, where the figure has ``pictures``, rows of `panels.Panel`, their
+    data.
 
     Examples
     --------
@@ -30,16 +22,12 @@ def figure_data(figure):
     >>> figure_data(figure)["panels"][0]["lines"]
     [{'label': 'falling', 'x': [0.0, 1.0], 'y': [0.5, 0.25]}]
     """
-    pictures = getattr(figure, "pictures", None)
-    if pictures:
-        panels = [
-            {"row": row, "column": column} | picture_data(panel)
-            for row, line in enumerate(pictures, 1)
-            for column, panel in enumerate(line, 1)
-        ]
-    else:
-        panels = [_drawn(axes) for axes in figure.axes]
-    return {"panels": panels}
+    pictures = [
+        {"row": row, "column": column} | picture_data(panel)
+        for row, line in enumerate(getattr(figure, "pictures", ()), 1)
+        for column, panel in enumerate(line, 1)
+    ]
+    return {"panels": pictures or [_drawn(axes) for axes in figure.axes]}
 
 
 def picture_data(panel):
@@ -56,11 +44,9 @@ def picture_data(panel):
         f"value_of_level_{LEVELS}": float(high),
         "levels": int(levels.flat[0]) if even else levels.tolist(),
     }
-    for name in ("outline", "found"):
-        mask = getattr(panel, name)
-        if mask is not None:
-            data[name] = ["".join(row) for row in np.where(mask, "1", "0")]
-    return data
+    masks = {"outline": panel.outline, "found": panel.found}
+    rows = {name: np.where(mask, "1", "0") for name, mask in masks.items() if mask is not None}
+    return data | {name: ["".join(row) for row in mask] for name, mask in rows.items()}
 
 
 def _drawn(axes):
@@ -81,21 +67,17 @@ def _drawn(axes):
 
 
 def _line(axes, line):
-    """A line's label and points; one that goes across the whole panel ends at its borders."""
-    x, y = (np.asarray(values, "float64") for values in line.get_data())
+    """Return a line's label and points; one across the whole panel ends at its borders."""
     across = line.get_transform().contains_branch_seperately(axes.transData)
-    x = x if across[0] else np.asarray(axes.get_xlim())
-    y = y if across[1] else np.asarray(axes.get_ylim())
-    label = line.get_label()
-    return {
-        "label": "" if label.startswith("_") else label,  # matplotlib's own names.
-        "x": plain_numbers(x),
-        "y": plain_numbers(y),
-    }
+    limits = axes.get_xlim(), axes.get_ylim()
+    points = zip(line.get_data(), limits, across, strict=True)
+    x, y = (plain_numbers(values if own else limit) for values, limit, own in points)
+    label = line.get_label()  # matplotlib's own begin with a line.
+    return {"label": "" if label.startswith("_") else label, "x": x, "y": y}
 
 
 def _names(axis):
-    """Names along an axis of categories, with their places on it."""
+    """Return names along an axis of categories, with their places on it."""
     if not isinstance(axis.get_major_locator(), FixedLocator):
         return {}
     places = axis.get_ticklocs()

@@ -11,16 +11,10 @@ FOLDED = 2  # More trainings than these are named in a list that opens.
 
 
 def origin(*sources):
-    """Say in one paragraph where numbers come from, for the foot of a page.
+    """Say in one paragraph, as Markdown, where numbers come from, for the foot of a page.
 
-    Parameters
-    ----------
-    *sources : Result or Experiment, or nested lists or dicts of them
-        A result says itself what made it; of an experiment, and without any, it is what runs now.
-
-    Returns
-    -------
-    IPython.display.Markdown
+    `sources` are results and experiments, or nested lists or dicts of them. A result says itself
+    what made it; of an experiment, and without any, it is what runs now.
 
     Examples
     --------
@@ -44,16 +38,7 @@ def origin(*sources):
 
 
 def benchmark_origins(benchmarks):
-    """Say where tables were measured: one item for each machine with its commands.
-
-    Parameters
-    ----------
-    benchmarks : iterable of `sadefect.figures.timings.Benchmark`
-
-    Returns
-    -------
-    IPython.display.Markdown
-    """
+    """Say as Markdown where `Benchmark`s were measured: an item for each machine, its commands."""
     commands = {}
     for made in (benchmark.provenance for benchmark in benchmarks):
         machine = f"{made['machine']['cores']} cores of {made['machine']['processor']}"
@@ -72,7 +57,7 @@ def _flat(sources):
 
 
 def _training(source):
-    """The training of a result, or of an experiment that a page computes itself, in words."""
+    """Say in words which training a result is of, or an experiment that a page computes itself."""
     if isinstance(source, Experiment):
         experiment, verb, cost = source, "computed by this page", ""
     else:
@@ -97,14 +82,13 @@ def _key_and_place(source):
 
 
 def _made_by(source):
-    """The code, versions and machine of a result, or of what runs now."""
+    """Name the code, versions and machine of a result, or of what runs now."""
     made = getattr(source, "provenance", None)
     if not made:
-        return _code(commit(), dict(sorted(versions().items())), processor())
-    installed = dict(sorted(made["versions"].items()))
-    return _code(made["commit"], installed, made["machine"]["processor"])
+        return _code(commit(), versions(), processor())
+    return _code(made["commit"], made["versions"], made["machine"]["processor"])
 
 
 def _code(at, installed, machine):
-    libraries = ", ".join(f"{name} {version}" for name, version in installed.items())
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(installed.items()))
     return f"code `{at}` with {libraries} on {machine}"

@@ -16,50 +16,27 @@ BAR = 0.155, 0.42  # Below a picture: share of its height, and inches for the nu
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture in a figure.
+    """A picture in a figure, gray values or a map; all arrays are ``(H, W)``, masks bool.
 
-    Parameters
-    ----------
-    image : array (H, W)
-        Gray values or a map.
-    title : str
-    unit : str
-        What the colour bar measures; without it there is none, and `image` is shown as gray values.
-    limits : pair of float
-        Values shown darkest and brightest.
-    outline : bool array (H, W), optional
-        Regions to draw a line around.
-    found : bool array (H, W), optional
-        Pixels to paint, in one colour within the outlined regions and in another outside; in a
-        third one without `outline`.
+    Pixels that are `found` are painted in one colour within outlined regions and in another
+    outside; in a third one without `outline`.
     """
 
     image: np.ndarray
     title: str
-    unit: str = ""
-    limits: tuple[float, float] = (0.0, 1.0)
-    outline: np.ndarray | None = None
+    unit: str = ""  # What the colour bar measures; without it there is none: gray values.
+    limits: tuple[float, float] = (0.0, 1.0)  # Values shown darkest and brightest.
+    outline: np.ndarray | None = None  # Regions to draw a line around.
     found: np.ndarray | None = None
 
 
+@house_style()
 def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Figure:
     """Show pictures in rows, each map with a colour bar that says what it measures.
 
-    Parameters
-    ----------
-    rows : sequence of sequences of Panel
-        Rows may differ in length; they begin at the left.
-    width : float
-        Of the figure, in inches.
+    Rows may differ in length; they begin at the left. The figure is `width` inches wide.
 
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to show, or a picture is not ``(H, W)``.
+    Raises `ValueError` if there is nothing to show, or a picture is not ``(H, W)``.
 
     Examples
     --------
@@ -79,15 +56,14 @@ def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Fig
                 f"{np.shape(panel.image)}; drop the channel axis"
             )
     heights = [_height(row, width / columns) for row in rows]
-    with house_style():
-        figure = Figure(figsize=(width, sum(heights)))
-        figure.pictures = rows
-        grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for row, line in zip(rows, grid, strict=True):
-            for panel, axes in zip(row, line, strict=False):
-                _draw(panel, axes)
+    figure = Figure(figsize=(width, sum(heights)))
+    figure.pictures = rows
+    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for row, line in zip(rows, grid, strict=True):
+        for panel, axes in zip(row, line, strict=False):
+            _draw(panel, axes)
     return figure
 
 
@@ -100,18 +76,16 @@ def _height(row, width):
 
 def _draw(panel, axes):
     low, high = panel.limits
-    drawn = axes.imshow(
-        panel.image, cmap="magma" if panel.unit else "gray", vmin=low, vmax=high, aspect="equal"
-    )
+    colours = "magma" if panel.unit else "gray"
+    drawn = axes.imshow(panel.image, cmap=colours, vmin=low, vmax=high, aspect="equal")
     axes.set_title(panel.title)
     if panel.found is not None:
         axes.imshow(paint(panel.found, panel.outline), aspect="equal")
     if panel.outline is not None and panel.outline.any() and not panel.outline.all():
         axes.contour(panel.outline, levels=[0.5], colors=COLOURS["truth"], linewidths=0.8)
     if panel.unit:
-        extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
-            (bool(np.min(panel.image) < low), bool(np.max(panel.image) > high)), "both"
-        )
+        below, above = np.min(panel.image) < low, np.max(panel.image) > high
+        extend = ("neither", "min", "max", "both")[below + 2 * above]
         # Inside the picture's own axes, so that pictures with and without a bar are equally large.
         place = axes.inset_axes([0.05, -0.11, 0.9, 0.045])  # BAR[0] holds it.
         bar = axes.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
@@ -124,17 +98,9 @@ def _draw(panel, axes):
 def inspection_panels(inspection: Inspection, side: int = 0) -> dict[str, Panel]:
     """Return panels of an image and of what a network and a threshold make of it.
 
-    Parameters
-    ----------
-    inspection : Inspection
-    side : int
-        Of the square shown, about the largest defect, in pixels; 0 shows all.
-
-    Returns
-    -------
-    dict of Panel
-        "input" and "reconstruction", which are missing where the image may not be shown; "residual
-        map" with true defects outlined; "segmentation", on white without the image.
+    They show a square of `side` pixels about the largest defect, or all of the image for 0: "input"
+    and "reconstruction", which are missing where the image may not be shown; "residual map" with
+    true defects outlined; "segmentation", on white without the image.
     """
     window, method = inspection.window(side), method_label(inspection.result)
     mask, image, panels = inspection.mask[window], np.ones(inspection.mask.shape)[window], {}
@@ -154,12 +120,8 @@ def inspection_panels(inspection: Inspection, side: int = 0) -> dict[str, Panel]
 def show_segmentations(inspections: Sequence[Sequence[Inspection]], dataset: str) -> Figure:
     """Show inputs of a data set, and below them a row of segmentations for each method.
 
-    Parameters
-    ----------
-    inspections : sequence of sequences of Inspection
-        One for each method, of the same images, which may be shown.
-    dataset : str
-        Its name, for the titles.
+    There is one sequence of `inspections` for each method, of the same images, which may be shown;
+    the data set's name is for the titles.
     """
     names = [inspection.kind.replace("_", " ") for inspection in inspections[0]]
     if len(names) < 4:  # Or they run into each other.

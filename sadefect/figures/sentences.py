@@ -12,14 +12,8 @@ from sadefect.paper.rules import listed
 def best_first(sentence, values, show="{:.3f}".format):
     """Say what several methods reach, the highest first.
 
-    Parameters
-    ----------
-    sentence : str
-        Of the first, with braces for its name and its number; the others are appended.
-    values : dict
-        Name to number.
-    show : callable
-        Turns a number into text.
+    The `sentence` about the first has braces for its name and its number, and the others are
+    appended; `values` are a dict of name to number, which `show` turns into text.
 
     Examples
     --------
@@ -32,12 +26,7 @@ def best_first(sentence, values, show="{:.3f}".format):
 
 
 def found_by(inspections):
-    """Say which share of the defective pixels each method finds, over all given inspections.
-
-    Parameters
-    ----------
-    inspections : iterable of `sadefect.paper.inspection.Inspection`
-    """
+    """Say which share of the defective pixels each method finds, over all `Inspection`s given."""
     passed = {}
     for inspection in inspections:
         pixels = passed.setdefault(method_label(inspection.result), [])
@@ -49,10 +38,7 @@ def found_by(inspections):
 def areas_beside_the_papers(results):
     """Say what AUROC each method reaches on a data set, and what the paper reports of them.
 
-    Parameters
-    ----------
-    results : list of Result
-        Of one data set and one budget.
+    `results` are a list of `Result` of that data set and one budget.
     """
     dataset, patches = results[0].experiment.dataset, results[0].experiment.patches_seen
     ours = {method_label(result): result.metrics["auroc"] for result in results}

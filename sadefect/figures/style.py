@@ -7,7 +7,6 @@ with. Needs the extra ``sadefect[book]``.
 """
 
 import os
-from contextlib import contextmanager
 from io import BytesIO
 
 import matplotlib
@@ -22,6 +21,7 @@ INK = "#222222"  # Of text and axes; all other colours: `sadefect.detector.overl
 WIDTH = 8.0  # Inches; a page's column.
 DPI = 130
 STYLE = {
+    "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
@@ -39,11 +39,9 @@ STYLE = {
 }
 
 
-@contextmanager
 def house_style():
-    """Set the style of all figures while they are drawn into."""
-    with matplotlib.rc_context(STYLE):
-        yield
+    """Set the style of all figures while they are drawn into; also decorates what draws one."""
+    return matplotlib.rc_context(STYLE)
 
 
 class Figure(_Figure):
@@ -52,36 +50,42 @@ class Figure(_Figure):
     In a build of the book the numbers behind it go with it, and its page offers them to readers.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **{"layout": "constrained"} | kwargs)
-
+    @house_style()
     def _repr_png_(self):
-        with house_style(), BytesIO() as file:
+        with BytesIO() as file, BytesIO() as smaller:
             self.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-            smaller = BytesIO()  # Nothing is transparent: an eighth less to load.
+            # Nothing is transparent: an eighth less to load.
             Image.open(file).convert("RGB").save(smaller, "png", optimize=True)
             return smaller.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         """Beside the picture; only where asked, because they make a notebook large."""
-        if not os.environ.get(BUILDING):
-            return {}
-        return {MEDIA_TYPE: figure_data(self)}
+        return {MEDIA_TYPE: figure_data(self)} if os.environ.get(BUILDING) else {}
 
 
-@contextmanager
-def chart_row(titles, ylabel=""):
-    """Give a figure and its axes side by side, one for each title, to draw into in house style."""
-    titles = list(titles)
-    with house_style():
-        figure = Figure(figsize=(WIDTH if len(titles) > 1 else 0.6 * WIDTH, 3.6))
-        row = figure.subplots(1, len(titles), squeeze=False)[0]
-        row[0].set_ylabel(ylabel)
-        for axes, title in zip(row, titles, strict=True):
-            axes.set_title(title)
-            axes.grid(color="#DDDDDD", linewidth=0.6)
-            axes.set_axisbelow(True)
-        yield figure, row
+@house_style()
+def chart_row(contents, ylabel, draw):
+    """Return a figure of charts side by side.
+
+    `contents` are a dict of title to what is drawn there, by ``draw(axes, title, content)``.
+    """
+    figure = Figure(figsize=(WIDTH if len(contents) > 1 else 0.6 * WIDTH, 3.6))
+    row = figure.subplots(1, len(contents), squeeze=False)[0]
+    row[0].set_ylabel(ylabel)
+    for axes, (title, content) in zip(row, contents.items(), strict=True):
+        axes.set_title(title)
+        axes.grid(color="#DDDDDD", linewidth=0.6)
+        axes.set_axisbelow(True)
+        draw(axes, title, content)
+    return figure
+
+
+def label_level(axes, level, text, above):
+    """Write at the left of a chart what a horizontal line is, so many points above it."""
+    axes.annotate(
+        text, (0.02, level), xycoords=("axes fraction", "data"),
+        xytext=(0, above), textcoords="offset points", fontsize=8,
+    )  # fmt: skip
 
 
 def method_label(result):

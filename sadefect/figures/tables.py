@@ -1,5 +1,7 @@
 """Tables as Markdown: one maker for all, and those that are made of results."""
 
+from statistics import fmean
+
 import numpy as np
 from IPython.display import Markdown
 
@@ -27,23 +29,22 @@ def table(header, rows) -> Markdown:
     <BLANKLINE>
     ᵃ The paper, table 2, seen on the paper's last page.
     """
-    rows = list(rows)
-    reported = [cell for row in rows for cell in row if isinstance(cell, numbers.Reported)]
-    notes = dict.fromkeys(f"{number.where}, {number.source}" for number in reported)
-    marks = dict(zip(notes, MARKS, strict=False))
-    cells = [[_cell(value, marks) for value in row] for row in rows]
-    lines = [header, ["---"] * len(header), *cells]
+    marks = {}  # Of what is said below.
+
+    def cell(value):
+        if isinstance(value, numbers.Reported):
+            note = f"The paper, {value.where}, {value.source}."
+            if note not in marks:
+                marks[note] = MARKS[len(marks)]
+            return f"{value.value:g} {marks[note]}"
+        if isinstance(value, float):
+            return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    lines = [header, ["---"] * len(header), *([cell(value) for value in row] for row in rows)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    below = [f"{mark} The paper, {note}." for note, mark in marks.items()]
-    return Markdown("\n\n".join([text, " ".join(below)]) if below else text)
-
-
-def _cell(value, marks):
-    if isinstance(value, numbers.Reported):
-        return f"{value.value:g} {marks[f'{value.where}, {value.source}']}"
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    below = " ".join(f"{mark} {note}" for note, mark in marks.items())
+    return Markdown(f"{text}\n\n{below}" if below else text)
 
 
 def percent(share):
@@ -58,15 +59,7 @@ def percent(share):
 
 
 def found_and_flagged(flagged, mask):
-    """Return the shares of defective pixels found and of other pixels flagged, for a table.
-
-    Parameters
-    ----------
-    flagged, mask : bool arrays (H, W)
-
-    Returns
-    -------
-    pair of str
+    """Return the shares of defective pixels found and of others flagged, of bool arrays ``(H, W)``.
 
     Examples
     --------
@@ -89,7 +82,7 @@ def _covered(result):
 
 def _minutes(*results):
     seconds = [result.provenance["seconds"]["training"] for result in results]
-    return f"{np.mean(seconds) / 60:.0f}" if all(seconds) else "-"
+    return f"{fmean(seconds) / 60:.0f}" if all(seconds) else "-"
 
 
 def _reported(result):
@@ -121,35 +114,27 @@ SCORES = list(COLUMNS)[:10]
 OVERLAPS = list(COLUMNS)[:2] + list(COLUMNS)[10:]
 
 
-def result_table(results, columns=SCORES) -> Markdown:
-    """Tabulate results beside what the paper reports, one row each, no result twice.
+def _cells(result, *columns):
+    return [COLUMNS[name](result) for name in columns]
 
-    Parameters
-    ----------
-    results : iterable of Result
-    columns : list of str
-        Keys of `COLUMNS`.
-    """
+
+def result_table(results, columns=SCORES) -> Markdown:
+    """Tabulate results in some of `COLUMNS`, beside the paper's, one row each, none twice."""
     different = {result.experiment.evaluation_key: result for result in results}.values()
-    return table(columns, [[COLUMNS[name](result) for name in columns] for result in different])
+    return table(columns, [_cells(result, *columns) for result in different])
 
 
 def inspection_table(inspections) -> Markdown:
-    """Tabulate what thresholds find in single images, one row for each image and method.
-
-    Parameters
-    ----------
-    inspections : iterable of `sadefect.paper.inspection.Inspection`
-    """
+    """Tabulate what thresholds find in single images, one row for each `Inspection`."""
     header = ("data set", "method", "image", "kind", "defective pixels found",
               "other pixels flagged", "AUROC, all images", "patches seen")  # fmt: skip
     rows = [
         (
-            one.result.experiment.dataset, method_label(one.result), one.name, one.kind,
-            *found_and_flagged(one.found, one.mask), one.result.metrics["auroc"],
-            one.result.experiment.patches_seen,
+            *_cells(inspection.result, "data set", "method"), inspection.name, inspection.kind,
+            *found_and_flagged(inspection.found, inspection.mask),
+            *_cells(inspection.result, "AUROC, ours", "patches seen"),
         )
-        for one in inspections
+        for inspection in inspections
     ]  # fmt: skip
     return table(header, rows)
 
@@ -157,10 +142,7 @@ def inspection_table(inspections) -> Markdown:
 def spread_table(groups) -> Markdown:
     """Tabulate what several seeds give: means, and the smallest and the largest AUROC.
 
-    Parameters
-    ----------
-    groups : list of lists of Result
-        Each of one experiment, as `sadefect.paper.comparisons.over_seeds` gives them.
+    `groups` are lists of `Result`, as `sadefect.paper.comparisons.over_seeds` gives them.
     """
     header = (
         "data set", "method", "seeds", "patches seen", "AUROC, mean", "from, to", "AUPRO, mean",
@@ -168,38 +150,30 @@ def spread_table(groups) -> Markdown:
     )  # fmt: skip
     rows = []
     for group in groups:
-        experiment, areas = group[0].experiment, [result.metrics["auroc"] for result in group]
+        scores = [_cells(result, "AUROC, ours", "AUPRO, ours", OVERLAP) for result in group]
+        areas, *others = zip(*scores, strict=True)
+        dataset, method, patches = _cells(group[0], "data set", "method", "patches seen")
         seeds = ", ".join(str(result.experiment.seed) for result in group)
-        means = [
-            float(np.mean([COLUMNS[name](result) for result in group]))
-            for name in ("AUROC, ours", "AUPRO, ours", OVERLAP)
-        ]
-        rows.append(
-            (
-                experiment.dataset, method_label(group[0]), seeds, experiment.patches_seen,
-                means[0], f"{min(areas):.3f} to {max(areas):.3f}", *means[1:], _minutes(*group),
-            )
-        )  # fmt: skip
+        spread = f"{min(areas):.3f} to {max(areas):.3f}"
+        means = fmean(areas), spread, *map(fmean, others)
+        rows.append((dataset, method, seeds, patches, *means, _minutes(*group)))
     return table(header, rows or [("two seeds with one budget are needed", *8 * "-")])
 
 
 def scoring_table(groups) -> Markdown:
     """Tabulate scorings of trained networks, one row each, with the change from the first.
 
-    Parameters
-    ----------
-    groups : list of dict
-        For each network, name of the scoring to `Result`, as `open_readings.scorings` gives it.
+    `groups` are one dict for each network, of the scoring's name to `Result`, as
+    `sadefect.paper.open_readings.scorings` gives it.
     """
     header, rows = ["scoring"], {name: [name] for group in groups for name in group}
     for group in filter(None, groups):
-        first = next(iter(group.values()))
-        method = method_label(first)
+        first, method = _cells(next(iter(group.values())), "AUROC, ours", "method")
         header += [f"AUROC, {method}", "change", f"AUPRO, {method}"]
         for name, row in rows.items():
             if name in group:
-                area, aupro = (group[name].metrics[metric] for metric in ("auroc", "aupro"))
-                row += [area, f"{area - first.metrics['auroc']:+.3f}", aupro]
+                area, aupro = _cells(group[name], "AUROC, ours", "AUPRO, ours")
+                row += [area, f"{area - first:+.3f}", aupro]
             else:
                 row += 3 * ["-"]
     return table(header, rows.values())
@@ -208,10 +182,7 @@ def scoring_table(groups) -> Markdown:
 def augmentation_table(results) -> Markdown:
     """Tabulate results with augmented patches beside those with the printed recipe's, one row each.
 
-    Parameters
-    ----------
-    results : iterable of Result
-        All that are stored; those scored in other ways than the paper's are left out.
+    Of all `results` that are stored, those scored in other ways than the paper's are left out.
     """
     header = (
         "data set", "method", "patches seen", "learning rate", "loss, training crops",
@@ -227,11 +198,8 @@ def augmentation_table(results) -> Markdown:
             continue
         areas = [other.metrics["auroc"] for other in current if other.experiment == printed]
         decay = f"falls from {made.decay_from:,}" if made.decay_from else "constant"
-        rows.append(
-            (
-                made.dataset, method_label(result), made.patches_seen, decay,
-                *("-" if loss is None else loss for loss in result.losses),
-                result.metrics["auroc"], result.metrics["aupro"], *(areas or ["-"]),
-            )
-        )  # fmt: skip
+        losses = ("-" if loss is None else loss for loss in result.losses)
+        scores = _cells(result, "AUROC, ours", "AUPRO, ours")
+        row = _cells(result, "data set", "method", "patches seen")
+        rows.append([*row, decay, *losses, *scores, *(areas or ["-"])])
     return table(header, sorted(rows, key=lambda row: row[:3]))

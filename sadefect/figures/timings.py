@@ -6,7 +6,7 @@ from IPython.display import Markdown
 
 from sadefect.detector.overlay import COLOURS
 from sadefect.errors import StoreError
-from sadefect.figures.style import INK, Figure, chart_row
+from sadefect.figures.style import INK, Figure, chart_row, label_level
 from sadefect.figures.tables import table
 from sadefect.files import load_json
 from sadefect.methods import METHODS
@@ -15,16 +15,9 @@ from sadefect.paper.store import recorded_folder
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One table of ratios.
+    """One table of ratios: its columns' names, rows of text and numbers, and a note.
 
-    Attributes
-    ----------
-    columns : list of str
-    rows : list of list
-        Text and numbers.
-    note : str
-    provenance : dict
-        Command, commit, versions, machine, date.
+    `provenance` has the command, commit, versions, machine and date.
     """
 
     columns: list
@@ -32,25 +25,21 @@ class Benchmark:
     note: str
     provenance: dict
 
-    def column(self, name, **where):
-        """The values of one column, of the rows whose other columns are as given."""
-        place = self.columns.index(name)
-        chosen = {self.columns.index(other): value for other, value in where.items()}
-        return [row[place] for row in self.rows if all(row[n] == v for n, v in chosen.items())]
+    def column(self, name, /, **where):
+        """Return the values of one column, of the rows whose other columns are as given."""
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return [row[name] for row in rows if where.items() <= row.items()]
 
     def value(self, column, first):
-        """One cell, of the row that begins so."""
-        (row,) = [row for row in self.rows if row[0] == first]
-        return row[self.columns.index(column)]
+        """Return one cell, of the row that begins so."""
+        (cell,) = self.column(column, **{self.columns[0]: first})
+        return cell
 
 
 def benchmark(name):
-    """A recorded table by the name that its benchmark reports it under.
+    """Return a recorded table by the name that its benchmark reports it under.
 
-    Raises
-    ------
-    StoreError
-        If there is none.
+    Raises `StoreError` if there is none.
     """
     path = recorded_folder() / "benchmarks" / f"{name}.json"
     if not path.exists():
@@ -84,36 +73,31 @@ LOOKS = (
 def line_charts(panels) -> Figure:
     """Draw lines, panels side by side.
 
-    Parameters
-    ----------
-    panels : dict
-        Title to a dict with ``curves`` (name to x and y), ``labels`` (of both axes), and maybe
-        ``log`` (the axes that are logarithmic, "x", "y" or "xy"), ``limit`` (name and value of a
-        dashed line), and ``ticks`` (of the x axis).
+    `panels` are a dict of title to a dict with ``curves`` (name to x and y), ``labels`` (of both
+    axes), and maybe ``log`` (the axes that are logarithmic, "x", "y" or "xy"), ``limit`` (name and
+    value of a dashed line), ``ticks`` (of the x axis) and ``ylim``.
     """
-    with chart_row(panels) as (figure, row):
-        for axes, panel in zip(row, panels.values(), strict=True):
-            for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
-                axes.plot(x, y, look, color=colour, markersize=4, label=name)
-            limit, log = panel.get("limit"), panel.get("log", "")
-            if limit:
-                axes.axhline(limit[1], color=INK, linestyle="--", linewidth=1)
-                axes.annotate(
-                    limit[0], (0.02, limit[1]), xycoords=("axes fraction", "data"),
-                    xytext=(0, -10), textcoords="offset points", fontsize=8,
-                )  # fmt: skip
-            if "x" in log:
-                axes.set_xscale("log")
-            if "y" in log:
-                axes.set_yscale("log")
-            else:
-                top = 1.35 * limit[1] if limit else None  # Room for names.
-                axes.set_ylim(*panel.get("ylim", (0, top)))
-            if "ticks" in panel:
-                axes.set_xticks(panel["ticks"], [f"{tick:,}" for tick in panel["ticks"]])
-                axes.minorticks_off()
-            axes.set(xlabel=panel["labels"][0], ylabel=panel["labels"][1])
-            if len(panel["curves"]) > 1:
-                above = {"loc": "upper center", "ncols": 2} if limit else {}
-                axes.legend(fontsize=8, **above)
-    return figure
+
+    def draw(axes, _, panel):
+        for (name, (x, y)), (colour, look) in zip(panel["curves"].items(), LOOKS, strict=False):
+            axes.plot(x, y, look, color=colour, markersize=4, label=name)
+        limit, log = panel.get("limit"), panel.get("log", "")
+        if limit:
+            axes.axhline(limit[1], color=INK, linestyle="--", linewidth=1)
+            label_level(axes, limit[1], limit[0], above=-10)
+        if "x" in log:
+            axes.set_xscale("log")
+        if "y" in log:
+            axes.set_yscale("log")
+        else:
+            top = 1.35 * limit[1] if limit else None  # Room for names.
+            axes.set_ylim(*panel.get("ylim", (0, top)))
+        if "ticks" in panel:
+            axes.set_xticks(panel["ticks"], [f"{tick:,}" for tick in panel["ticks"]])
+            axes.minorticks_off()
+        axes.set(xlabel=panel["labels"][0], ylabel=panel["labels"][1])
+        if len(panel["curves"]) > 1:
+            above = {"loc": "upper center", "ncols": 2} if limit else {}
+            axes.legend(fontsize=8, **above)
+
+    return chart_row(panels, "", draw)

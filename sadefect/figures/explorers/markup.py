@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from sadefect.detector.overlay import overlay
-from sadefect.figures.style import Figure
+from sadefect.figures.style import INK, Figure
 
 QUALITY = 75  # Of pictures; maps are exact.
 
@@ -33,16 +33,13 @@ def webp(picture):
         return file.getvalue()
 
 
-def render(template, /, **values):
-    """Fill in a template; text is escaped, pictures are WebP files."""
-    return TEMPLATES.get_template(template).render(**values)
-
-
+# They escape text; pictures are WebP files.
 TEMPLATES = Environment(
     loader=PackageLoader("sadefect.figures.explorers"),
     autoescape=True,
     trim_blocks=True,
     undefined=StrictUndefined,
 )
+TEMPLATES.globals["ink"] = INK
 TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
 TEMPLATES.filters |= {"uri": uri, "size": lambda content: Image.open(BytesIO(content)).size}

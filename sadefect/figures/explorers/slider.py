@@ -9,13 +9,13 @@ Needs the extra ``sadefect[book]``.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from sadefect.detector.overlay import COLOURS
 from sadefect.figures.data import MEDIA_TYPE, picture_data
-from sadefect.figures.explorers.markup import render, uri, webp
+from sadefect.figures.explorers.markup import TEMPLATES, uri, webp
 from sadefect.figures.panels import Panel, show_panels
 from sadefect.provenance import BUILDING
 
@@ -26,43 +26,20 @@ STEP_WIDTH = 6.0  # Inches of a step's panels.
 class Explorer:
     """A picture behind a slider.
 
-    Parameters
-    ----------
-    name : str
-        Unique on its page.
-    label : str
-        Of the slider.
-    picture : callable
-        Takes a position and a choice, returns a WebP file.
-    start : int
-        The position shown first.
-    choices : sequence of str
-        Methods, of which one is shown; may be empty. The last one is shown first.
-    data : dict
-        What the script needs, as JSON: ``kind`` says which of its functions moves the picture;
-        ``values`` and ``texts``, for each position what it is called and what is to be read from
-        it, stand in it or in ``methods`` by choice.
-    offered : dict
-        The numbers behind it, as plain JSON, which its page offers to readers.
-    alt, caption : str
-        What is to be seen, at any position; and the text below.
-    template : str
-        Of `sadefect.figures.explorers.markup`.
-    values : dict
-        That the template needs besides these.
+    The `data` are what the script needs, as JSON: ``kind`` says which of its functions moves the
+    picture, and which template there may be; ``values`` and ``texts``, for each position what it is
+    called and what is to be read from it, stand in it or in ``methods`` by choice.
     """
 
-    name: str
-    label: str
-    picture: Callable[[int, str], bytes]
-    start: int
-    choices: Sequence[str] = ()
+    name: str  # Unique on its page.
+    label: str  # Of the slider.
+    picture: Callable[[int, str], bytes]  # Makes a WebP file of a position and a choice.
+    start: int  # The position shown first.
+    choices: Sequence[str] = ()  # Methods, of which one is shown, the last one first.
     data: dict
-    offered: dict
-    alt: str
+    offered: dict  # The numbers behind it, as plain JSON, which its page offers to readers.
+    alt: str  # What is to be seen, at any position.
     caption: str
-    template: str = "explorer.html"
-    values: dict = field(default_factory=dict)
 
     @property
     def html(self):
@@ -71,14 +48,15 @@ class Explorer:
         values, texts = self._words(choice)
         first = {"picture": self.picture(self.start, choice), "positions": len(values)}
         first |= {"value": values[self.start], "text": texts[self.start]}
-        return render(self.template, **vars(self) | self.values | first)
+        template = TEMPLATES.select_template([f"{self.data['kind']}.html", "explorer.html"])
+        return template.render(vars(self) | first)
+
+    def _repr_html_(self):
+        return self.html
 
     def _words(self, choice):
         of_choice = self.data.get("methods", {}).get(choice, self.data)
         return of_choice["values"], of_choice["texts"]
-
-    def _repr_html_(self):
-        return self.html
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         """The data beside the HTML, where the book is built; the build makes a file of them."""
@@ -120,31 +98,20 @@ def live():
     return not os.environ.get(BUILDING) and hasattr(get_ipython(), "kernel")
 
 
-def shown(explorer):
-    """Return an explorer as a cell ends with it: a widget in a live kernel, else HTML."""
+def shown(**parts):
+    """Return an `Explorer` as a cell ends with it: a widget in a live kernel, else HTML."""
+    explorer = Explorer(**parts)
     return explorer.widget() if live() else explorer
 
 
 def steps(name, label, rows, *, start=0, **words):
     """Show rows of panels, one at a time, by a slider that moves through them.
 
-    Parameters
-    ----------
-    name : str
-        Of this explorer, unique on its page.
-    label : str
-        Of the slider.
-    rows : dict
-        What a position is called to its panels, a sequence of `sadefect.figures.panels.Panel`, and
-        the numbers to be read from it, a dict of what a number is called to the number.
-    start : int
-        The position shown first.
-    **words
-        ``alt`` and ``caption``: what is to be seen, at any position; and the text below.
-
-    Returns
-    -------
-    Explorer, or a widget in a live kernel
+    `rows` are a dict of what a position is called to its panels, a sequence of
+    `sadefect.figures.panels.Panel`, and the numbers to be read from it, a dict of what a number is
+    called to the number. The others are parameters of `Explorer`, ``alt`` and ``caption`` among
+    them. Returns an `Explorer`, or a widget in a live kernel. Raises `ValueError` for less than two
+    steps, or where none of them is at `start`.
     """
     if len(rows) < 2 or not 0 <= start < len(rows):
         raise ValueError(
@@ -161,32 +128,17 @@ def steps(name, label, rows, *, start=0, **words):
         ],
         "pictures": [uri(picture) for picture in pictures],
     }
-    offered = [{label: value, **numbers} for value, (_, numbers) in rows.items()]
-    return shown(
-        Explorer(
-            name=name, label=label, picture=lambda at, _: pictures[at], start=start, data=data,
-            offered={"positions": offered}, **words,
-        )
-    )  # fmt: skip
+    offered = {"positions": [{label: value, **numbers} for value, (_, numbers) in rows.items()]}
+    parts = {"picture": lambda at, _: pictures[at], "data": data, "offered": offered}
+    return shown(name=name, label=label, start=start, **parts, **words)
 
 
 def comparison(name, before, after, *, names, **words):
     """Show two pictures of one size in the same place, with a slider that moves the seam.
 
-    Parameters
-    ----------
-    name : str
-        Of this explorer, unique on its page.
-    before, after : arrays (H, W)
-        Gray values in [0, 1].
-    names : pair of str
-        What they are.
-    **words
-        ``alt`` and ``caption``, as of `steps`.
-
-    Returns
-    -------
-    Explorer, or a widget in a live kernel
+    `before` and `after`, called `names`, are gray values in [0, 1], ``(H, W)``. The others are
+    parameters of `Explorer`, ``alt`` and ``caption`` among them. Returns an `Explorer`, or a widget
+    in a live kernel. Raises `ValueError` where the shapes differ.
     """
     if np.shape(before) != np.shape(after):
         raise ValueError(
@@ -211,18 +163,15 @@ def comparison(name, before, after, *, names, **words):
         "before": uri(webp(before)),
     }
     pair = zip((before, after), names, strict=True)
-    offered = [picture_data(Panel(np.asarray(image), title)) for image, title in pair]
+    offered = {"panels": [picture_data(Panel(np.asarray(image), title)) for image, title in pair]}
     label = f"Seam: {names[0]} to its left, {names[1]} to its right"
-    return shown(
-        Explorer(
-            name=name, label=label, picture=joined, start=len(seams) // 2, data=data,
-            offered={"panels": offered}, **words,
-        )
-    )  # fmt: skip
+    parts = {"picture": joined, "data": data, "offered": offered}
+    return shown(name=name, label=label, start=len(seams) // 2, **parts, **words)
 
 
 def still(figure, *, alt, caption):
     """Return a figure as HTML with the picture inside, for a page other than the one it is from."""
     from IPython.display import HTML
 
-    return HTML(render("still.html", picture=webp(figure), alt=alt, caption=caption))
+    template = TEMPLATES.get_template("still.html")
+    return HTML(template.render(picture=webp(figure), alt=alt, caption=caption))

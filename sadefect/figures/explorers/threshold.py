@@ -10,9 +10,9 @@ import numpy as np
 from sadefect.detector.overlay import COLOURS, OPACITY, outline, overlay, paint
 from sadefect.figures.data import picture_data, plain_numbers
 from sadefect.figures.explorers.markup import base64_of, uri, webp
-from sadefect.figures.explorers.slider import Explorer, shown
+from sadefect.figures.explorers.slider import shown
 from sadefect.figures.panels import Panel
-from sadefect.figures.style import INK, method_label
+from sadefect.figures.style import method_label
 from sadefect.methods import METHODS, RESIDUALS
 
 SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 0.98, 49)]))
@@ -21,15 +21,14 @@ SHARES = np.unique(np.concatenate([np.geomspace(5e-4, 1, 90), np.linspace(0.02, 
 class Levels(NamedTuple):
     """A residual map cut at rising thresholds.
 
-    ``levels`` is uint8 ``(H, W)``, how many thresholds a pixel reaches, so that it is at or above
-    ``thresholds[i]`` where ``levels > i``; ``fpr`` and ``tpr`` are the shares of defect-free and of
-    defective pixels that are.
+    A pixel is at or above ``thresholds[i]`` where ``levels > i``.
     """
 
-    levels: np.ndarray
+    levels: np.ndarray  # uint8 (H, W): how many thresholds a pixel reaches.
     thresholds: np.ndarray
-    fpr: np.ndarray
-    tpr: np.ndarray
+    start: int  # The position of the threshold that was chosen before.
+    fpr: np.ndarray  # Shares of defect-free pixels that reach them,
+    tpr: np.ndarray  # and of defective ones.
 
     @classmethod
     def of(cls, mask, residual, also):
@@ -39,8 +38,7 @@ class Levels(NamedTuple):
         --------
         >>> residual = np.array([[0.0, 0.1, 0.2, 0.9]], "float32")
         >>> cut = Levels.of(np.array([[False, False, False, True]]), residual, 0.5)
-        >>> at = cut.thresholds.tolist().index(0.5)
-        >>> float(cut.fpr[at]), float(cut.tpr[at])
+        >>> float(cut.fpr[cut.start]), float(cut.tpr[cut.start])
         (0.0, 1.0)
         """
         free = np.quantile(residual[~mask], 1 - SHARES, method="higher")
@@ -49,12 +47,9 @@ class Levels(NamedTuple):
         thresholds = np.unique(np.float32([*above, residual.min(), also]))
         levels = np.searchsorted(thresholds, residual, side="right").astype("uint8")
         flagged = [levels > at for at in range(len(thresholds))]
-        return cls(
-            levels,
-            thresholds,
-            np.array([pixels[~mask].mean() for pixels in flagged]),
-            np.array([pixels[mask].mean() for pixels in flagged]),
-        )
+        rates = [[pixels[part].mean() for pixels in flagged] for part in (~mask, mask)]
+        start = int(np.searchsorted(thresholds, np.float32(also)))
+        return cls(levels, thresholds, start, *np.array(rates))
 
     def offered(self, unit):
         """Return plain JSON: thresholds with their rates, how many of them each pixel reaches."""
@@ -66,12 +61,12 @@ class Levels(NamedTuple):
             "thresholds_reached": self.levels.tolist(),
         }
 
-    def moved(self, unit, start, positions):
+    def moved(self, unit, positions):
         """Return what the script needs for so many positions; the last threshold is repeated."""
         at = np.minimum(np.arange(positions), len(self.thresholds) - 1)
         return {
             "levels": base64_of(self.levels.tobytes()),
-            "start": int(np.flatnonzero(self.thresholds == np.float32(start))[0]),
+            "start": self.start,
             "fpr": self.fpr[at].round(5).tolist(),
             "tpr": self.tpr[at].round(5).tolist(),
             "values": [f"{unit} at least {threshold:.3g}" for threshold in self.thresholds[at]],
@@ -86,23 +81,13 @@ class Levels(NamedTuple):
 def segmentations(name, inspections, fpr, *, side=0, **words):
     """Show segmentations by a threshold that a slider moves, beside their ROC curves.
 
-    Parameters
-    ----------
-    name : str
-        Of this explorer, unique on its page.
-    inspections : sequence of `sadefect.paper.inspection.Inspection`
-        Of one image that may be shown, by several methods; the last one is shown first. In what is
-        shown some pixels have to be defective and some not.
-    fpr : float
-        False positive rate on defect-free images that the thresholds shown first are for.
-    side : int
-        Of the square shown, in pixels; 0 shows all.
-    **words
-        ``alt`` and ``caption``: what is to be seen, and the text below.
+    `inspections` are of one image that may be shown, by several methods, the last of which is shown
+    first, at the thresholds for a false positive rate of `fpr` on defect-free images. What is shown
+    is a square of `side` pixels, or all for 0. `name` and the rest are parameters of
+    `sadefect.figures.explorers.slider.Explorer`, ``alt`` and ``caption`` among them.
 
-    Returns
-    -------
-    Explorer, or a widget in a live kernel
+    Returns an `Explorer`, or a widget in a live kernel. Raises `ValueError` where not some of the
+    pixels shown are defective and some not.
     """
     window = inspections[0].window(side)
     image, mask = inspections[0].image[window], inspections[0].mask[window]
@@ -111,19 +96,19 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
             "expected a mask with defective and defect-free pixels; got only one kind; show "
             "another image, or more of it"
         )
-    cuts, starts, units, curves = {}, {}, {}, []
+    cuts, units, colours = {}, {}, {}
     for inspection in inspections:
         experiment, method = inspection.result.experiment, method_label(inspection.result)
-        starts[method] = inspection.result.metrics["thresholds"][f"{fpr:g}"]
+        chosen = inspection.result.metrics["thresholds"][f"{fpr:g}"]
         units[method] = RESIDUALS[experiment.residual].unit
-        cuts[method] = cut = Levels.of(mask, inspection.residual[window], starts[method])
-        points = list(zip(cut.fpr, cut.tpr, strict=True))
-        colour = METHODS[experiment.method].colour
-        curves.append({"method": method, "points": points, "colour": colour})
-    first = list(cuts)[-1]
+        colours[method] = METHODS[experiment.method].colour
+        cuts[method] = Levels.of(mask, inspection.residual[window], chosen)
     # One slider for all methods: positions of the shorter ones are repeated at the end.
     positions = max(len(cut.thresholds) for cut in cuts.values())
-    moved = {key: cut.moved(units[key], starts[key], positions) for key, cut in cuts.items()}
+    moved = {
+        method: {"colour": colours[method]} | cut.moved(units[method], positions)
+        for method, cut in cuts.items()
+    }
 
     def painted(position, method):
         flagged = cuts[method].levels > min(position, len(cuts[method].thresholds) - 1)
@@ -135,18 +120,13 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
         "image": uri(webp(image)),
         "mask": base64_of(np.packbits(mask).tobytes()),
         "methods": moved,
-        "first": first,
+        "first": method,
         "paint": OPACITY,
-        "colours": {key: COLOURS[key] for key in ("truth", "hit", "false_alarm")},
+        "colours": {name: COLOURS[name] for name in ("truth", "hit", "false_alarm")},
     }
     offered = {
         "panels": [picture_data(Panel(np.asarray(image), "image", outline=mask))],
-        "methods": {key: cut.offered(units[key]) for key, cut in cuts.items()},
+        "methods": {method: cut.offered(units[method]) for method, cut in cuts.items()},
     }
-    return shown(
-        Explorer(
-            name=name, label="Threshold", picture=painted, choices=tuple(cuts),
-            start=moved[first]["start"], data=data, offered=offered, template="threshold.html",
-            values={"curves": curves, "ink": INK}, **words,
-        )
-    )  # fmt: skip
+    parts = {"picture": painted, "choices": tuple(cuts), "data": data, "offered": offered}
+    return shown(name=name, label="Threshold", start=cuts[method].start, **parts, **words)
