@@ -93,7 +93,7 @@ class PixelMetrics:
         # of its regions, how many bins each region has, and the number of the image.
         self._regions = []
 
-    def update(self, mask, map):
+    def update(self, mask, map, counted=None):
         """Count one image.
 
         Parameters
@@ -102,6 +102,8 @@ class PixelMetrics:
             True where the image is defective; bool, or zeros and ones.
         map : array (H, W)
             The anomaly map, float32, larger where the image is more anomalous.
+        counted : bool array (H, W), optional
+            The pixels that count; all by default.
 
         Raises
         ------
@@ -120,7 +122,8 @@ class PixelMetrics:
             )
         bins = _bins(map)
         first = bins.min()
-        counts = np.bincount((bins - first).ravel())
+        counts = np.bincount((bins - first if counted is None else bins[counted] - first).ravel())
+        mask = mask if counted is None else mask & counted
         if mask.any():
             labels, n_regions = ndimage.label(mask, np.ones((3, 3)))
             defective = bins[mask]

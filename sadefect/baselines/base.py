@@ -123,6 +123,14 @@ class Gaussian:
     def __init__(self):
         self.count = 0
 
+    @classmethod
+    def of(cls, mean, covariance):
+        """Return the one that has a mean ``(d,)`` and a covariance ``(d, d)``."""
+        gaussian = cls()
+        gaussian.count, gaussian._origin = 1, np.asarray(mean, "float64")
+        gaussian._sum, gaussian._products = np.zeros_like(gaussian._origin), np.asarray(covariance)
+        return gaussian
+
     def add(self, rows):
         """Add rows ``(n, d)``."""
         if not self.count:

@@ -24,7 +24,7 @@ data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 OWN, PAPER = "Your own images", "The paper"
 app.add_typer(data, name="data", rich_help_panel=PAPER)
 app.add_typer(weights.app, name="weights", rich_help_panel=PAPER)
-for verb in ("check", "train", "segment", "evaluate", "export"):
+for verb in ("check", "train", "segment", "evaluate", "calibrate", "export"):
     app.command(verb, rich_help_panel=OWN)(getattr(own_images, verb))
 
 

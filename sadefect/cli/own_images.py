@@ -70,14 +70,26 @@ def train(
     folder: Annotated[Path, typer.Argument(help="Good images, or a folder like MVTec AD's.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to save the detector.")],
     method: Annotated[
-        str, typer.Option(help="ssim, l2, vae, feature_matching, ms_ssim, l1_ssim.")
+        str,
+        typer.Option(
+            help="ssim, l2, vae, feature_matching, ms_ssim, l1_ssim; filter_bank, in seconds."
+        ),
     ] = "ssim",
-    patches: Annotated[int, typer.Option(help="Patches to see: the longer, the better.")] = PATCHES,
+    patches: Annotated[
+        int, typer.Option(help="Patches to see at most; it stops when more makes it worse.")
+    ] = PATCHES,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
     latent_dim: Annotated[str, typer.Option(help='d, or "auto" for 100.')] = "auto",
     patch_size: Annotated[int, typer.Option(help="32, 64 or 128 pixels.")] = 128,
     window_size: Annotated[int, typer.Option(help="Of SSIM, in pixels, odd.")] = 11,
     shrink: Annotated[int, typer.Option(help="Average blocks of so many pixels first.")] = 1,
+    symmetries: Annotated[
+        str, typer.Option(help="Of the texture: auto, none, half_turns, mirrors, turns, all.")
+    ] = "auto",
+    border: Annotated[int, typer.Option(help="Pixels along the border that are ignored.")] = 0,
+    ignore: Annotated[
+        Path | None, typer.Option(help="A mask for all images, white where they are ignored.")
+    ] = None,
     as_json: Json = False,
 ):
     """Learn from good images and save a detector; stopped, it goes on the next time.
@@ -93,7 +105,7 @@ def train(
         detector = Detector(
             method, latent_dim=int(latent_dim) if latent_dim.isdecimal() else latent_dim,
             patch_size=patch_size, window_size=window_size, shrink=shrink, patches=patches,
-            seed=seed,
+            seed=seed, symmetries=symmetries, border=border,
         )  # fmt: skip
     with explained(output):  # Not after hours of training.
         if output.is_dir():
@@ -102,7 +114,7 @@ def train(
         tempfile.TemporaryFile(dir=output.parent).close()
     with resumable():
         try:
-            detector.fit(folder).save(output)
+            detector.fit(folder, ignore).save(output)
         except DataError as error:
             hint = f"`sadefect check {folder}` tells all at once that is to be mended"
             raise DataError(f"{error}\n{hint}" if folder.is_dir() else str(error)) from error
@@ -111,13 +123,46 @@ def train(
         settings = {"output": str(output), "settings": detector.get_params()}
         print(json.dumps(settings | thresholds(detector) | detector.provenance_))
         return
-    print(f"saved {output}: {patches:,} patches of {images['trained on']} images")
-    if patches < PATCHES:
+    record = detector.provenance_["training"]
+    seen = f"{record['trained']:,} patches of " if record else ""
+    print(f"saved {output}: {seen}{images['trained on']} images")
+    if record and patches < PATCHES:
         print(f"That is a short training; with --patches {PATCHES} it goes on from here.")
+    for note in detector.notes():
+        print(f"{note}.")
     print(
         f"An image will be judged defective from a flagged region of {limit.value} pixels on; "
         f"{limit.sentence()}."
     )
+
+
+def calibrate(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="Good images, none of them trained on.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to save it; in place by default.")
+    ] = None,
+    image_fpr: ImageFpr = IMAGE_FPR,
+    as_json: Json = False,
+):
+    """Set thresholds anew from good images, such as false alarms, without training.
+
+    The old thresholds stay noted in the file.
+    """
+    detector, _, _ = _load(model, FPR, image_fpr)
+    before = detector.image_threshold(image_fpr).value
+    detector.calibrate(folder).save(output or model)
+    limit = detector.image_threshold(image_fpr)
+    if as_json:
+        pixels = {"pixels": detector.threshold()._asdict(), "images": limit.as_dict()}
+        print(json.dumps({"output": str(output or model)} | pixels))
+        return
+    print(
+        f"saved {output or model}: an image will be judged defective from a flagged region of "
+        f"{limit.value} pixels on, {before} before; {limit.sentence()}."
+    )
+    for text in detector.calibration_.crowded:
+        print(f"{text}.")
 
 
 def segment(
@@ -225,6 +270,9 @@ def evaluate(
         "AUPRO up to a false positive rate of 0.3": metrics["aupro"],
         "AUROC of images": "no good test images" if image is None else image,
     }
+    for name, values in metrics["yardsticks"].items():
+        text = f"AUROC of pixels {values['auroc']:.3f}, AUPRO {values['aupro']:.3f}"
+        measured[f"without training: {name.replace('_', ' ')}"] = text
     for kind, counts in metrics["verdicts"].items():
         measured[f"{kind}: judged defective"] = f"{counts['defect']} of {counts['images']}"
     rows = [{"measured": name, "came out": value} for name, value in measured.items()]

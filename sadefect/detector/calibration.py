@@ -3,6 +3,10 @@
 An image is judged by its largest region of flagged pixels. Good images hold many small specks that
 reach far up; a defect is a region. The largest value of a map, by contrast, is that of its noisiest
 pixel, and a threshold on it is that of the noisiest good image.
+
+A larger image has more specks, and larger ones among them. In noise the areas of regions above a
+threshold fall off exponentially (Friston et al. 1994, doi:10.1002/hbm.460010306), so that the
+largest of an area r times as large is larger by the tail's mean excess times ln r.
 """
 
 from typing import NamedTuple
@@ -13,12 +17,15 @@ from scipy.stats import binomtest
 
 from sadefect.datasets.base import HELD_OUT
 from sadefect.detector.defaults import FPR, IMAGE_FPR
+from sadefect.detector.region import Crowding
 from sadefect.metrics import PixelMetrics
 from sadefect.segmentation import check_share
 
 # Shares of pixels for which the regions of held-out images are known; 1 is the whole image.
 RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 CONFIDENCE = 0.95
+TAIL = 30  # Regions of held-out images, the largest, that say how fast areas fall off.
+LARGER = 1.05  # Times the calibrated area: from there on an image is a larger one.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
 
 
@@ -145,7 +152,9 @@ class Calibration:
     """Counts maps of defect-free images; nothing is kept of them but what thresholds need.
 
     ``pixels`` are `PixelMetrics`; ``areas``, int ``(N, len(RATES))``, those of the largest region
-    of each image, by the share of pixels that is flagged.
+    of each image, by the share of pixels that is flagged; ``tails`` ``(len(RATES),)`` how fast the
+    areas of regions fall off, in pixels, and ``size`` how many pixels an image has, both 0 where
+    an earlier version did not count them; ``crowded`` sentences of `Crowding`.
 
     Examples
     --------
@@ -155,21 +164,41 @@ class Calibration:
     (0, 20, 0.048)
     """
 
-    def __init__(self, pixels, areas):
-        self.pixels, self.areas = pixels, np.asarray(areas)
+    def __init__(self, pixels, areas, tails=None, size=0, crowded=()):
+        self.pixels, self.areas, self.size = pixels, np.asarray(areas), float(size)
+        self.tails = np.zeros(len(RATES)) if tails is None else np.asarray(tails, "float64")
+        self.crowded = list(crowded)
 
     @classmethod
-    def of(cls, maps, side=1):
-        """Count a sequence of opened maps ``(H, W)``; each pixel stands for a block of ``side``."""
-        pixels = PixelMetrics()
-        for map in maps:
-            pixels.update(np.zeros(map.shape, bool), map)
-        limits = [pixels.threshold(rate).value for rate in RATES]
-        areas = [[largest_region(map >= limit) * side**2 for limit in limits] for map in maps]
-        return cls(pixels, np.array(areas, "int64"))
+    def of(cls, maps, side=1, counted=None):
+        """Count a sequence of opened maps ``(H, W)``; each pixel stands for a block of ``side``.
 
-    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
+        ``counted`` has a mask for each map, of the pixels that count, or None for all.
+        """
+        pixels, counted = PixelMetrics(), counted or [None] * len(maps)
+        for map, mask in zip(maps, counted, strict=True):
+            pixels.update(np.zeros(map.shape, bool), map, mask)
+        limits = [pixels.threshold(rate).value for rate in RATES]
+        areas, largest = np.zeros((len(maps), len(RATES)), "int64"), [[] for _ in RATES]
+        crowding, sizes = Crowding(), []
+        for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
+            for column, limit in enumerate(limits):
+                above = map >= limit if mask is None else (map >= limit) & mask
+                regions = np.sort(label_regions(above)[1])[::-1] * side**2
+                areas[number, column] = regions[0]
+                largest[column] = sorted([*largest[column], *regions[: TAIL + 1].tolist()])
+                largest[column] = largest[column][-TAIL - 1 :]
+                if RATES[column] == FPR:
+                    crowding.add(above)
+            sizes.append(map.size if mask is None else int(mask.sum()))
+        tails = [np.mean(top[1:]) - top[0] if len(top) > 1 else top[0] for top in largest]
+        return cls(pixels, areas, tails, np.mean(sizes) * side**2, crowding.sentences())
+
+    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR, size=None):
         """Return how large a region of pixels at or above ``threshold(fpr)`` a defect has to be.
+
+        Of an image larger than the held-out ones, ``size`` pixels that count, the threshold is
+        raised by as much as the largest region of a good image is expected to be larger.
 
         This is split conformal prediction, with the largest region as the score. It is not exact:
         the threshold of pixels is of the same images; and between two of `RATES` the regions are
@@ -178,7 +207,11 @@ class Calibration:
         check_share(image_fpr, "image_fpr")
         scores = self.scores(fpr)
         value = conformal_threshold(scores, image_fpr)
-        return ImageThreshold(value, image_fpr, int((scores >= value).sum()), len(scores))
+        flagged = int((scores >= value).sum())
+        if size and self.size and size > LARGER * self.size:
+            tail = self.tails[np.searchsorted(RATES, fpr)]
+            value += int(np.ceil(tail * np.log(size / self.size)))
+        return ImageThreshold(value, image_fpr, flagged, len(scores))
 
     def scores(self, fpr=FPR):
         """Return the scores of the held-out images, int ``(N,)``: their largest regions."""
@@ -188,7 +221,8 @@ class Calibration:
     def state(self):
         """Return everything as a dict of arrays that `from_state` takes."""
         pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
-        return pixels | {"areas": self.areas, "rates": np.array(RATES)}
+        regions = {"areas": self.areas, "tails": self.tails, "size": np.array(self.size)}
+        return pixels | regions | {"rates": np.array(RATES)}
 
     @classmethod
     def from_state(cls, arrays):
@@ -205,6 +239,9 @@ class Calibration:
                 f"expected the areas of {pixels.images} images at {len(RATES)} rates; got "
                 f"{areas.dtype} of shape {areas.shape}"
             )
-        calibration = cls(pixels, areas)
+        tails, size = arrays.get("tails", np.zeros(len(RATES))), arrays.get("size", np.array(0.0))
+        if tails.shape != (len(RATES),) or size.shape or min(size, *tails) < 0:
+            raise ValueError(f"expected {len(RATES)} tails and a size; got {tails.shape}, {size}")
+        calibration = cls(pixels, areas, tails, size)
         pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration

@@ -1,42 +1,42 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
 import os
-from dataclasses import KW_ONLY, asdict, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from sadefect.anomaly_maps import post_processed
 from sadefect.datasets.base import held_out
+from sadefect.detector import yardsticks
 from sadefect.detector.calibration import Calibration, label_regions
-from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
-from sadefect.detector.evaluation import Evaluation, with_masks
-from sadefect.detector.export import export_network
+from sadefect.detector.defaults import FPR, IMAGE_FPR
+from sadefect.detector.evaluation import evaluate
+from sadefect.detector.export import export_network, thresholds
 from sadefect.detector.finding import Finding
 from sadefect.detector.inputs import Downscaled, name_of, named_images
-from sadefect.detector.saving import fitting_together, read_file, restored_model, write_file
+from sadefect.detector.learning import Learning, sentence
+from sadefect.detector.region import Continued, continued, counted_pixels, cropped, read_ignored
+from sadefect.detector.saving import fitting_together, read_file, restored, saved_parts, write_file
+from sadefect.detector.settings import Settings
 from sadefect.detector.stack import stacked
 from sadefect.detector.tiles import map_in_tiles
-from sadefect.errors import DataError, StoreError, out_of_memory, require_choice
+from sadefect.errors import DataError, StoreError, out_of_memory
 from sadefect.files import store_folder
-from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
-from sadefect.metrics import FPRS
-from sadefect.models import PATCH_SIZES
-from sadefect.patches import STRIDE
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
-from sadefect.segmentation import DIAMETER, segment
-from sadefect.structural_similarity import SSIMOptions
-from sadefect.training.loop import load_weights
-from sadefect.training.resume import Training, loss_history
+from sadefect.segmentation import segment
 
 
 @dataclass(eq=False)
-class Detector:
+class Detector(Settings):
     """Learns what defect-free images look like, and finds what does not look like them.
 
     Parameters
     ----------
-    method : {"ssim", "l2", "vae", "feature_matching", "ms_ssim", "l1_ssim"}
-        What the autoencoder is trained with, a key of `METHODS`. Maps of a VAE hold random draws.
+    method : {"ssim", "l2", "vae", "feature_matching", "ms_ssim", "l1_ssim", "filter_bank"}
+        What the autoencoder is trained with, a key of `METHODS`; maps of a VAE hold random draws.
+        "filter_bank" has no network and is learnt in seconds: eight filters, and the Mahalanobis
+        distance from what good images give.
     latent_dim : int or "auto"
         d; "auto" is 100, the paper's for textures.
     patch_size : {128, 64, 32}
@@ -46,12 +46,24 @@ class Detector:
     shrink : int
         Images are downscaled first: blocks of so many pixels on a side are averaged, which gives a
         patch more context. Maps come in the image's own size all the same.
-    stride, opening : int
-        Pixels between windows; diameter in pixels of the disc that opens the map, 0 for none.
-    average : {"reconstructions", "maps"}
-        What is averaged where windows overlap, as in `anomaly_map`.
+    stride : int
+        Pixels between windows.
+    average, frame, smoothing, opening : as in `Scoring`, or "auto"
+        How a map is made. What is "auto" is chosen after training by synthetic defects in held-out
+        good images.
+    margin : int or "auto"
+        Pixels by which images go on beyond their border, reflected, in training and scoring;
+        "auto" is an eighth of a patch. Without it the border is reconstructed badly.
+    border : int
+        Pixels along the border of an image, of its own, that are ignored; see ``ignore`` of `fit`.
+    crops : {"fresh", "fixed"}
+        Whether each patch is at a new position, or one of 10,000, as in the paper.
+    symmetries : {"auto", "none", "half_turns", "mirrors", "turns", "all"}
+        In which patches are shown. "auto" tries them out where ``patches`` are 20,000 or more, each
+        with a tenth of them, and takes those that held-out images agree with.
     patches : int
-        How many are seen in training, 65 a second on two cores; the paper's number is 2,000,000.
+        How many are seen in training at most, 65 a second on two cores; the paper's number is
+        2,000,000. It ends when the loss on held-out images rises, and the best state is kept.
     schedule, seed : {"cpu", "small", "paper"}, int
         Batch size and learning rate, a key of `SCHEDULES`; of weights and patches.
 
@@ -63,7 +75,7 @@ class Detector:
     history_ : array (N, 2)
         Patches seen and mean loss.
     provenance_ : dict
-        Data, commit, versions, machine, seconds.
+        Data, commit, versions, machine, seconds; how training went, and what was chosen.
 
     Notes
     -----
@@ -77,65 +89,7 @@ class Detector:
     100000
     """
 
-    method: str = "ssim"
-    _: KW_ONLY
-    latent_dim: int | str = "auto"
-    patch_size: int = 128
-    window_size: int = 11
-    shrink: int = 1
-    stride: int = STRIDE
-    average: str = "reconstructions"
-    opening: int = DIAMETER
-    patches: int = PATCHES
-    schedule: str = "cpu"
-    seed: int = 0
-
-    def __post_init__(self):
-        least = {"shrink": 1, "stride": 1, "opening": 0, "patches": 1, "seed": 0, "window_size": 1}
-        if self.latent_dim != "auto":
-            least["latent_dim"] = 1
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-                raise ValueError(
-                    f"{name} must be a whole number of at least {smallest}; received {value!r}"
-                )
-        require_choice("patch_size", self.patch_size, PATCH_SIZES)
-        require_choice("average", self.average, ("reconstructions", "maps"))
-        if self.stride > self.patch_size:
-            raise ValueError(
-                f"stride must be at most patch_size={self.patch_size}, or pixels are left out; "
-                f"received {self.stride!r}"
-            )
-        recipe = self.recipe  # Which checks the method; its window is checked here.
-        if "window_size" in METHODS[self.method].settings:
-            SSIMOptions(data_range=1.0, **recipe.ssim_options)
-
-    @property
-    def recipe(self):
-        """Return the settings of the training, a `Recipe`."""
-        names = {field.name for field in fields(Recipe)}
-        settings = {name: value for name, value in self.get_params().items() if name in names}
-        if self.latent_dim == "auto":
-            del settings["latent_dim"]
-        return Recipe(**settings)
-
-    @property
-    def scoring(self):
-        """Return the settings of the maps, a `Scoring`."""
-        return Scoring(
-            residual=METHODS[self.method].residual,
-            residual_window_size=self.window_size,
-            stride=self.stride,
-            average=self.average,
-            opening=self.opening,
-        )
-
-    def get_params(self):
-        """Return the settings, as a dict."""
-        return asdict(self)
-
-    def fit(self, images):
+    def fit(self, images, ignore=None):
         """Learn from defect-free images; the last tenth of them, at least one, is held out.
 
         A training that was stopped goes on where it was, and a larger ``patches`` continues a
@@ -146,6 +100,9 @@ class Detector:
         images : path, Dataset, or iterable of arrays or paths
             A folder of defect-free images, or one laid out like MVTec AD; a generator is taken
             once. Images need not fit into memory.
+        ignore : path or bool array (H, W), optional
+            A mask for all images, white or true where they are ignored in thresholds, verdicts and
+            metrics: holders, marks, saturated margins.
 
         Returns
         -------
@@ -158,44 +115,103 @@ class Detector:
         TrainingDiverged
             If going on would be a waste.
         """
-        place, recipe = store_folder() / "detectors", self.recipe
+        place, margin = store_folder() / "detectors", self._margin
+        self.ignored_ = read_ignored(ignore)
         downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
-        images, fingerprint = stacked(place, downscaled)
-        if len(images) < 2:
+        wide, fingerprint = stacked(place, (continued(image, margin) for image in downscaled))
+        if len(wide) < 2:
             raise DataError(
                 f"expected at least 2 defect-free images, one to hold out for thresholds; got "
-                f"{len(images)}; add images, or cut the one into two"
+                f"{len(wide)}; add images, or cut the one into two"
             )
-        count = held_out(len(images))
+        count = held_out(len(wide))
+        images = [cropped(image, margin) for image in wide]
         trained_on, kept = images[:-count], images[-count:]
-        settings = self._training_settings(fingerprint)
-        folder = place / settings_digest(settings)
-        training = Training(folder, recipe, lambda: (trained_on, kept), lambda: settings)
-        self.model_ = load_weights(recipe.build_model(), training.checkpoint(self.patches))
-        curve, seconds = loss_history(folder / "state.npz", self.patches)
-        self.history_ = np.stack([curve["history_patches"], curve["history_loss"]], axis=-1)
-        maps, _ = stacked(place, self._residuals(kept))
-        self.calibration_ = Calibration.of(maps, self.shrink)
+        self.history_, seconds, record = np.zeros((0, 2)), None, None
+        if self._network:
+            learning = Learning(
+                place, self.recipe, lambda recipe: self._training_settings(fingerprint, recipe),
+                wide[:-count], wide[-count:],
+            )  # fmt: skip
+            self.model_, self.history_, seconds, record = learning.learn(
+                self.patches, self.symmetries
+            )
+            self.symmetries_ = record["symmetries"]
+        scorings = yardsticks.allowed_scorings(self._scoring(), self.patch_size, self.get_params())
+        model = self.model_ if self._network else None
+        chosen = yardsticks.Comparison(trained_on, kept, scorings, model, margin, self.seed)
+        self.yardsticks_, self.scoring_ = chosen.yardsticks, chosen.scoring or self._scoring()
+        if not self._network:
+            self.model_ = self.yardsticks_["filter_bank"]
+        self.calibrations_ = []
         self.provenance_ = {
             "data": fingerprint,
             "images": {"trained on": len(trained_on), "held out": count},
+            "training": record,
+            "scoring": chosen.compared,
+            "synthetic defects": chosen.aurocs,
             "seconds": seconds,
             "commit": commit(),
             "versions": versions(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
         }
+        self._calibrate(kept, place)
         return self
 
-    def _training_settings(self, data):
+    def calibrate(self, images):
+        """Set thresholds anew from other good images, without training; the old ones are noted.
+
+        Parameters
+        ----------
+        images : path, Dataset, or iterable of arrays or paths
+            Good images, none of them trained on, such as those that caused false alarms; all of
+            them are held out.
+
+        Returns
+        -------
+        Detector
+        """
+        place, old = store_folder() / "detectors", thresholds(self)
+        downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
+        kept, fingerprint = stacked(place, downscaled)
+        if not kept:
+            raise DataError("expected at least one good image to set thresholds with; got none")
+        self._calibrate(kept, place)
+        self.calibrations_.append(old | {"followed by": fingerprint})
+        return self
+
+    def _calibrate(self, images, place):
+        counted = [self._counted(image.shape, self.shrink) for image in images]
+        maps, _ = stacked(place, self._residuals(images))
+        self.calibration_ = Calibration.of(maps, self.shrink, counted)
+
+    def _counted(self, shape, factor=1):
+        """Return the pixels that count, bool of an image's shape or of the downscaled one."""
+        ignored = getattr(self, "ignored_", None)
+        if factor > 1 and ignored is not None:
+            ignored = Downscaled(np.float32(ignored), factor, 1)[:, :] > 0
+        return counted_pixels(shape, -(-self.border // factor), ignored)
+
+    def notes(self):
+        """Return what a user should know of this training, a list of sentences."""
+        known = self._learnt("provenance_")
+        record, aurocs = known.get("training"), known.get("synthetic defects", {})
+        told = [sentence(record, self.patches)] if record else []
+        told += [yardsticks.verdict(aurocs)] if "network" in aurocs else []
+        return [text for text in [*told, *self.calibration_.crowded] if text]
+
+    def _training_settings(self, data, recipe=None):
         """Return what the trajectory depends on: the recipe's settings and the images."""
         known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
-        return self.recipe.recipe_settings() | known | {"data": data, "shrink": self.shrink}
+        known |= {"data": data, "shrink": self.shrink}
+        known |= {"margin": self._margin} if self._margin else {}
+        return (recipe or self.recipe).recipe_settings() | known
 
     def _residuals(self, images):
         """Yield the maps of downscaled images, of good ones that were not trained on."""
         with progress("setting thresholds", len(images), "images") as report:
             for done, image in enumerate(images, 1):
-                yield map_in_tiles(self.model_, image, self.scoring, self.seed, "residual")
+                yield self._map_of(image, "residual")
                 report(done)
 
     def _prepared(self, image, name=None):
@@ -204,13 +220,23 @@ class Detector:
     def _map(self, prepared, part):
         """Compute a part of the `AnomalyMap` of a prepared image, at the image's own size."""
         try:
-            map = map_in_tiles(self._learnt("model_"), prepared, self.scoring, self.seed, part)
+            map = self._map_of(prepared, part)
         except Exception as error:
             if out_of_memory(error):
                 height, width = prepared.full_shape
                 error.add_note(f"while looking at {prepared.name}, {height}x{width} pixels")
             raise
         return prepared.enlarged(map)
+
+    def _map_of(self, image, part):
+        """Compute a part of the `AnomalyMap` of a downscaled image."""
+        model, scoring, margin = self._learnt("model_"), self.scoring, self._margin
+        if self._network:
+            wide = Continued(image, margin) if margin else image
+            return cropped(map_in_tiles(model, wide, scoring, self.seed, part), margin)
+        if part != "residual":
+            raise DataError("expected a network to reconstruct with; a filter bank has none")
+        return post_processed(yardsticks.baseline_in_tiles(model, image), scoring)
 
     def _learnt(self, name):
         if not hasattr(self, name):
@@ -249,18 +275,19 @@ class Detector:
         """
         return self._learnt("calibration_").pixels.threshold(fpr)
 
-    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR):
+    def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR, size=None):
         """Return the score from which an image is judged defective, by split conformal prediction.
 
         At most a share ``image_fpr`` of new good images is expected to be, if there are at least
         ``1 / image_fpr - 1`` held-out images; see `Calibration.image_threshold`.
+        Of an image of ``size`` pixels, more than the held-out ones have, it is larger.
 
         Returns
         -------
         ImageThreshold
             With what it rests on, and how uncertain that makes it.
         """
-        return self._learnt("calibration_").image_threshold(image_fpr, fpr)
+        return self._learnt("calibration_").image_threshold(image_fpr, fpr, size)
 
     def segment(self, image, fpr=FPR, *, confirmed=False, image_fpr=IMAGE_FPR):
         """Return the pixels of an image that are flagged, bool ``(H, W)``, as the paper segments.
@@ -278,7 +305,12 @@ class Detector:
         """
         if confirmed:
             return self.look(image, fpr, image_fpr=image_fpr).mask
-        return segment(self.anomaly_map(image), self.threshold(fpr), 0)
+        return self._flagged(self.anomaly_map(image), fpr)[0]
+
+    def _flagged(self, map, fpr):
+        """Return the flagged pixels of a map, and how many pixels count."""
+        flagged, counted = segment(map, self.threshold(fpr), 0), self._counted(map.shape)
+        return (flagged, map.size) if counted is None else (flagged & counted, int(counted.sum()))
 
     def predict(self, images, fpr=FPR, *, image_fpr=IMAGE_FPR):
         """Yield the `Finding` of each image, one in memory at a time; shares are as in `look`.
@@ -305,11 +337,11 @@ class Detector:
 
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
         """Return the `Finding` of an image whose map is known; its verdict and its mask agree."""
-        flagged = segment(map, self.threshold(fpr), 0)
+        flagged, counted = self._flagged(map, fpr)
         labels, areas = label_regions(flagged, self.shrink)
-        score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr).value
+        score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr, counted).value
         mask = flagged & (areas >= limit)[labels]
-        return Finding(name or name_of(image), image, map, mask, score, score >= limit)
+        return Finding(name or name_of(image), image, map, mask, score, score >= limit, limit)
 
     def evaluate(self, dataset, fpr=FPR, *, image_fpr=IMAGE_FPR, show=None, resume=None):
         """Compare maps with masks.
@@ -329,7 +361,8 @@ class Detector:
         -------
         metrics : dict
             Of pixels as in `Result`; ``image_auroc``, None without defect-free test images;
-            ``verdicts``, counts by kind of image.
+            ``verdicts``, counts by kind of image; ``yardsticks``, the AUROC and AUPRO of methods
+            that need no training, by name, of those that the detector has.
         curves : dict of arrays
             As in `Result`.
 
@@ -338,28 +371,11 @@ class Detector:
         DataError
             If there are no test images with masks.
         """
-        test = with_masks(dataset).test
-        evaluation = Evaluation.load(resume) if resume else Evaluation()
-        with progress("evaluating", len(test), "images") as report:
-            for done, sample in enumerate(test, 1):
-                finding = None
-                if done > len(evaluation.images):
-                    finding = self.look(sample.image, fpr, sample.name, image_fpr=image_fpr)
-                    evaluation.update(finding, sample.mask, sample.kind)
-                if show:
-                    show(finding, sample)
-                if resume and finding:
-                    evaluation.save(resume)
-                report(done)
-        return evaluation.metrics([self.threshold(share) for share in FPRS])
+        return evaluate(self, dataset, show, resume, fpr=fpr, image_fpr=image_fpr)
 
     def save(self, path):
         """Write this detector to one file, numbers and JSON, no code, and return its path."""
-        arrays = self._learnt("calibration_").state() | {"history": self.history_}
-        for number, weights in enumerate(self.model_.get_weights()):
-            arrays[f"weights.{number:03d}"] = weights
-        header = {"settings": self.get_params(), "provenance": self.provenance_}
-        return write_file(path, {"version": versions()["sadefect"]} | header, arrays)
+        return write_file(path, *saved_parts(self))
 
     @classmethod
     def load(cls, path):
@@ -372,11 +388,6 @@ class Detector:
         """
         header, arrays = read_file(path)
         with fitting_together(path, header):
-            detector = cls(**header["settings"])
-            detector.model_ = restored_model(detector.recipe, arrays)
-            detector.calibration_ = Calibration.from_state(arrays)
-            detector.history_ = arrays["history"]
-            detector.provenance_ = dict(header["provenance"])
-        return detector
+            return restored(cls, header, arrays)
 
     export = export_network

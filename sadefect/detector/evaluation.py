@@ -5,9 +5,11 @@ import json
 import numpy as np
 
 from sadefect.datasets import Dataset, load_dataset
+from sadefect.detector.yardsticks import baseline_in_tiles
 from sadefect.errors import DataError, StoreError
 from sadefect.files import load_arrays, save_arrays
-from sadefect.metrics import PixelMetrics, auroc, summarise
+from sadefect.metrics import FPRS, PixelMetrics, auroc, summarise
+from sadefect.progress import progress
 
 
 def with_masks(dataset):
@@ -26,16 +28,22 @@ def with_masks(dataset):
 class Evaluation:
     """Accumulates evaluation counts; can be saved and resumed.
 
-    Pixels are counted in ``pixels``, and ``images`` has a verdict for each image, in the order of
-    the test set.
+    Pixels are counted in ``pixels``, those of yardsticks in ``others``, by name, and ``images`` has
+    a verdict for each image, in the order of the test set.
     """
 
     def __init__(self):
-        self.pixels, self.images = PixelMetrics(), []
+        self.pixels, self.others, self.images = PixelMetrics(), {}, []
 
-    def update(self, finding, mask, kind):
-        """Count the `Finding` of an image whose true mask is known."""
-        self.pixels.update(mask, finding.map)
+    def update(self, finding, mask, kind, counted=None, others=None):
+        """Count the `Finding` of an image whose true mask is known.
+
+        ``counted`` are the pixels that count, None for all; ``others`` maps of yardsticks, by name.
+        """
+        self.pixels.update(mask, finding.map, counted)
+        for name, map in (others or {}).items():
+            self.others.setdefault(name, PixelMetrics()).update(mask, map, counted)
+        mask = mask if counted is None else mask & counted
         verdict = {"score": finding.score, "defect": finding.defect}
         self.images.append({"kind": kind, "true": bool(mask.any())} | verdict)
 
@@ -45,6 +53,10 @@ class Evaluation:
         true = np.array([[image["true"] for image in self.images]])
         scores = np.array([[image["score"] for image in self.images]], "float32")
         metrics["image_auroc"] = auroc([true], [scores]) if len(np.unique(true)) == 2 else None
+        metrics["yardsticks"] = {
+            name: {"auroc": pixels.auroc(), "aupro": pixels.aupro()}
+            for name, pixels in self.others.items()
+        }
         metrics["verdicts"] = {}
         for image in self.images:
             counts = metrics["verdicts"].setdefault(image["kind"], {"images": 0, "defect": 0})
@@ -54,7 +66,13 @@ class Evaluation:
 
     def save(self, path):
         """Write the counts to a file, whole or not at all."""
-        save_arrays(path, verdicts=np.array(json.dumps(self.images)), **self.pixels.state())
+        others = {
+            f"{name}/{key}": array
+            for name, pixels in self.others.items()
+            for key, array in pixels.state().items()
+        }
+        verdicts = np.array(json.dumps([self.images, list(self.others)]))
+        save_arrays(path, verdicts=verdicts, **self.pixels.state(), **others)
 
     @classmethod
     def load(cls, path):
@@ -62,8 +80,36 @@ class Evaluation:
         evaluation = cls()
         try:
             arrays = load_arrays(path)
-            evaluation.images = json.loads(str(arrays["verdicts"]))
+            evaluation.images, others = json.loads(str(arrays["verdicts"]))
             evaluation.pixels = PixelMetrics.from_state(arrays)
+            for name in others:
+                own = {key.removeprefix(f"{name}/"): value for key, value in arrays.items()}
+                evaluation.others[name] = PixelMetrics.from_state(own)
         except (OSError, StoreError, DataError, ValueError, LookupError):
             return cls()
         return evaluation if evaluation.pixels.images == len(evaluation.images) else cls()
+
+
+def evaluate(detector, dataset, show=None, resume=None, **shares):
+    """Return metrics and curves of a detector on test images; see `Detector.evaluate`."""
+    test = with_masks(dataset).test
+    evaluation = Evaluation.load(resume) if resume else Evaluation()
+    with progress("evaluating", len(test), "images") as report:
+        for done, sample in enumerate(test, 1):
+            finding = None
+            if done > len(evaluation.images):
+                finding = detector.look(sample.image, shares["fpr"], sample.name,
+                                        image_fpr=shares["image_fpr"])  # fmt: skip
+                image = detector._prepared(sample.image)
+                others = {
+                    name: image.enlarged(baseline_in_tiles(baseline, image))
+                    for name, baseline in detector.yardsticks_.items()
+                }
+                counted = detector._counted(finding.map.shape)
+                evaluation.update(finding, sample.mask, sample.kind, counted, others)
+            if show:
+                show(finding, sample)
+            if resume and finding:
+                evaluation.save(resume)
+            report(done)
+    return evaluation.metrics([detector.threshold(share) for share in FPRS])

@@ -2,12 +2,14 @@
 
 import json
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from sadefect.errors import StoreError, require_choice
 from sadefect.files import whole
+from sadefect.methods import METHODS
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 
@@ -35,9 +37,15 @@ def export_network(detector, path, format="onnx"):
     ValueError
         If the format is not known, or the path has another suffix.
     StoreError
-        If the extra, ``sadefect[export]`` or ``sadefect[engine]``, is not installed.
+        If the detector has no network, or the extra, ``sadefect[export]`` or
+        ``sadefect[engine]``, is not installed.
     """
     path = Path(path)
+    if detector.method not in METHODS:
+        raise StoreError(
+            f"expected a detector with a network to export; {detector.method} has none; `sadefect "
+            "train` with another --method"
+        )
     require_choice("format", format, FORMATS)
     if path.suffix != FORMATS[format]:
         raise ValueError(f"path must end in {FORMATS[format]} for {format}; received {path}")
@@ -81,6 +89,7 @@ def _write_openvino(detector, path):
 
 def _settings(detector, **also):
     settings = {"settings": detector.get_params(), "thresholds": thresholds(detector)}
+    settings["scoring"] = asdict(detector.scoring)  # What "auto" came to.
     return json.dumps(settings | also)
 
 

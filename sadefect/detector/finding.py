@@ -12,7 +12,7 @@ class Finding(NamedTuple):
 
     ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
     taken for defects; ``score`` the area of the largest flagged region in pixels; ``defect`` the
-    verdict, true where the mask holds anything.
+    verdict, true where the mask holds anything; ``threshold`` the score from which it is a defect.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Finding(NamedTuple):
     mask: np.ndarray
     score: int
     defect: bool
+    threshold: int = 0
 
     def row(self):
         """Return the verdict and where the defects are, as plain values.
@@ -31,6 +32,7 @@ class Finding(NamedTuple):
             "image": self.name,
             "score": self.score,
             "peak": float(self.map.max()),
+            "threshold": self.threshold,
             "verdict": "defect" if self.defect else "good",
             "area": float(self.mask.mean()),
             "regions": [

@@ -17,6 +17,7 @@ FEW_IMAGES = 2 * HELD_OUT  # Fewer to train on leave a single one for thresholds
 DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 LEAST_CONTRAST = 0.02  # Standard deviation of gray values of an image that has any texture.
+FEW_PATCHES = 100  # Distinct ones, of which a training overfits within minutes.
 FILES_NAMED = 3  # In a line.
 LEVELS_OF_REMARKS = ("error", "warning", "note")
 
@@ -70,6 +71,7 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1):
                 remarks += _check_mask(path, folder / "ground_truth" / kind.name)
     remarks += _check_counts(good, train, test, laid_out)
     remarks += _check_sizes(train + test, patch_size * shrink)
+    remarks += _check_patches(train, patch_size * shrink)
     remarks += _check_duplicates(train, test)
     if laid_out:
         remarks += _check_lonely_masks(folder)
@@ -195,6 +197,20 @@ def _check_sizes(images, least):
     if any(image.kind.startswith("colour") for image in images):
         fix = "a defect of the same luminance cannot be seen; convert to the channel that shows it"
         yield Remark("note", "colour becomes luminance", fix)
+
+
+def _check_patches(train, side):
+    """Count the patches that lie side by side in distinct images: what there is to learn from."""
+    shapes = {image.digest: image.shape for image in train}.values()
+    count = sum((height // side) * (width // side) for height, width in shapes)
+    text = f"distinct patches of {side}x{side} pixels, side by side: {count:,}"
+    if not count:
+        return  # Of images that are too small, which is an error of its own.
+    if count < FEW_PATCHES:
+        fix = "add images, or use a smaller --patch-size; training will stop early"
+        yield Remark("warning", f"{text}; a network soon knows them by heart", fix)
+    else:
+        yield Remark("note", text)
 
 
 def _check_duplicates(train, test):

@@ -134,6 +134,6 @@ class Output:
             writer.writeheader()
             for row in self.rows:
                 boxes = ["-".join(map(str, region["box"])) for region in row.get("regions", [])]
-                also = {"regions": len(boxes), "boxes": " ".join(boxes), "threshold": threshold}
-                writer.writerow(row | also)
+                also = {"regions": len(boxes), "boxes": " ".join(boxes)}
+                writer.writerow({"threshold": threshold} | row | also)
         save_json(self.folder / "results.json", self.rows)

@@ -42,6 +42,8 @@ def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics
     text = _page().render(
         title=title,
         limit=limit,
+        larger=any(row.get("threshold", 0) > limit.value for row in rows),
+        notes=detector.notes(),
         pixels=detector.threshold(fpr),
         metrics=metrics,
         roc=curves and zip(curves["fpr"], curves["tpr"], strict=True),
@@ -75,6 +77,8 @@ def _readable(value):
     """Write a value of a table: numbers with commas or four digits, a dict as a list."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_readable, value))
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

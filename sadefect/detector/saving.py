@@ -2,16 +2,26 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sadefect.detector import yardsticks
+from sadefect.detector.calibration import Calibration
+from sadefect.detector.settings import AUTO
 from sadefect.errors import StoreError
 from sadefect.files import whole
+from sadefect.methods import METHODS
+from sadefect.provenance import versions
 
-FORMAT = 2  # Raised when what is written no longer means the same.
+FORMAT = 3  # Raised when what is written no longer means the same.
+# Settings that detectors of format 2 had without saying so; all else of it means what it did.
+BEFORE = {
+    "crops": "fixed", "symmetries": "none", "margin": 0, "frame": 0, "smoothing": 0.0,
+}  # fmt: skip
 OLDER = {1: "whose verdicts were by the largest value of a map; they are by its largest region now"}
 MOST_BYTES = 1_000_000_000  # The largest network of table 2, with d = 1000, has 19 million.
 
@@ -32,15 +42,60 @@ def fitting_together(path, header):
         ) from error
 
 
+def saved_parts(detector):
+    """Return the header and the arrays that `restored` makes a detector of."""
+    arrays = detector._learnt("calibration_").state() | {"history": detector.history_}
+    known, fitted = yardsticks.state(detector.yardsticks_)
+    arrays |= known
+    if detector.ignored_ is not None:
+        arrays["ignored"] = np.uint8(detector.ignored_)
+    if detector.method in METHODS:
+        for number, weights in enumerate(detector.model_.get_weights()):
+            arrays[f"weights.{number:03d}"] = weights
+    return {
+        "version": versions()["sadefect"],
+        "settings": detector.get_params(),
+        "chosen": {name: getattr(detector.scoring, name) for name in AUTO}
+        | {"symmetries": getattr(detector, "symmetries_", None)},
+        "yardsticks": fitted,
+        "crowded": detector.calibration_.crowded,
+        "calibrations": detector.calibrations_,
+        "provenance": detector.provenance_,
+    }, arrays
+
+
+def restored(cls, header, arrays):
+    """Return the detector of a class whose `saved_parts` were read; raise if they do not fit."""
+    before = BEFORE if header["format"] == 2 else {}
+    detector = cls(**(before | header["settings"]))
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+    chosen = dict(header.get("chosen", {}))
+    symmetries = chosen.pop("symmetries", None)
+    if symmetries is not None:
+        detector.symmetries_ = symmetries
+    detector.scoring_ = replace(detector.scoring, **chosen)
+    detector.yardsticks_ = yardsticks.restored(arrays, header.get("yardsticks", {}), detector.seed)
+    if detector.method in METHODS:
+        detector.model_ = restored_model(detector.recipe, arrays)
+    else:
+        detector.model_ = detector.yardsticks_["filter_bank"]
+    detector.ignored_ = arrays["ignored"] > 0 if "ignored" in arrays else None
+    detector.calibration_ = Calibration.from_state(arrays)
+    detector.calibration_.crowded = list(map(str, header.get("crowded", [])))
+    detector.calibrations_ = list(header.get("calibrations", []))
+    detector.history_ = arrays["history"]
+    detector.provenance_ = dict(header["provenance"])
+    return detector
+
+
 def restored_model(recipe, arrays):
     """Return a recipe's network with the weights among some arrays."""
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
     # Before a network is built: a wrong number must not ask for more memory than the file has.
     if not any(recipe.latent_dim in array.shape for array in weights):
         raise ValueError(f"no weights of latent_dim {recipe.latent_dim}")
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds NaN or infinity")
     model = recipe.build_model()
     model.set_weights(weights)
     return model
@@ -75,7 +130,7 @@ def read_file(path):
         with safe_open(path, framework="numpy") as opened:
             header = json.loads((opened.metadata() or {})["sadefect"])
             number = header["format"]
-            if number == FORMAT:
+            if number in (2, FORMAT):
                 return header, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise StoreError(

@@ -46,7 +46,8 @@ def map_in_tiles(model, image, scoring, seed, part):
     The image is an array or what is indexed like one; model, scoring and seed are as in
     `scored_map`; the part is "residual" or "reconstruction": both at once would be too large.
     """
-    margin = scoring.residual_window_size + 2 * scoring.opening
+    # A Gaussian ends after four standard deviations.
+    margin = scoring.residual_window_size + 2 * scoring.opening + int(4 * scoring.smoothing + 1)
     whole = np.empty(image.shape, "float32")
     for read, keep, place in tiles(image.shape, model.input_shape[1], scoring.stride, margin, TILE):
         whole[place] = getattr(scored_map(model, image[read], scoring, seed), part)[keep]

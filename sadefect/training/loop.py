@@ -73,6 +73,7 @@ def train(
     decay=None,
     averaging=0.0,
     held_out=(),
+    stop=None,
 ):
     """Train until ``budget`` patches were seen, from wherever ``folder`` left off.
 
@@ -98,6 +99,9 @@ def train(
     held_out : list of arrays (H, W)
         Defect-free images that are not trained on; the loss of their crops is recorded at
         milestones, beside that of crops of the training images.
+    stop : callable, optional
+        Takes the rows of ``milestones`` so far, after each of them; the training ends early where
+        it returns true.
 
     Returns
     -------
@@ -145,6 +149,8 @@ def train(
 
     size = schedule.batch_size
     pending = [mark for mark in keep(budget) if mark > seen or mark == budget]
+    if stop and stop(curve):
+        pending = []
     saved = last = time.monotonic()
     with progress(label, total=budget, unit="patches") as report:
         report(seen, loss=history[-1][1] if history else None)
@@ -169,6 +175,8 @@ def train(
                             "patches, and is higher now; more training overfits",
                             file=sys.stderr,
                         )
+                    if stop and stop(curve):
+                        pending = []
                     last = time.monotonic()
             if not pending:
                 break

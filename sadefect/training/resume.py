@@ -32,6 +32,8 @@ class Training:
     label: str = "training"  # For the progress bar.
     trunk: "Training | None" = None  # The one that this one branches off, with a falling rate.
     decay_from: int = 0  # The patches seen at which it does; 0 for a constant rate.
+    marks: Callable = milestones  # Of the budget: where weights are kept, and losses recorded.
+    stop: Callable | None = None  # As `train` takes it; `best` is for those with one.
 
     def checkpoint(self, budget):
         """Train until ``budget`` patches were seen, or resume; return the path of the weights.
@@ -43,6 +45,32 @@ class Training:
     def state(self, budget):
         """Return the path of the whole state after ``budget`` patches; train if it was not kept."""
         return self._until(budget, state_path(self.folder, budget))
+
+    def last_state(self, budget):
+        """Return the path of the state that a training up to ``budget`` patches ended with."""
+        ended = state_path(self.folder, budget)
+        return ended if ended.exists() else self.folder / "state.npz"
+
+    def best(self, budget):
+        """Train until ``budget`` patches were seen, or it stopped early; find the best state.
+
+        Returns
+        -------
+        seen : int
+            Patches, at the milestone with the least loss on held-out crops.
+        loss : float
+            NaN if none was recorded, and then ``seen`` is the budget.
+        weights : Path
+        """
+        self._until(budget, checkpoint_path(self.folder, budget))
+        marks, losses = self.marks(budget), {budget: np.nan}
+        for seen, _, loss in loss_history(self.last_state(budget), budget)[0]["milestones"]:
+            mark = max((mark for mark in marks if mark <= seen), default=-np.inf)
+            # Budgets of earlier trainings are no milestones of this one.
+            if seen - mark < self.recipe.optimisation.batch_size:
+                losses[mark] = loss
+        best = min(losses, key=lambda mark: (np.isnan(losses[mark]), losses[mark]))
+        return best, losses[best], checkpoint_path(self.folder, best)
 
     def _until(self, budget, wanted):
         if wanted.exists():
@@ -82,15 +110,17 @@ class Training:
             folder,
             label=self.label,
             # Weights within a decay are of use to nobody.
-            keep=(lambda budget: [budget]) if self.decay_from else milestones,
+            keep=(lambda budget: [budget]) if self.decay_from else self.marks,
             decay=(self.decay_from, budget - self.decay_from) if self.decay_from else None,
             averaging=recipe.averaging,
             held_out=held_out,
+            stop=self.stop,
         )
         if beyond:
             for path_of in (checkpoint_path, state_path):
                 path_of(self.folder, budget).parent.mkdir(exist_ok=True)
-                os.replace(path_of(folder, budget), path_of(self.folder, budget))
+                if path_of(folder, budget).exists():  # Unless it stopped early.
+                    os.replace(path_of(folder, budget), path_of(self.folder, budget))
             shutil.rmtree(folder)
 
 

@@ -9,7 +9,7 @@ LAST_RATE = 0.01  # Of the constant rate, where a decay ends.
 TURNED = 1.01  # A held-out loss this many times its least one has turned.
 
 
-def milestones(budget):
+def milestones(budget, first=10_000):
     """List numbers of patches at which a checkpoint is kept: steps of sqrt 2, and the budget.
 
     Examples
@@ -18,7 +18,7 @@ def milestones(budget):
     [10000, 14000, 20000, 28000, 30000]
     """
     marks, step = [], 0
-    while (mark := round(10_000 * 2 ** (step / 2), -3)) < budget:
+    while (mark := round(first * 2 ** (step / 2), -3)) < budget:
         marks.append(int(mark))
         step += 1
     return [*marks, budget]
@@ -81,3 +81,15 @@ def turned(curve):
     # Of a loss that can be negative, such as a likelihood, by as much of its size.
     risen = held_out[-1] - held_out[least] > (TURNED - 1) * abs(held_out[least])
     return int(curve[least, 0]) if risen else None
+
+
+def risen(curve, patience):
+    """Tell whether the held-out loss is above its least one at the last ``patience`` milestones.
+
+    Examples
+    --------
+    >>> curve = [[10, 0.5, 0.5], [20, 0.3, 0.4], [30, 0.2, 0.45], [40, 0.1, 0.5]]
+    >>> risen(curve, 2), risen(curve, 3)
+    (True, False)
+    """
+    return all(turned(curve[: len(curve) - back]) for back in range(patience))
