@@ -5,10 +5,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PROFILE ?= quick
 JOBS ?=
 MINUTES ?= 60
+WHERE ?= local
+ENGINE ?= docker
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
+WORKFLOW := $(VENV)/.workflow
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # RETRAIN=1 and REEVALUATE=1 take no recorded result for an answer; those of the user's store are taken,
@@ -22,12 +25,13 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test test-slow install lab notebooks lint record numerics bench clean
+.PHONY: help book pdf test test-slow test-cluster install lab notebooks lint record workflow-plan image \
+	numerics bench clean
 
 help:  ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options of make book: PROFILE=smoke|quick|paper RETRAIN=1 REEVALUATE=1 JOBS=n"
-	@echo "Option of make record: MINUTES=n, how long to go on"
+	@echo "Options of make record: MINUTES=n, how long to go on; WHERE=local|gpu|slurm|kubernetes"
 
 book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/index.html
 	@$(BIN)/python -m book.builder build --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
@@ -40,6 +44,9 @@ test: $(INSTALLED)  ## Run the tests, the smoke book included
 
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
 	$(BIN)/python -m pytest -m "slow or torch"
+
+test-cluster: $(WORKFLOW)  ## Run a small paper on a real SLURM on loopback: slurm-wlm and munge, as root
+	$(BIN)/python -m pytest -m "cluster or not cluster" tests/test_workflow.py tests/test_workflow_cluster.py
 
 install: $(INSTALLED)  ## Make the environment in .venv from requirements.lock
 
@@ -60,7 +67,14 @@ lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
-	$(BIN)/python -m sadefect record --minutes $(MINUTES)
+	$(BIN)/python -m sadefect record --minutes $(MINUTES) --profile $(WHERE)
+
+workflow-plan: $(WORKFLOW)  ## Say what the whole paper takes, and what a workflow would do
+	$(BIN)/python -m sadefect reproduce --all --plan --profile paper
+
+image:  ## Build the container that runs sadefect anywhere; ENGINE=docker|podman
+	@command -v $(ENGINE) >/dev/null || { echo "error: no $(ENGINE) here; name another: make image ENGINE=podman"; exit 1; }
+	$(ENGINE) build --tag sadefect:latest .
 
 numerics: $(INSTALLED)  ## After a change of the sources: renew what tests/test_numerics.py holds them to
 	$(BIN)/python tests/test_numerics.py
@@ -83,4 +97,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 # The extras torch and export are in no other verb's way: large, and the lock is without them.
 $(TORCH): $(INSTALLED)
 	$(PIP) install -qq --no-build-isolation -e ".[torch,export]"
+	@touch $@
+
+# So is the extra workflow.
+$(WORKFLOW): $(INSTALLED)
+	$(PIP) install -qq --no-build-isolation -e ".[workflow,bucket]"
 	@touch $@

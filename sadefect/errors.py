@@ -17,6 +17,10 @@ class TrainingDiverged(RuntimeError):
     """A training gives NaN, or the same output for every patch."""
 
 
+class TrainingStopped(RuntimeError):
+    """A training was asked to end before its budget, and saved its state."""
+
+
 def require_choice(name, value, allowed):
     """Raise `ValueError` unless the value of an option is one of those allowed.
 

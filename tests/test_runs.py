@@ -15,7 +15,7 @@ from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import SHAPES, TORCHVISION
 from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import METHODS
-from sadefect.paper import comparisons, recording
+from sadefect.paper import comparisons
 from sadefect.paper import run as running
 from sadefect.paper.comparisons import at_one_budget, over_seeds
 from sadefect.paper.recording import (
@@ -99,7 +99,7 @@ def test_a_larger_budget_continues(monkeypatch):
     assert before == 64 and np.load(state)["patches_seen"] == 128
     curve = learning_curve(TINY)
     assert [result.experiment.patches_seen for result in curve] == [64, 128]
-    assert train_group([TINY], 0, 128) == 128
+    assert train_group([TINY], 128) == 128
     both = at_one_budget([TINY, replace(TINY, patches_seen=128)], compute=False)
     assert [result.experiment.patches_seen for result in both] == [128, 128]
 
@@ -276,34 +276,6 @@ def test_branches_leave_their_trunks_within_the_budget():
         assert [branch.trunk for branch in decayed] == [
             replace(trunk, patches_seen=160_000) for trunk in trunks
         ]
-
-
-def test_trunks_and_branches_are_trained_in_turn(monkeypatch):
-    trunk = replace(TINY, crops="fresh")
-    monkeypatch.setattr(recording, "BRANCH_AT", (32,))
-    trained = []  # The trunk to where its branch leaves, the branch, the trunk to the budget.
-
-    def train(verb, experiments, deadline=None):
-        for experiment in experiments:
-            trained.append((experiment.decay_from, experiment.patches_seen))
-            (running.train_experiment if verb == "train-one" else run)(experiment)
-
-    monkeypatch.setattr(recording, "_side_by_side", train)
-    assert train_group([trunk], 1, 64) == 64
-    assert trained == [(0, 32), (32, 40), (0, 64)]
-    assert train_group([trunk], 1, 64) == 64 and len(trained) == 3
-    decayed = branches([trunk], 64)
-    results = score([trunk], 64, decayed)
-    assert [result.experiment.decay_from for result in results] == [0, 32]
-    assert sum(path.parent.name == "evaluations" for path in record(results)) == 2
-    assert np.load(record_weights(decayed[0]))["model_000"].dtype == np.float16
-
-
-def test_a_training_that_fails_is_reported_and_one_out_of_time_is_stopped():
-    wrong = replace(TINY, dataset="nanotwice")  # Not here, or far too long.
-    recording._side_by_side("train-one", [wrong], deadline=0)
-    with pytest.raises(StoreError, match="no-such-verb stopped"):
-        recording._side_by_side("no-such-verb", [TINY])
 
 
 def test_feature_matching_is_known_without_its_weights(monkeypatch):

@@ -1,6 +1,7 @@
 """Runs the book's builder, which is in no wheel, in a checkout of the repository."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,19 @@ def find_checkout():
         f"package does not have; found none at {PACKAGE.parent} or around {Path.cwd()}. Get one "
         "with `git clone` from where sadefect came from, change into it and run this again"
     )
+
+
+def page_minutes(profile):
+    """Return the pages of the book, and the minutes that each takes where its results are known.
+
+    That is what its header says of the quick profile, or of smoke.
+    """
+    stated = re.compile(
+        rf"\*\*Minutes\*\*:.*\b{'smoke' if profile == 'smoke' else 'quick'} ([\d.]+)"
+    )
+    scripts = sorted((find_checkout() / "notebooks").glob("*.py"))
+    found = {script.stem: stated.search(script.read_text(encoding="utf-8")) for script in scripts}
+    return {name: float(minutes[1]) if minutes else 1.0 for name, minutes in found.items()}
 
 
 def run_builder(*arguments):

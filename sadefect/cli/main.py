@@ -1,6 +1,5 @@
 """The verbs of the shell. Frameworks are imported by the verbs that need them only."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Annotated
 import typer
 
 from sadefect import errors
-from sadefect.cli import own_images, weights
-from sadefect.cli.own_images import Json, load_framework, usage
+from sadefect.cli import own_images, store, weights, workflow
+from sadefect.cli.own_images import Json, load_framework
 from sadefect.cli.printing import table
-from sadefect.paper.numbers import BUDGET
 
 app = typer.Typer(
     help="SSIM autoencoders for unsupervised defect segmentation, reproduced.\n\n"
@@ -24,6 +22,7 @@ data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 OWN, PAPER = "Your own images", "The paper"
 app.add_typer(data, name="data", rich_help_panel=PAPER)
 app.add_typer(weights.app, name="weights", rich_help_panel=PAPER)
+app.add_typer(store.app, name="store", rich_help_panel=PAPER)
 for verb in ("check", "train", "segment", "evaluate", "calibrate", "export"):
     app.command(verb, rich_help_panel=OWN)(getattr(own_images, verb))
 
@@ -63,43 +62,7 @@ def show_results(as_json: Json = False):
     table("Results", COLUMNS, rows, as_json)
 
 
-@app.command(rich_help_panel=PAPER)
-def record(
-    minutes: Annotated[float, typer.Option(help="Time for training; it is resumed the next time.")],
-    group: Annotated[
-        list[str] | None, typer.Option(help="What to train, one after the other.")
-    ] = None,
-    patches: Annotated[int, typer.Option(help="Budget of each training, at most.")] = BUDGET,
-    weights: Annotated[
-        list[int] | None, typer.Option(help="Seeds of which to record the last weights too.")
-    ] = None,
-    maps: Annotated[
-        list[int] | None, typer.Option(help="Test images to record the map of.")
-    ] = None,
-):
-    """Train and score groups of experiments on SADEFECT_DATA, and write recorded/."""
-    from dataclasses import replace
-
-    from sadefect.paper import inspection, recording
-    from sadefect.paper.run import run
-
-    load_framework()
-    for name in group or ["nanotwice"]:
-        with usage("--group"):
-            errors.require_choice("group", name, recording.GROUPS)
-        trunks = recording.GROUPS[name]
-        budget = recording.train_group(trunks, minutes, patches)
-        if not budget:
-            print(f"{name}: no milestone reached yet; run again to go on")
-            continue
-        decayed = list(filter(recording.is_trained, recording.branches(trunks, patches)))
-        for path in recording.record(recording.score(trunks, budget, decayed)):
-            print(path)
-        for experiment in [*(replace(trunk, patches_seen=budget) for trunk in trunks), *decayed]:
-            if experiment.seed in (weights or []):
-                print(recording.record_weights(experiment))
-            for number in maps or []:
-                print(inspection.record_map(run(experiment), number))
+app.command(rich_help_panel=PAPER)(workflow.record)
 
 
 @app.command(rich_help_panel=PAPER)
@@ -128,31 +91,29 @@ def reproduce(
         list[str] | None, typer.Option(help="A page, or how its name begins: fig07.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Pages executed at once.")] = None,
+    whole_paper: Annotated[
+        bool, typer.Option("--all", help="The whole paper: trainings, scorings, pages, the book.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="With --all: say what it takes, and do nothing.")
+    ] = False,
+    where: Annotated[
+        str, typer.Option(help="With --all: local, gpu, slurm or kubernetes.")
+    ] = "local",
 ):
     """Run the notebooks and build the book, or run some of the pages alone."""
     from sadefect.cli.checkout import run_builder
 
+    if whole_paper:
+        workflow.reproduce_all(profile, where, plan)
+        return
     jobs_option = [] if jobs is None else ["--jobs", str(jobs)]
     verb = ["execute", *only] if only else ["build"]
     run_builder(*verb, "--profile", profile, *jobs_option)
 
 
-@app.command("train-one", hidden=True)
-def train_one(experiment: str):
-    """Train the experiment that the JSON describes."""
-    from sadefect.paper.experiment import Experiment
-    from sadefect.paper.run import train_experiment
-
-    train_experiment(Experiment(**json.loads(experiment)))
-
-
-@app.command("run-one", hidden=True)
-def run_one(experiment: str):
-    """Train and score the experiment that the JSON describes, unless its result is there."""
-    from sadefect.paper.experiment import Experiment
-    from sadefect.paper.run import run
-
-    run(Experiment(**json.loads(experiment)))
+for hidden in (workflow.train_one, workflow.run_one):
+    app.command(hidden.__name__.replace("_", "-"), hidden=True)(hidden)
 
 
 @data.command("list")
@@ -220,6 +181,9 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
     try:
         app()
+    except errors.TrainingStopped as error:
+        print(f"sadefect: {error}", file=sys.stderr)
+        sys.exit(workflow.STOPPED)
     except (errors.DataError, errors.StoreError, errors.TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
     except Exception as error:

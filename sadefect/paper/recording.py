@@ -1,22 +1,16 @@
-"""Long runs on one machine: several one-thread trainings side by side, and what is kept of them."""
+"""Long runs: what is trained and scored for the book, and what is kept of it."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from sadefect.errors import StoreError
 from sadefect.files import load_arrays, save_arrays, store_folder, whole
 from sadefect.paper.comparisons import learning_curve, table_2_cells
+from sadefect.paper.engine import work
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.jobs import Costs, is_trained, scoring_jobs, training_jobs
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.open_readings import READINGS
 from sadefect.paper.store import find, recorded_folder, stored_results, training_folder
@@ -96,16 +90,37 @@ def branches(trunks, budget=BUDGET):
     ]
 
 
-def is_trained(experiment):
-    """Return whether the store has the weights of an experiment."""
-    return checkpoint_path(training_folder(experiment), experiment.patches_seen).exists()
+def points_of(trunks, budget=BUDGET):
+    """List what a group trains: branches before the trunks that they leave go on."""
+    decayed = branches(trunks, budget)
+    marks = {budget, *(branch.decay_from for branch in decayed)}
+    points = [replace(trunk, patches_seen=mark) for mark in marks for trunk in trunks] + decayed
+    return sorted(
+        points, key=lambda point: (point.decay_from or point.patches_seen, point.decay_from)
+    )
 
 
-def train_group(trunks, minutes, budget=BUDGET):
-    """Train a group side by side, one thread each, until the budget or the time is spent.
+def scored_at(trunks, budget):
+    """List the points of the learning curves of trunks that are scored."""
+    marks = milestones(budget)[::-2][:CURVE]
+    return [replace(trunk, patches_seen=mark) for mark in marks for trunk in trunks]
 
-    Decayed branches are trained before the trunks that they leave go on. Stopping is safe at any
-    moment: each training goes on from its last state the next time.
+
+def jobs_for(groups, budget=BUDGET):
+    """List trainings and scorings of the named groups, without what is in the store."""
+    trunks = [trunk for name in groups for trunk in GROUPS[name]]
+    points = [point for name in groups for point in points_of(GROUPS[name], budget)]
+    decayed = [point for point in points if point.decay_from]
+    costs = Costs()
+    trainings = training_jobs(points, costs)
+    scorings = scoring_jobs([*scored_at(trunks, budget), *decayed], trainings, costs)
+    return [*trainings, *scorings]
+
+
+def train_group(trunks, budget=BUDGET, how=None):
+    """Train a group until the budget, or the time of ``how`` is spent.
+
+    Stopping is safe at any moment: each training goes on from its last state the next time.
 
     Returns
     -------
@@ -117,12 +132,7 @@ def train_group(trunks, minutes, budget=BUDGET):
     StoreError
         If a training fails.
     """
-    decayed = branches(trunks, budget)
-    marks = {budget, *(branch.decay_from for branch in decayed)}
-    points = [replace(trunk, patches_seen=mark) for mark in marks for trunk in trunks] + decayed
-    points.sort(key=lambda point: (point.decay_from or point.patches_seen, point.decay_from))
-    untrained = [point for point in points if not is_trained(point)]
-    _side_by_side("train-one", untrained, time.monotonic() + 60 * minutes)
+    work(training_jobs(points_of(trunks, budget), Costs()), how)
     reached = [
         mark
         for mark in milestones(budget)
@@ -131,38 +141,15 @@ def train_group(trunks, minutes, budget=BUDGET):
     return max(reached, default=0)
 
 
-def _side_by_side(verb, experiments, deadline=float("inf")):
-    """Give each experiment to a process of its own with one thread, as many as there are cores.
-
-    At the deadline they are stopped. Where one fails, no other is begun.
-    """
-    threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = os.environ | dict.fromkeys(threads, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-
-    def work(experiment):
-        command = [sys.executable, "-m", "sadefect", verb, json.dumps(asdict(experiment))]
-        if (left := deadline - time.monotonic()) > 0:
-            with suppress(subprocess.TimeoutExpired):
-                subprocess.run(command, env=environment, timeout=left, check=True)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            list(pool.map(work, experiments))
-        except subprocess.CalledProcessError as error:
-            raise StoreError(f"{verb} stopped with the error above; nothing is lost") from error
-
-
-def score(trunks, budget, decayed=()):
-    """Score trunks at the budget and milestones before it, branches where they end, side by side.
+def score(trunks, budget, decayed=(), how=None):
+    """Score trunks at the budget and milestones before it, branches where they end.
 
     Returns
     -------
     list of Result
         All points of the learning curves up to the budget that were ever scored, and the branches.
     """
-    marks = milestones(budget)[::-2][:CURVE]
-    points = [replace(trunk, patches_seen=mark) for mark in marks for trunk in trunks]
-    _side_by_side("run-one", [point for point in (*points, *decayed) if find(point) is None])
+    work(scoring_jobs([*scored_at(trunks, budget), *decayed], (), Costs()), how)
     results = stored_results()
     return [
         result

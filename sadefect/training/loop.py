@@ -10,10 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from sadefect.errors import TrainingDiverged
+from sadefect.errors import TrainingDiverged, TrainingStopped
 from sadefect.files import load_arrays, save_arrays, whole
 from sadefect.patches import RandomPatches
 from sadefect.progress import progress
+from sadefect.training.stopping import STOPPING
 from sadefect.training.trajectory import (
     checkpoint_path,
     decayed_rate,
@@ -24,7 +25,7 @@ from sadefect.training.trajectory import (
 )
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
-STATE_SECONDS = 60  # Between two resumable states on disk.
+STATE_SECONDS = 30  # Between two resumable states on disk.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
 CROPS = 512  # Of each kind, whose loss is computed at milestones; a multiple of 128.
@@ -114,6 +115,8 @@ def train(
     ------
     TrainingDiverged
         If the loss is not finite, or the reconstruction is the same gray everywhere.
+    TrainingStopped
+        If the process was asked to end; the next call goes on from the saved state.
     """
     folder = Path(folder)
     optimizer = keras.optimizers.Adam(
@@ -180,6 +183,9 @@ def train(
                     last = time.monotonic()
             if not pending:
                 break
+            if STOPPING.is_set():
+                save_state()
+                raise TrainingStopped(f"{label} stopped after {seen:,} patches; run again to go on")
             if decay:
                 optimizer.learning_rate.assign(decayed_rate(schedule.learning_rate, seen, decay))
             batch = patches.batch(seen, size)
