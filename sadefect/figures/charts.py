@@ -25,22 +25,30 @@ SURROUNDINGS = {
 DOTS = {"marker": "o", "markersize": 3.5}
 
 
-def roc_curves(results) -> Figure:
+def roc_curves(results, without_network=None) -> Figure:
     """Draw ROC curves, one panel for each data set, the areas under them in the legend.
 
     Parameters
     ----------
     results : dict
         Data set to list of `Result`.
+    without_network : dict, optional
+        Data set to list of `sadefect.paper.compared.Comparison`; their curves are gray and dotted.
     """
     with chart_row(results, "true positive rate") as (figure, panels):
-        for axes, group in zip(panels, results.values(), strict=True):
+        for axes, (dataset, group) in zip(panels, results.items(), strict=True):
             axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
             for result in group:
                 named = f"{method_label(result)}: {result.metrics['auroc']:.3f}"
                 axes.plot(
                     result.curves["fpr"], result.curves["tpr"], **method_line(result, label=named)
                 )
+            for comparison in (without_network or {}).get(dataset, ()):
+                axes.plot(
+                    comparison.curves["fpr"], comparison.curves["tpr"], color="#555555",
+                    linestyle=":", linewidth=1.8,
+                    label=f"{comparison.about.label}: {comparison.metrics['auroc']:.3f}",
+                )  # fmt: skip
             axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
             axes.legend(
                 loc="lower right", title="AUROC", alignment="left", fontsize=8.5,

@@ -29,18 +29,22 @@ def table(header, rows) -> Markdown:
     """
     rows = list(rows)
     reported = [cell for row in rows for cell in row if isinstance(cell, numbers.Reported)]
-    notes = dict.fromkeys(f"{number.where}, {number.source}" for number in reported)
+    notes = dict.fromkeys(map(_note, reported))
     marks = dict(zip(notes, MARKS, strict=False))
     cells = [[_cell(value, marks) for value in row] for row in rows]
     lines = [header, ["---"] * len(header), *cells]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    below = [f"{mark} The paper, {note}." for note, mark in marks.items()]
+    below = [f"{mark} {note}." for note, mark in marks.items()]
     return Markdown("\n\n".join([text, " ".join(below)]) if below else text)
+
+
+def _note(number):
+    return f"{number.publication}, {number.where}, {number.source}"
 
 
 def _cell(value, marks):
     if isinstance(value, numbers.Reported):
-        return f"{value.value:g} {marks[f'{value.where}, {value.source}']}"
+        return f"{value.value:g} {marks[_note(value)]}"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
