@@ -78,9 +78,9 @@ def test_only_results_at_settings_chosen_without_masks_are_taken(store):
 def test_the_sentence_names_the_best_of_each_kind():
     text = page.best_of_each(ENTRIES, "nanotwice").data
     assert text == (
-        "On `nanotwice`, the largest AUROC of 4 results is that of one Gaussian of features (on "
-        "features of ImageNet): 0.980 in 9 s an image; the best autoencoder is SSIM, as printed: "
-        "0.950 in 3 s an image; the best without a network is filter bank, Mahalanobis: 0.880 in "
+        "On `nanotwice`, the largest AUROC of 4 results is that of *one Gaussian of features* (on "
+        "features of ImageNet): 0.980 in 9 s an image; the best autoencoder is *SSIM, as printed*: "
+        "0.950 in 3 s an image; the best without a network is *filter bank, Mahalanobis*: 0.880 in "
         "0.5 s an image."
     )
     assert "No method" in page.best_of_each([], "nanotwice").data
