@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
@@ -29,17 +30,21 @@ FOLDER = "compared"
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
 
 
+KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
+
+
 class _Images(Sequence):
-    """The images of samples, each read when it is asked for."""
+    """The images of samples, each read when it is asked for; the last few are kept."""
 
     def __init__(self, samples):
         self.samples = samples
+        self.image = lru_cache(KEPT)(lambda number: samples[number].image)
 
     def __len__(self):
         return len(self.samples)
 
     def __getitem__(self, number):
-        return self.samples[number].image
+        return self.image(number)
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
         The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
     """
     fitted_to, held_out = load_dataset(dataset, root).split()
-    fitted = {}
+    images, fitted = _Images(fitted_to), {}
 
     def score(image, choices):
         maps = {}
@@ -290,7 +295,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
             if plain not in fitted:
                 unsmoothed = {"smoothing": 0.0} if plain != choice else {}
                 baseline = build_baseline(name, seed, **dict(plain) | unsmoothed)
-                fitted[plain] = baseline.fit(_Images(fitted_to))
+                fitted[plain] = baseline.fit(images)
             if plain not in maps:
                 maps[plain] = fitted[plain].anomaly_map(image)
             yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
