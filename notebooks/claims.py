@@ -13,9 +13,11 @@ only_recorded: bool = False  # Leave out results computed on this machine.
 from IPython.display import Markdown
 from myst_nb import glue
 
+from sadefect.baselines import FILTERS
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
 from sadefect.paper import numbers
+from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.headline import compared_recipes
 from sadefect.paper.store import stored_results
 from sadefect.paper.verdicts import NOT_TESTABLE, VERDICTS, decide_claims
@@ -74,6 +76,9 @@ for method in ("l2", "ssim"):
         result = reached.get(recipe)
         told[f"{recipe} {method}"] = f"{result.metrics['auroc']:.3f}" if result else "-"
         told[f"{recipe} budget"] = f"{result.experiment.patches_seen:,}" if result else "no"
+best_filter = chosen_comparisons("nanotwice", FILTERS)[:1]
+told["best filter"] = best_filter[0].about.label if best_filter else "not run yet"
+told["best filter auroc"] = f"{best_filter[0].metrics['auroc']:.3f}" if best_filter else "-"
 for key, text in told.items():
     glue(key, str(text), display=False)
 
@@ -83,5 +88,6 @@ origin(
         result.experiment.evaluation_key: result
         for verdict in verdicts.values()
         for result in verdict.used
-    }
+    },
+    best_filter,
 )

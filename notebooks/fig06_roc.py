@@ -23,11 +23,13 @@ latent_dim: int = 0  # d; 0 takes the paper's for each data set.
 # %%
 from dataclasses import replace
 
+from sadefect.baselines import FILTERS
 from sadefect.figures import charts
 from sadefect.figures.explorers.threshold import segmentations
 from sadefect.figures.origins import origin
 from sadefect.figures.sentences import areas_beside_the_papers
 from sadefect.figures.tables import augmentation_table, result_table, spread_table
+from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.comparisons import headline, learning_curve, over_seeds, pictured
 from sadefect.paper.inspection import inspect
 from sadefect.paper.store import stored_results
@@ -40,11 +42,13 @@ areas_beside_the_papers(results[datasets[0]])
 # | figure: fig-roc
 # | caption: >
 # |   ROC curves of pixels, pooled over all test images of a data set. Same network and same budget for
-# |   both methods.
+# |   both methods. Dotted, where it was run: the best of the simple filters, which needs no network.
 # | alt: >
 # |   One panel for each data set with the ROC curves of the ℓ² and the SSIM autoencoder and the diagonal of
-# |   guessing; the areas under the curves are in the legends and in the table below.
-charts.roc_curves(results)
+# |   guessing, and a dotted one of a filter where it was run; the areas under the curves are in the legends
+# |   and in the table below.
+filters = {dataset: chosen_comparisons(dataset, FILTERS)[:1] for dataset in results}
+charts.roc_curves(results, filters)
 
 # %% [markdown]
 # ## Beside the paper
@@ -63,7 +67,9 @@ result_table(result for found in compared for group in found.values() for result
 # %% [markdown]
 # Pixels of all test images are pooled: the true positive rate is the share of all defective pixels that
 # are flagged, the false positive rate the share of all others. Each residual map is opened first, which
-# is the same as opening the thresholded map at every threshold.
+# is the same as opening the thresholded map at every threshold. The dotted curve is
+# [one of the methods](compared.ipynb) that the autoencoders are compared with, at settings chosen without
+# masks.
 #
 # ## More training
 #
@@ -168,4 +174,4 @@ spread_table([group for groups in repeated for group in groups])
 # on [a page of its own](gap.ipynb).
 
 # %% tags=["hide-input"]
-origin(*compared, repeated)
+origin(*compared, filters, repeated)

@@ -21,10 +21,12 @@ import numpy as np
 from IPython.display import Markdown
 
 from sadefect import anomaly_map, build_autoencoder, windows
+from sadefect.baselines import BASELINES, IMAGENET
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import percent, table
 from sadefect.inference.forward import BATCH, forward
 from sadefect.paper import numbers
+from sadefect.paper.compared import chosen_comparisons
 from sadefect.provenance import describe_engine, processor
 from sadefect.structural_similarity import ssim_residual
 
@@ -69,9 +71,13 @@ table(
 #   more for a method that compares features of a pretrained network.
 #
 # The paper's come from a GPU, ours from the processor named below: they say whether the method is
-# usable, not which machine is faster.
+# usable, not which machine is faster. Methods on ImageNet's features are those that
+# [the paper is compared with](compared.ipynb), where they were run on NanoTWICE, each on the machine named at
+# the foot of this page.
 
 # %%
+pretrained = [name for name, about in BASELINES.items() if about.given == IMAGENET]
+rivals = chosen_comparisons("nanotwice", pretrained)
 table(
     ("what", "the paper's seconds", "our seconds"),
     [
@@ -80,6 +86,10 @@ table(
         *(
             ("one image, features of a pretrained network", reported, "-")
             for reported in numbers.SECONDS_FEATURE_BASED
+        ),
+        *(
+            (f"one image, {rival.about.label}", "-", rival.provenance["seconds"]["image"])
+            for rival in rivals
         ),
     ],
 )
@@ -91,4 +101,4 @@ table(
 # reconstructs each: that is most of the time on either machine, and a larger stride would save it.
 
 # %% tags=["hide-input"]
-origin()
+origin(None, rivals)

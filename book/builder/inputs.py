@@ -14,6 +14,7 @@ from typing import Any
 from book.builder.pages import ROOT, Page, notebook_text
 from sadefect.datasets.base import data_root
 from sadefect.files import store_folder
+from sadefect.paper.compared import FOLDER as COMPARED
 from sadefect.paper.store import asked_for_fresh
 
 PACKAGE = Path(__file__).resolve().parents[2] / "sadefect"
@@ -61,8 +62,8 @@ def digest_of_files(folder: Path, files: Iterable[Path]) -> str:
 
 def digest_of_results() -> str:
     """Return the digest of the names of all results in the user's store."""
-    results = (store_folder() / "evaluations").glob("*/result.json")
-    return digest(sorted(path.parent.name for path in results))
+    folders = (store_folder() / kind for kind in ("evaluations", COMPARED))
+    return digest(sorted(path.parent.name for f in folders for path in f.glob("*/result.json")))
 
 
 def digest_of_libraries() -> str:

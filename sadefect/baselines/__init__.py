@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sadefect.errors import require_choice
 
-__all__ = ["BASELINES", "VERSION", "About", "build_baseline", "candidates"]
+__all__ = ["BASELINES", "FILTERS", "VERSION", "About", "build_baseline", "candidates"]
 
 VERSION = 1  # Raised when the same settings would give other maps.
 
@@ -127,6 +127,8 @@ BASELINES = {
     ),
 }  # fmt: skip
 DEFAULTS = {"padim": {"positions": "each"}}
+# Those that need no network at all, and nothing but a filter or eight.
+FILTERS = tuple(name for name, about in BASELINES.items() if about.where.startswith("filters."))
 
 
 def build_baseline(name, seed=0, **settings):

@@ -27,18 +27,25 @@ DOTS = {"marker": "o", "markersize": 3.5}
 SSIM = METHODS["ssim"].colour
 
 
-def roc_curves(results) -> Figure:
+def roc_curves(results, without_network=None) -> Figure:
     """Draw ROC curves, one panel for each data set, the areas under them in the legend.
 
-    `results` are a dict of data set to list of `Result`.
+    `results` are a dict of data set to list of `Result`, `without_network` of data set to list of
+    `sadefect.paper.compared.Comparison`, whose curves are gray and dotted.
     """
 
-    def draw(axes, _, group):
+    def draw(axes, dataset, group):
         axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, label="guessing: 0.500")
         for result in group:
             label = f"{method_label(result)}: {result.metrics['auroc']:.3f}"
             rates = result.curves["fpr"], result.curves["tpr"]
             axes.plot(*rates, **method_line(result, label=label))
+        for comparison in (without_network or {}).get(dataset, ()):
+            axes.plot(
+                comparison.curves["fpr"], comparison.curves["tpr"], color="#555555",
+                linestyle=":", linewidth=1.8,
+                label=f"{comparison.about.label}: {comparison.metrics['auroc']:.3f}",
+            )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
         axes.legend(
             loc="lower right", title="AUROC", alignment="left", fontsize=8.5,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from IPython.display import Markdown
 
+from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
 from sadefect.provenance import commit, processor, versions
 
@@ -13,8 +14,8 @@ FOLDED = 2  # More trainings than these are named in a list that opens.
 def origin(*sources):
     """Say in one paragraph, as Markdown, where numbers come from, for the foot of a page.
 
-    `sources` are results and experiments, or nested lists or dicts of them. A result says itself
-    what made it; of an experiment, and without any, it is what runs now.
+    `sources` are results, comparisons and experiments, or nested lists or dicts of them. A result
+    says itself what made it; of an experiment, and without any, it is what runs now.
 
     Examples
     --------
@@ -22,17 +23,18 @@ def origin(*sources):
     >>> "checkerboard-v" in line.data
     True
     """
-    sources = list(_flat(sources))
+    sources = list(_flat(sources)) or [None]
     # As keys: what several results have in common is said once.
-    trainings = dict.fromkeys(map(_training, sources)) or {"computed by this page": None}
-    code = dict.fromkeys(map(_made_by, sources or [None]))
+    trainings = dict.fromkeys(map(_training, sources))
+    code = dict.fromkeys(map(_made_by, sources))
     # The page on all pages, book.builder.status, reads this.
-    known = {"sadefect": {"results": [_key_and_place(source) for source in sources]}}
+    known = {"sadefect": {"results": [_key_and_place(source) for source in sources if source]}}
     if len(trainings) <= FOLDED:
         line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
         return Markdown(line, metadata=known)
     items = "\n".join(f"- {line}" for line in (*trainings, *code))
-    summary = f"Where this comes from: {len(trainings)} trainings"
+    what = "results" if any(isinstance(s, Comparison) for s in sources) else "trainings"
+    summary = f"Where this comes from: {len(trainings)} {what}"
     folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
     return Markdown(folded, metadata=known)
 
@@ -56,13 +58,24 @@ def _flat(sources):
             yield source
 
 
+VERBS = {"recorded": "recorded", "local": "computed on this machine"}
+
+
 def _training(source):
     """Say in words which training a result is of, or an experiment that a page computes itself."""
+    if source is None:
+        return "computed by this page"
+    if isinstance(source, Comparison):
+        settings = "" if source.variant == "default" else f", {source.variant}"
+        return (
+            f"{source.about.label} `{source.key}` (fitted to {source.provenance['data']}, seed "
+            f"{source.seed}{settings}), {VERBS[source.source]}"
+        )
     if isinstance(source, Experiment):
         experiment, verb, cost = source, "computed by this page", ""
     else:
         experiment = source.experiment
-        verb = {"recorded": "recorded", "local": "computed on this machine"}[source.source]
+        verb = VERBS[source.source]
         if source.outdated:
             verb += " from other data or by an earlier version of the numerics"
         seconds = source.provenance["seconds"]["training"]
@@ -78,7 +91,8 @@ def _training(source):
 def _key_and_place(source):
     if isinstance(source, Experiment):
         return {"key": source.training_key, "source": "this page"}
-    return {"key": source.experiment.evaluation_key, "source": source.source}
+    key = source.key if isinstance(source, Comparison) else source.experiment.evaluation_key
+    return {"key": key, "source": source.source}
 
 
 def _made_by(source):

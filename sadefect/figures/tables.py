@@ -33,7 +33,7 @@ def table(header, rows) -> Markdown:
 
     def cell(value):
         if isinstance(value, numbers.Reported):
-            note = f"The paper, {value.where}, {value.source}."
+            note = f"{value.publication}, {value.where}, {value.source}."
             if note not in marks:
                 marks[note] = MARKS[len(marks)]
             return f"{value.value:g} {marks[note]}"

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
@@ -29,17 +30,21 @@ FOLDER = "compared"
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
 
 
+KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
+
+
 class _Images(Sequence):
-    """The images of samples, each read when it is asked for."""
+    """The images of samples, each read when it is asked for; the last few are kept."""
 
     def __init__(self, samples):
         self.samples = samples
+        self.image = lru_cache(KEPT)(lambda number: samples[number].image)
 
     def __len__(self):
         return len(self.samples)
 
     def __getitem__(self, number):
-        return self.samples[number].image
+        return self.image(number)
 
 
 @dataclass(frozen=True)
@@ -141,10 +146,27 @@ def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **sett
     from filelock import FileLock
 
     baseline = build_baseline(name, seed, **settings)
-    asked = {"name": name, "dataset": dataset, "seed": seed, "train": train,
+    asked, key = _asked(baseline, name, dataset, train, root)
+    if found := _find(key):
+        return found
+    (_, folder), *_ = places(FOLDER, key)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            _compute(baseline, asked, load_dataset(dataset, root), folder)
+    return _read(folder, "local")
+
+
+def _asked(baseline, name, dataset, train="split", root=None):
+    """Say what a result is of, and the key that it is stored under."""
+    asked = {"name": name, "dataset": dataset, "seed": baseline.seed, "train": train,
              "settings": _plain(baseline.settings)}  # fmt: skip
     numbers = {"data": dataset_fingerprint(dataset, root), "numerics": _numerics()}
-    key = f"{dataset.replace('/', '-')}_{name}_{settings_digest(asked | numbers)}"
+    return asked, f"{dataset.replace('/', '-')}_{name}_{settings_digest(asked | numbers)}"
+
+
+def _find(key):
+    """Return the stored result of a key, or None; a damaged one is removed with a message."""
     for source, folder in places(FOLDER, key):
         if folder.exists():
             try:
@@ -154,12 +176,7 @@ def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **sett
                     raise
                 print(f"Computing again what {folder.name} held: {error}")
                 shutil.rmtree(folder, ignore_errors=True)
-    (_, folder), *_ = places(FOLDER, key)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            _compute(baseline, asked, load_dataset(dataset, root), folder)
-    return _read(folder, "local")
+    return None
 
 
 def _compute(baseline, asked, dataset, folder):
@@ -269,7 +286,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
         The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
     """
     fitted_to, held_out = load_dataset(dataset, root).split()
-    fitted = {}
+    images, fitted = _Images(fitted_to), {}
 
     def score(image, choices):
         maps = {}
@@ -278,7 +295,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
             if plain not in fitted:
                 unsmoothed = {"smoothing": 0.0} if plain != choice else {}
                 baseline = build_baseline(name, seed, **dict(plain) | unsmoothed)
-                fitted[plain] = baseline.fit(_Images(fitted_to))
+                fitted[plain] = baseline.fit(images)
             if plain not in maps:
                 maps[plain] = fitted[plain].anomaly_map(image)
             yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
@@ -294,30 +311,69 @@ def _choices(name, dataset, root=None):
     return places(FOLDER, f"{dataset.replace('/', '-')}_{name}_choice_{digest}.json")
 
 
-def chosen_settings(name, dataset, *, root=None):
+def written_choice(name, dataset, *, root=None):
+    """Return how a baseline's settings were chosen on a data set, as far as it is written down.
+
+    Returns
+    -------
+    list of dict
+        ``settings`` and their mean ``auroc`` on synthetic defects, the best first; empty where
+        nothing was chosen yet.
+    """
+    for _, path in _choices(name, dataset, root):
+        if path.exists():
+            return load_json(path)["scores"]
+    return []
+
+
+def chosen_settings(name, dataset, *, root=None, compute=True):
     """Return the settings that `choose_baseline` puts first: written down, or found out and kept.
 
     A Gaussian at each position cannot be tried on parts of images; it takes layers and smoothing of
     one Gaussian over all.
 
+    Parameters
+    ----------
+    name, dataset, root
+        As of `evaluate_baseline`.
+    compute : bool
+        Whether to find out what is not written down.
+
     Returns
     -------
-    dict
-        For `evaluate_baseline`.
+    dict or None
+        For `evaluate_baseline`; None where nothing is written down, nor to be found out.
     """
     if name == "padim":
-        one_gaussian = chosen_settings("feature_gaussian", dataset, root=root)
-        return one_gaussian | {"positions": "each"}
-    places_of_choice = list(_choices(name, dataset, root))
-    for _, path in places_of_choice:
-        if path.exists():
-            settings = load_json(path)["scores"][0]["settings"]
-            break
-    else:
+        one_gaussian = chosen_settings("feature_gaussian", dataset, root=root, compute=compute)
+        return one_gaussian and one_gaussian | {"positions": "each"}
+    scores = written_choice(name, dataset, root=root)
+    if not scores and compute:
         scores = [
             {"settings": dict(score.candidate), "auroc": score.auroc}
             for score in choose_baseline(name, dataset, root=root)
         ]
-        settings = scores[0]["settings"]
-        save_json(places_of_choice[0][1], {"commit": commit(), "scores": scores})
+        (_, path), *_ = _choices(name, dataset, root)
+        save_json(path, {"commit": commit(), "scores": scores})
+    if not scores:
+        return None
+    settings = scores[0]["settings"]
     return {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+
+
+def chosen_comparisons(dataset, names=BASELINES, seed=0, *, root=None):
+    """Return stored results of baselines at the settings chosen for them, the best AUROC first.
+
+    Nothing is computed: what has no result, or no settings chosen without masks, is left out.
+
+    Returns
+    -------
+    list of Comparison
+    """
+    results = []
+    for name in names:
+        settings = chosen_settings(name, dataset, root=root, compute=False)
+        if settings is not None:
+            _, key = _asked(build_baseline(name, seed, **settings), name, dataset, root=root)
+            results.append(_find(key))
+    return sorted(filter(None, results), key=lambda result: -result.metrics["auroc"])

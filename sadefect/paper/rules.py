@@ -174,6 +174,28 @@ def lowest():
     )
 
 
+class OnPar(NamedTuple):
+    """The rule that the settled network is not far below the best of some baselines run here.
+
+    ``by`` is how far it may be below; ``baselines`` are names of `sadefect.baselines`.
+    """
+
+    by: float
+    baselines: tuple[str, ...]
+
+    def holds(self, ours, best):
+        """Decide, given the network's number and that of the best of the others."""
+        return round(best - ours, 6) <= self.by
+
+    def sentence(self, runs, measure):
+        """Say the rule of a `Measure`."""
+        return (
+            f"On nanofibres{measure.where}, the {measure.name} of the SSIM autoencoder that was "
+            f"settled for the headline, in the paper's scoring, is at most {self.by:g} below that "
+            f"of the best method on ImageNet's features that was run here."
+        )
+
+
 class Check(NamedTuple):
     """A rule that needs no results.
 

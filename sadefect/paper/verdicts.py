@@ -5,15 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sadefect.baselines import BASELINES
 from sadefect.methods import METHODS
 from sadefect.paper import comparisons
 from sadefect.paper import numbers as paper
 from sadefect.paper.claims import CLAIMS, SECONDS, Claim
-from sadefect.paper.rules import FABRICS, Check, NotTestable, named, settings_of, spread
+from sadefect.paper.compared import chosen_comparisons
+from sadefect.paper.headline import SCORINGS, headline_experiment
+from sadefect.paper.rules import FABRICS, Check, NotTestable, OnPar, named, settings_of, spread
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable here"
+PAPERS_DATA = "nanotwice"
+WORDS = {"paper's": "the paper's", "ours": "our"}  # Of scorings, in a sentence.
 STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
 
@@ -62,6 +67,8 @@ def decide(claim, results):
     if isinstance(claim.rule, Check):
         holds, evidence = claim.rule.check(**claim.rule.limits)
         return Verdict(claim, REPRODUCED if holds else NOT_REPRODUCED, f"{evidence}.")
+    if isinstance(claim.rule, OnPar):
+        return _on_par(claim, results)
     measured = [result for result in results if claim.measure.number(result) is not None]
     groups, missing = _comparable(claim.needs, measured)
     if missing:
@@ -76,6 +83,33 @@ def decide(claim, results):
         _evidence(claim.needs, groups, claim.measure) + _chance(claim, again),
         tuple(result for group in (*groups, *again) for result in group),
     )
+
+
+def _on_par(claim, results):
+    """Compare the settled network, by the paper's scoring and by ours, with baselines run here."""
+    settled = {name: headline_experiment(PAPERS_DATA, "ssim", name) for name in SCORINGS}
+    ours = {
+        name: result
+        for name, experiment in settled.items()
+        for result in results
+        if result.experiment == experiment
+    }
+    others = chosen_comparisons(PAPERS_DATA, claim.rule.baselines)
+    missing = [] if SCORINGS[0] in ours else [f"the headline's SSIM network on {PAPERS_DATA}"]
+    if not others:
+        labels = [BASELINES[name].label for name in claim.rule.baselines]
+        missing.append(f"{' or '.join(labels)} on {PAPERS_DATA}")
+    if missing:
+        return Verdict(claim, NOT_TESTABLE, f"Missing: {'; '.join(missing)}.")
+    best, number = others[0].metrics["auroc"], claim.measure.number
+    holds = {scoring: claim.rule.holds(number(result), best) for scoring, result in ours.items()}
+    parts = [f"SSIM {number(result):.3f} in {WORDS[name]} scoring" for name, result in ours.items()]
+    parts += [f"{other.about.label} {other.metrics['auroc']:.3f}" for other in others]
+    text = f"{claim.measure.name}: {', '.join(parts)}."
+    if len(set(holds.values())) > 1:
+        text += f" In our scoring the rule {'holds' if holds['ours'] else 'does not hold'}."
+    verdict = REPRODUCED if holds[SCORINGS[0]] else NOT_REPRODUCED
+    return Verdict(claim, verdict, text, tuple(ours.values()))
 
 
 def _comparable(needs, results):

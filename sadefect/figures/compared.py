@@ -1,0 +1,296 @@
+"""The methods that the paper is compared with, beside the autoencoders: points, rows, pictures."""
+
+from typing import NamedTuple
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from sadefect.baselines import BASELINES, IMAGENET, NORMALS, PUBLISHED, build_baseline
+from sadefect.datasets import load_dataset
+from sadefect.figures.panels import Panel, show_panels
+from sadefect.figures.style import WIDTH, Figure, house_style
+from sadefect.figures.tables import OVERLAP, overlap, table
+from sadefect.methods import METHODS
+from sadefect.paper import numbers
+from sadefect.paper.claims import SECONDS
+from sadefect.paper.compared import chosen_comparisons, chosen_settings, written_choice
+from sadefect.paper.headline import compared_recipes
+
+AUTOENCODER = "autoencoder"
+# What a method was given: in words, its colour (of Okabe and Ito's palette) and its marker.
+GIVEN = {
+    NORMALS: ("defect-free images", "#009E73", "o"),
+    IMAGENET: ("defect-free images and ImageNet", "#D55E00", "^"),
+    AUTOENCODER: ("defect-free images, an autoencoder", "#0072B2", "s"),
+}
+IN_A_SENTENCE = {
+    NORMALS: "without a network",
+    IMAGENET: "on features of ImageNet",
+    AUTOENCODER: "autoencoder",
+}
+CHANGED = "with changes of ours"  # Of an autoencoder that is not trained or scored as printed.
+
+
+class Entry(NamedTuple):
+    """A method on a data set: a row of the table, a point of the scatter.
+
+    ``given`` is a key of `GIVEN`; ``seconds`` are those of an image and of fitting or training,
+    None where they were not measured; ``spread`` are the AUROC of all seeds that have a result.
+    """
+
+    name: str
+    label: str
+    given: str
+    faithful: str
+    result: object
+    seconds: tuple
+    parameters: int
+    spread: tuple
+
+    @property
+    def auroc(self):
+        return self.result.metrics["auroc"]
+
+
+def stored_entries(dataset, seeds=(0,)):
+    """Return what is stored of all methods on a data set, the best AUROC first.
+
+    Of baselines these are results at settings chosen without masks; of autoencoders those of the
+    printed recipe and, where they were settled, of the headline.
+
+    Parameters
+    ----------
+    dataset : str
+    seeds : tuple of int
+        The first is shown; the others say how far seeds differ.
+
+    Returns
+    -------
+    list of Entry
+    """
+    first, *others = (chosen_comparisons(dataset, BASELINES, seed) for seed in seeds)
+    entries = []
+    for result in first:
+        again = [other for group in others for other in group if other.name == result.name]
+        took, about = result.provenance["seconds"], result.about
+        entries.append(
+            Entry(
+                result.name, about.label, about.given, about.faithful, result,
+                (took["image"], took["fit"]), result.provenance["parameters"],
+                tuple(seed.metrics["auroc"] for seed in (result, *again)),
+            )
+        )  # fmt: skip
+    for method in ("ssim", "l2"):
+        for recipe, result in compared_recipes(dataset, method).items():
+            took = SECONDS.number(result), result.provenance["seconds"]["training"]
+            network = result.experiment.build_model()
+            label = f"{METHODS[method].label}, {recipe}"
+            faithful = PUBLISHED if recipe == "as printed" else CHANGED
+            entries.append(
+                Entry(
+                    method, label, AUTOENCODER, faithful, result, took,
+                    network.count_params(), (result.metrics["auroc"],),
+                )
+            )  # fmt: skip
+    return sorted(entries, key=lambda entry: -entry.auroc)
+
+
+def best_of_each(entries, dataset):
+    """Say which method is best on a data set, and which among those that were given less or more.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    dataset : str
+    """
+    if not entries:
+        return Markdown(f"No method has a result on `{dataset}` yet.")
+    best = {}
+    for entry in entries:
+        best.setdefault(entry.given, entry)
+    first, *others = best.values()
+    text = (
+        f"On `{dataset}`, the largest AUROC of {len(entries)} results is that of *{first.label}* "
+        f"({IN_A_SENTENCE[first.given]}): {_reached(first)}"
+    )
+    for other in others:
+        text += f"; the best {IN_A_SENTENCE[other.given]} is *{other.label}*: {_reached(other)}"
+    return Markdown(f"{text}.")
+
+
+def _reached(entry):
+    seconds = entry.seconds[0]
+    return f"{entry.auroc:.3f}" + (f" in {_short(seconds)} s an image" if seconds else "")
+
+
+def _short(seconds):
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"
+
+
+def quality_and_time(entries) -> Figure:
+    """Draw AUROC against seconds an image, a labelled point for each method that has both.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    """
+    timed = [entry for entry in entries if entry.seconds[0]]
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 4.8))
+        axes = figure.subplots()
+        for given, (words, colour, marker) in GIVEN.items():
+            if not (group := [entry for entry in timed if entry.given == given]):
+                continue
+            axes.plot(
+                [entry.seconds[0] for entry in group], [entry.auroc for entry in group],
+                linestyle="none", marker=marker, markersize=7, color=colour,
+                markeredgecolor="white", label=words,
+            )  # fmt: skip
+        axes.set(
+            xscale="log", xlabel="seconds an image (logarithmic)",
+            ylabel="area under the ROC curve",
+        )  # fmt: skip
+        axes.margins(x=0.12, y=0.1)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(color="#DDDDDD", linewidth=0.6)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=3)
+        _label_points(figure, axes, timed)
+    return figure
+
+
+def _label_points(figure, axes, entries):
+    """Write names beside points, each at the nearest place where it covers nothing."""
+    figure.draw_without_rendering()  # Or the places of points are not known yet.
+    points = [axes.transData.transform((entry.seconds[0], entry.auroc)) for entry in entries]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    left, bottom, right, top = axes.get_window_extent().extents
+    for entry, (x, y) in zip(entries, points, strict=True):
+        measured = axes.text(0, 0, entry.label, fontsize=8)
+        width, height = measured.get_window_extent().size
+        measured.remove()
+        boxes = []
+        for away in range(0, 120, 10):
+            for up in (away - height / 2, -away - height / 2):
+                boxes += [(x + side, y + up) for side in (9, -9 - width)]
+            boxes += [(x - width / 2, y + 8 + away), (x - width / 2, y - 8 - height - away)]
+        boxes = [(*corner, corner[0] + width, corner[1] + height) for corner in boxes]
+        free = (
+            box for box in boxes
+            if box[0] > left and box[2] < right and box[1] > bottom and box[3] < top
+            and not any(_overlap(box, other) for other in taken)
+        )  # fmt: skip
+        box = next(free, boxes[0])
+        taken.append(box)
+        far = abs((box[1] + box[3]) / 2 - y) > height + 8  # Too far to see whose it is.
+        offset = [72 / figure.dpi * distance for distance in (box[0] - x, box[1] - y)]
+        text = axes.annotate(
+            entry.label, (entry.seconds[0], entry.auroc), offset, textcoords="offset points",
+            fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.85},
+            arrowprops={"arrowstyle": "-", "color": "#888888"} if far else None,
+        )  # fmt: skip
+        text.set_in_layout(False)
+
+
+def _overlap(one, other):
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def comparison_table(entries, dataset) -> Markdown:
+    """Tabulate all methods on a data set, one row each, and what others published below them.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    dataset : str
+    """
+    header = (
+        "method", "AUROC", "AUROC, published", "AUPRO", OVERLAP, "seconds an image",
+        "seconds to fit", "parameters", "given", "built",
+    )  # fmt: skip
+    rows = []
+    for entry in entries:
+        published = numbers.AUROC if entry.given == AUTOENCODER else numbers.AUROC_ELSEWHERE
+        area = f"{entry.auroc:.3f}"
+        if len(entry.spread) > 1:
+            area += f" ({min(entry.spread):.3f} to {max(entry.spread):.3f})"
+        rows.append(
+            (
+                entry.label, area, published.get((dataset, entry.name), "-"),
+                entry.result.metrics["aupro"], overlap(entry.result)["median"],
+                *(_short(seconds) if seconds else "-" for seconds in entry.seconds),
+                entry.parameters, GIVEN[entry.given][0], entry.faithful,
+            )
+        )  # fmt: skip
+    for label, area in numbers.NOT_BUILT.get(dataset, {}).items():
+        rows.append((label, "-", area, *5 * "-", GIVEN[IMAGENET][0], "not here"))
+    return table(header, rows)
+
+
+def citations(names=BASELINES) -> Markdown:
+    """List baselines after the publications that they are built from."""
+    lines = []
+    for name in names:
+        about = BASELINES[name]
+        source = (
+            about.citation and f", {about.citation}, [doi:{about.doi}](https://doi.org/{about.doi})"
+        )
+        lines.append(f"- {about.label}: {about.faithful}{source}")
+    return Markdown("\n".join(lines))
+
+
+def choices_table(names, dataset) -> Markdown:
+    """Tabulate which settings of baselines were chosen by synthetic defects, and how clearly.
+
+    Parameters
+    ----------
+    names : iterable of str
+    dataset : str
+    """
+    header = ("method", "settings tried", "chosen", "AUROC, synthetic defects", "of the last")
+    rows = []
+    for name in names:
+        if scores := written_choice(name, dataset):
+            chosen = ", ".join(f"{key} {_plain(v)}" for key, v in scores[0]["settings"].items())
+            areas = [score["auroc"] for score in scores]
+            rows.append(
+                (BASELINES[name].label, len(scores), chosen or "defaults", areas[0], areas[-1])
+            )
+    return table(header, rows)
+
+
+def _plain(value):
+    return " and ".join(value) if isinstance(value, (list, tuple)) else value
+
+
+def maps_of_one_image(names, dataset, number=0, seed=0) -> Figure:
+    """Show a test image and the maps of baselines that are fitted here, at their chosen settings.
+
+    Parameters
+    ----------
+    names : list of str
+    dataset : str
+    number : int
+        Of the test image.
+    seed : int
+
+    Returns
+    -------
+    Figure
+    """
+    data = load_dataset(dataset)
+    sample, (fitted_to, _) = data.test[number], data.split()
+    image, mask = sample.image, sample.mask
+    panels = [Panel(image, f"input, {sample.kind}", outline=mask)]
+    normal = [good.image for good in fitted_to]
+    for name in names:
+        baseline = build_baseline(name, seed, **chosen_settings(name, dataset)).fit(normal)
+        map = baseline.anomaly_map(image)
+        limits = tuple(float(limit) for limit in np.quantile(map, (0.01, 0.999)))
+        panels.append(
+            Panel(map, BASELINES[name].label, "standard deviations from normal", limits, mask)
+        )
+    return show_panels([panels[start : start + 3] for start in range(0, len(panels), 3)])
