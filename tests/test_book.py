@@ -220,6 +220,36 @@ def test_a_profile_that_does_not_fit_stops(project: Path, profile: str, message:
         execute(root=project)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("{dims: many}", "dims: list, received 'many'; give a list, as in dims: [4, 8]"),
+        ("{dims: [8, m]}", "expected a list of int, received 'm' in [8, 'm']; give one like"),
+        ("{dims: [true]}", "expected a list of int, received True"),
+        ("{names: [nanotwise]}", "no data set 'nanotwise'; did you mean nanotwice? there are"),
+        ("{way: simm}", "first, parameter way: no method 'simm'; did you mean ssim? there are"),
+        ("{shifts: [1, 0.5], dims: [], names: [mvtec_ad/tile, fabric1], way: l2}", ""),
+    ],
+)
+def test_values_are_like_the_defaults(project: Path, values: str, message: str) -> None:
+    declared = {
+        "dims: list = [4, 8]",
+        'names: list = ["nanotwice"]',
+        'way: str = "ssim"',
+        "shifts: list = [0.5, 1.5]",
+    }
+    script = project / "notebooks/first.py"
+    entries = "".join(f"{entry}  # Something.\n" for entry in sorted(declared))
+    script.write_text(script.read_text().replace("rate: float", f"{entries}rate: float"))
+    write_profile(project, f"cell_timeout: 9\npages: {{first: {values}}}")
+    profile = read_profile("quick", project)
+    if message:
+        with pytest.raises(BookError, match=re.escape(message)):
+            profile.values_for(Page(script))
+    else:
+        assert profile.values_for(Page(script))["way"] == "l2"
+
+
 def test_unknown_names_are_errors_that_list_the_known(project: Path) -> None:
     with pytest.raises(BookError, match="did you mean quick. there are quick"):
         execute("quikc", root=project)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from book.builder.pages import ROOT, BookError, Page, choices, pages
+from book.builder.parameters import check_parameters
 
 
 @dataclass(frozen=True)
@@ -22,24 +23,12 @@ class Profile:
         """Return the parameters that are passed to a page, all of them declared by it.
 
         Raises `BookError` if the page's part has a parameter that the page does not declare, or one
-        of another type. (papermill itself only warns, and goes on with the default.)
+        of another type, or one that names no data set or method.
         """
         declared = page.parameters()
         values = {name: value for name, value in self.common.items() if name in declared}
         values |= self.pages.get(page.name, {})
-        for name, value in values.items():
-            if name not in declared:
-                raise BookError(
-                    f"profile {self.name}: {page.name} declares no parameter {name}; "
-                    f"{choices(name, declared)}"
-                )
-            annotation = declared[name][0]
-            expected = annotation.partition("[")[0]
-            if type(value).__name__ not in (expected, "int" if expected == "float" else expected):
-                raise BookError(
-                    f"profile {self.name}: {page.name} declares {name}: {annotation}, received "
-                    f"{value!r} (YAML reads 5e-4 as text and 5.0e-4 as a number)"
-                )
+        check_parameters(page, values, self.name)
         return values
 
 

@@ -1,11 +1,12 @@
 """Rules that decide claims: each decides, and prints itself as the sentence that it decides by.
 
 A rule on results takes one number for each run that it compares. Its threshold stands in it once.
+It decides nothing after too little training, nor where another seed might decide otherwise.
 """
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ from sadefect.methods import METHODS
 from sadefect.paper.experiment import Experiment
 
 FABRICS = ("fabric1", "fabric2")
+# Shares of the paper's budget below which a claim on trained networks is undecided. Cells of table
+# 2 are compared with each other, and large differences between settings show early.
+MINIMUM_SHARE = 0.1
+MINIMUM_SHARE_OF_TABLE_2 = 0.02
 # What a sentence says, and what it means.
 RELATIONS = {
     "at least": operator.ge,
@@ -98,6 +103,8 @@ class Rule:
         What ends the sentence.
     on_each_fabric : bool
         Whether runs come in pairs, one for each fabric, and it has to hold for both.
+    minimum_share : float
+        Of the paper's budget, below which nothing is decided.
     """
 
     text: str
@@ -106,13 +113,28 @@ class Rule:
     limit: float
     remark: str = ""
     on_each_fabric: bool = False
+    minimum_share: float = MINIMUM_SHARE
+
+    def _numbers(self, values):
+        """Return what is compared with the limit, one number or one for each fabric."""
+        groups = zip(values[::2], values[1::2], strict=True) if self.on_each_fabric else [values]
+        # Rounded, so that the last bits of a number decide nothing.
+        return [round(float(self.take(group)), 6) for group in groups]
 
     def holds(self, values):
         """Decide, given one number for each run."""
-        groups = zip(values[::2], values[1::2], strict=True) if self.on_each_fabric else [values]
-        # Rounded, so that the last bits of a number decide nothing.
-        numbers = [round(float(self.take(group)), 6) for group in groups]
-        return all(RELATIONS[self.relation](number, self.limit) for number in numbers)
+        return all(RELATIONS[self.relation](number, self.limit) for number in self._numbers(values))
+
+    def margin(self, values):
+        """Return how far numbers are on the right side of the limit; negative on the wrong one.
+
+        Examples
+        --------
+        >>> round(bounded("at least", 0.5).margin([0.7]), 3)
+        0.2
+        """
+        sign = 1 if self.relation in ("at least", "more than") else -1
+        return min(round(sign * (number - self.limit), 6) for number in self._numbers(values))
 
     def sentence(self, runs, measure):
         """Say the rule of the compared experiments and a `Measure`."""
@@ -126,7 +148,12 @@ class Rule:
             all=listed(names),
             limit=f"{self.relation} {self.limit:g}",
         )
-        return f"On {place}{measure.where}, the {measure.name} {text}{self.remark}."
+        early = f"below {100 * self.minimum_share:g} % of the paper's budget, or "
+        return (
+            f"On {place}{measure.where}, the {measure.name} {text}{self.remark}. "
+            f"Undecided {early if self.minimum_share else ''}where the number is nearer to that "
+            "limit than seeds are to each other."
+        )
 
 
 def exceeds(by, relation="at least", **options):
@@ -194,6 +221,16 @@ class OnPar(NamedTuple):
             f"settled for the headline, in the paper's scoring, is at most {self.by:g} below that "
             f"of the best method on ImageNet's features that was run here."
         )
+
+
+def of_table_2(rule):
+    """Make a rule decide after as little training as the cells of table 2 have."""
+    return replace(rule, minimum_share=MINIMUM_SHARE_OF_TABLE_2)
+
+
+def whatever_the_budget(rule):
+    """Make a rule decide after any training, for numbers that do not depend on it."""
+    return replace(rule, minimum_share=0.0)
 
 
 class Check(NamedTuple):

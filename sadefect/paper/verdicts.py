@@ -1,5 +1,6 @@
 """What results say of the paper's claims."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,27 +14,47 @@ from sadefect.paper.claims import CLAIMS, SECONDS, Claim
 from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.headline import SCORINGS, headline_experiment
 from sadefect.paper.rules import FABRICS, Check, NotTestable, OnPar, named, settings_of, spread
+from sadefect.paper.seeds import widest_spread
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
+UNDECIDED = "undecided"
 NOT_TESTABLE = "not testable here"
 PAPERS_DATA = "nanotwice"
 WORDS = {"paper's": "the paper's", "ours": "our"}  # Of scorings, in a sentence.
 STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_TESTABLE)
 
 
 class Verdict(NamedTuple):
     """What became of a claim.
 
     ``verdict`` is one of `VERDICTS`; ``evidence`` has the numbers that it rests on and their
-    budget, or what is missing; ``used`` are the results that the evidence mentions.
+    budget, or what is missing; ``used`` are the results that the evidence mentions; ``values`` are
+    the numbers that the rule compared, one for each of the claim's needs.
     """
 
     claim: Claim
     verdict: str
     evidence: str
     used: tuple = ()
+    values: tuple = ()
+
+
+def count_verdicts(verdicts):
+    """Count verdicts.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+
+    Returns
+    -------
+    dict
+        Each of `VERDICTS` to its number.
+    """
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    return {name: counts[name] for name in VERDICTS}
 
 
 def decide_claims(results):
@@ -77,11 +98,46 @@ def decide(claim, results):
     again = []  # Of several seeds at a smaller budget, where the verdict rests on one seed.
     if len(groups[0]) == 1 and claim.measure != SECONDS:
         again = comparisons.over_seeds(claim.needs, measured)
+    means = _means(groups, claim.measure)
+    verdict = REPRODUCED if claim.rule.holds(means) else NOT_REPRODUCED
+    seeds = widest_spread(claim.needs, claim.measure, measured)
+    if doubt := _doubt(claim.rule, means, groups[0][0].experiment.patches_seen, seeds):
+        verdict = UNDECIDED
+    used = [result for group in (*groups, *again) for result in group]
+    used += [result for result in (seeds.results if seeds else ()) if result not in used]
     return Verdict(
         claim,
-        REPRODUCED if claim.rule.holds(_means(groups, claim.measure)) else NOT_REPRODUCED,
-        _evidence(claim.needs, groups, claim.measure) + _chance(claim, again),
-        tuple(result for group in (*groups, *again) for result in group),
+        verdict,
+        _evidence(claim.needs, groups, claim.measure)
+        + _chance(claim, again)
+        + " "
+        + doubt
+        + _beyond(claim.rule, means, seeds),
+        tuple(used),
+        tuple(means),
+    )
+
+
+def _doubt(rule, values, patches, seeds):
+    """Say why a rule on results decides nothing yet; an empty string if it does."""
+    if patches < rule.minimum_share * paper.BUDGET:
+        return f"Undecided below {100 * rule.minimum_share:g} % of the paper's budget. "
+    if seeds is None:
+        return "Undecided while no two seeds are known. "
+    if abs(rule.margin(values)) < seeds.width:
+        return "Undecided within the spread of seeds. "
+    return ""
+
+
+def _beyond(rule, values, seeds):
+    """Say how far values are from the limit of a rule, and how far seeds are apart."""
+    if seeds is None:
+        return ""
+    side = "inside" if rule.holds(values) else "outside"
+    nearest = "" if seeds.own else ", the nearest where a run has one seed"
+    return (
+        f"The number is {abs(rule.margin(values)):.3f} {side} the limit; seeds are up to "
+        f"{seeds.width:.3f} apart ({seeds}{nearest})."
     )
 
 

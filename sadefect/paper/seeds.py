@@ -1,0 +1,89 @@
+"""How far seeds are apart: what a difference has to exceed before it decides a claim."""
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import NamedTuple
+
+from sadefect.methods import METHODS
+
+
+class SeedSpread(NamedTuple):
+    """How far apart several seeds of one experiment are.
+
+    ``results`` has one `Result` for each seed; ``own`` says whether they differ from the run that
+    was asked for in seed and budget only, or are the nearest that are known.
+    """
+
+    width: float
+    results: tuple
+    own: bool
+
+    def __str__(self):
+        experiment = self.results[0].experiment
+        return (
+            f"{len(self.results)} seeds of {METHODS[experiment.method].label} on "
+            f"{experiment.dataset} at {experiment.patches_seen:,} patches"
+        )
+
+
+def seed_spread(run, measure, results):
+    """Return how far seeds of a run are apart; of the nearest run with several, if it has none.
+
+    Nearest are, in this order, default settings of the same method and data set, other methods on
+    the data set, the method on other data, and anything else; of several, the largest budget and
+    there the widest.
+
+    Parameters
+    ----------
+    run : Experiment
+        Its budget and seed do not matter.
+    measure : `sadefect.paper.rules.Measure`
+    results : list of Result
+
+    Returns
+    -------
+    SeedSpread
+        None where no two seeds are known at all.
+    """
+    seeds = defaultdict(dict)
+    for result in results:
+        if (number := measure.number(result)) is not None:
+            seeds[replace(result.experiment, seed=0)][result.experiment.seed] = (number, result)
+    spreads = {}
+    for experiment, by_seed in seeds.items():
+        if len(by_seed) > 1:
+            numbers, of_seeds = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
+            spreads[experiment] = round(max(numbers) - min(numbers), 6), of_seeds
+    for nearness, is_near in enumerate(_nearness(run)):
+        near = [experiment for experiment in spreads if is_near(experiment)]
+        if near:
+            widest = max(near, key=lambda made: (made.patches_seen, spreads[made][0]))
+            return SeedSpread(*spreads[widest], own=nearness == 0)
+    return None
+
+
+def _nearness(run):
+    """Return conditions on experiments, the narrowest first."""
+
+    def usual(made):
+        return made.variant == "default"
+
+    return (
+        lambda made: made.equals(run, but=("patches_seen", "schedule", "seed")),
+        lambda made: usual(made) and (made.dataset, made.method) == (run.dataset, run.method),
+        lambda made: usual(made) and made.dataset == run.dataset,
+        lambda made: usual(made) and made.method == run.method,
+        usual,
+    )
+
+
+def widest_spread(runs, measure, results):
+    """Return the widest `seed_spread` of several runs; None where no seeds are known.
+
+    It counts as their own only if each of the runs has several seeds.
+    """
+    spreads = [spread for run in runs if (spread := seed_spread(run, measure, results))]
+    if not spreads:
+        return None
+    widest = max(spreads, key=lambda spread: spread.width)
+    return widest._replace(own=all(spread.own for spread in spreads))
