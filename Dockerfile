@@ -20,7 +20,7 @@ FROM python:3.11-slim
 COPY --from=install /venv /venv
 COPY --from=install /sadefect /sadefect
 RUN useradd --create-home --uid 1000 sadefect && mkdir /store /data && chown sadefect /store /data
-USER sadefect
+USER 1000
 WORKDIR /sadefect
 ENV PATH=/venv/bin:$PATH SADEFECT_CACHE=/store SADEFECT_DATA=/data TF_CPP_MIN_LOG_LEVEL=3
 ENTRYPOINT ["sadefect"]

@@ -11,7 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
-WORKFLOW := $(VENV)/.workflow
+WORKFLOW := $(VENV)/workflow
+# With Snakemake, once `make workflow-plan` has got it.
+RECORDER = $(firstword $(wildcard $(WORKFLOW)/bin/python) $(BIN)/python)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # RETRAIN=1 and REEVALUATE=1 take no recorded result for an answer; those of the user's store are taken,
@@ -45,8 +47,8 @@ test: $(INSTALLED)  ## Run the tests, the smoke book included
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
 	$(BIN)/python -m pytest -m "slow or torch"
 
-test-cluster: $(WORKFLOW)  ## Run a small paper on a real SLURM on loopback: slurm-wlm and munge, as root
-	$(BIN)/python -m pytest -m "cluster or not cluster" tests/test_workflow.py tests/test_workflow_cluster.py
+test-cluster: $(WORKFLOW)/.installed  ## Run a small paper on a real SLURM on loopback: slurm-wlm and munge, as root
+	$(WORKFLOW)/bin/python -m pytest -m "cluster or not cluster" tests/test_workflow.py tests/test_workflow_cluster.py
 
 install: $(INSTALLED)  ## Make the environment in .venv from requirements.lock
 
@@ -67,10 +69,10 @@ lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
-	$(BIN)/python -m sadefect record --minutes $(MINUTES) --profile $(WHERE)
+	$(RECORDER) -m sadefect record --minutes $(MINUTES) --profile $(WHERE)
 
-workflow-plan: $(WORKFLOW)  ## Say what the whole paper takes, and what a workflow would do
-	$(BIN)/python -m sadefect reproduce --all --plan --profile paper
+workflow-plan: $(WORKFLOW)/.installed  ## Say what the whole paper takes, and what a workflow would do
+	$(WORKFLOW)/bin/python -m sadefect reproduce --all --plan --profile paper
 
 image:  ## Build the container that runs sadefect anywhere; ENGINE=docker|podman
 	@command -v $(ENGINE) >/dev/null || { echo "error: no $(ENGINE) here; name another: make image ENGINE=podman"; exit 1; }
@@ -99,7 +101,12 @@ $(TORCH): $(INSTALLED)
 	$(PIP) install -qq --no-build-isolation -e ".[torch,export]"
 	@touch $@
 
-# So is the extra workflow.
-$(WORKFLOW): $(INSTALLED)
-	$(PIP) install -qq --no-build-isolation -e ".[workflow,bucket]"
+# Snakemake wants older packages than the lock has: it gets an environment of its own upon the first.
+$(WORKFLOW)/.installed: $(INSTALLED)
+	$(PYTHON) -m venv $(WORKFLOW)
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')')" \
+		> $$($(WORKFLOW)/bin/python -c 'import site; print(site.getsitepackages()[0])')/locked.pth
+	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+		print(*extras["workflow"], *extras["bucket"], sep="\n")' > $(WORKFLOW)/requirements.txt
+	$(WORKFLOW)/bin/python -m pip install -qq --disable-pip-version-check --no-input -r $(WORKFLOW)/requirements.txt
 	@touch $@
