@@ -22,14 +22,11 @@ from sadefect.paper.experiment import COLUMNS
 from sadefect.paper.store import places, recorded_folder
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
-from sadefect.scoring_choice import choose
 from sadefect.segmentation import threshold_for_fpr
 
 FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
-
-
 KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
 
 
@@ -285,6 +282,8 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
     list of Score
         The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
     """
+    from sadefect.scoring_choice import choose  # It imports the framework.
+
     fitted_to, held_out = load_dataset(dataset, root).split()
     images, fitted = _Images(fitted_to), {}
 
