@@ -22,7 +22,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test test-slow install lab notebooks lint record numerics bench clean
+.PHONY: help book pdf test test-slow install lab notebooks lint record ledger numerics bench clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: $(INSTALLED)  ## Check style, format, twins and the workflows of GitHub
 
 record: $(INSTALLED)  ## Go on with the long runs on the real data in SADEFECT_DATA
 	$(BIN)/python -m sadefect record --minutes $(MINUTES)
+
+ledger: $(INSTALLED)  ## After a change of recorded/ or of a rule: write recorded/claims.json and the hashes
+	$(BIN)/python -m sadefect.paper.ledger
 
 numerics: $(INSTALLED)  ## After a change of the sources: renew what tests/test_numerics.py holds them to
 	$(BIN)/python tests/test_numerics.py
