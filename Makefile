@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test test-slow test-cluster install lab notebooks lint record workflow-plan image \
+.PHONY: help book pdf test test-slow test-cluster install lab notebooks lint record ledger workflow-plan image \
 	numerics bench clean
 
 help:  ## List the verbs
@@ -77,6 +77,9 @@ workflow-plan: $(WORKFLOW)/.installed  ## Say what the whole paper takes, and wh
 image:  ## Build the container that runs sadefect anywhere; ENGINE=docker|podman
 	@command -v $(ENGINE) >/dev/null || { echo "error: no $(ENGINE) here; name another: make image ENGINE=podman"; exit 1; }
 	$(ENGINE) build --tag sadefect:latest .
+
+ledger: $(INSTALLED)  ## After a change of recorded/ or of a rule: write recorded/claims.json and the hashes
+	$(BIN)/python -m sadefect.paper.ledger
 
 numerics: $(INSTALLED)  ## After a change of the sources: renew what tests/test_numerics.py holds them to
 	$(BIN)/python tests/test_numerics.py

@@ -1,0 +1,79 @@
+"""Claims as cards: verdict, claim and numbers in view; the rule and its evidence folded."""
+
+from html import escape
+
+from IPython.display import Markdown
+
+from sadefect.methods import METHODS
+from sadefect.paper.ledger import compared_numbers
+from sadefect.paper.rules import listed
+from sadefect.paper.verdicts import VERDICTS, count_verdicts
+
+CARD = """\
+<details class="claim {slug}">
+<summary><span class="verdict">{verdict}</span> <span class="said">{text}</span>{numbers}</summary>
+
+{where} See [{page}]({link}.ipynb).
+
+*{rule}*
+
+{evidence}
+
+</details>
+"""
+
+
+def counted(verdicts) -> str:
+    """Say how many claims have each verdict.
+
+    Examples
+    --------
+    >>> counted([])
+    '0 claims: 0 reproduced, 0 not reproduced, 0 undecided and 0 not testable here'
+    """
+    verdicts = list(verdicts)
+    counts = [f"{count} {name}" for name, count in count_verdicts(verdicts).items()]
+    return f"{len(verdicts)} claims: {listed(counts)}"
+
+
+def claim_cards(verdicts) -> Markdown:
+    """Show verdicts as cards, those of one kind together: reproduced ones first, untestable last.
+
+    Parameters
+    ----------
+    verdicts : iterable of `sadefect.paper.verdicts.Verdict`
+    """
+    return Markdown("\n".join(map(_card, sorted(verdicts, key=_rank))))
+
+
+def _rank(verdict):
+    return VERDICTS.index(verdict.verdict)
+
+
+def _card(verdict):
+    claim, place = verdict.claim, verdict.claim.place
+    return CARD.format(
+        slug=verdict.verdict.replace(" ", "-"),
+        verdict=verdict.verdict,
+        text=escape(claim.text),
+        numbers=_numbers(verdict),
+        where=f"The paper, {place.where}, {place.source}.",
+        page=place.page.split("_")[0],
+        link=place.page,
+        rule=claim.sentence,
+        evidence=verdict.evidence,
+    )
+
+
+def _numbers(verdict):
+    """Return the paper's numbers beside ours in a line, where a claim compares at most two runs."""
+    numbers = compared_numbers(verdict)
+    if not verdict.values or len(numbers) > 2:
+        return ""
+    parts = []
+    for number in numbers:
+        paper = f", paper {number['paper']:g}" if number["paper"] is not None else ""
+        label = METHODS[number["method"]].label
+        parts.append(f"{label} {number['ours']:.3f}{paper}")
+    text = f"{verdict.claim.measure.name}: {'; '.join(parts)}"
+    return f' <span class="numbers">{escape(text)}</span>'
