@@ -17,6 +17,10 @@ class TrainingDiverged(RuntimeError):
     """A training gives NaN, or the same output for every patch."""
 
 
+class InputWarning(UserWarning):
+    """What is given can be used, and is perhaps not what was meant."""
+
+
 def require_choice(name, value, allowed):
     """Raise `ValueError` unless the value of an option is one of those allowed.
 

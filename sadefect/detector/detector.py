@@ -17,7 +17,7 @@ from sadefect.detector.stack import stacked
 from sadefect.detector.tiles import map_in_tiles
 from sadefect.errors import DataError, StoreError, out_of_memory, require_choice
 from sadefect.files import store_folder
-from sadefect.methods import METHODS, Recipe, Scoring, settings_digest
+from sadefect.methods import METHODS, Recipe, Scoring, make_plain, settings_digest
 from sadefect.metrics import FPRS
 from sadefect.models import PATCH_SIZES
 from sadefect.patches import STRIDE
@@ -67,9 +67,9 @@ class Detector:
 
     Notes
     -----
-    An image is an array or a file, gray or colour (which becomes luminance), of 8 or 16 bit, or of
-    floats in [0, 1]; at least a patch large. Memory beyond the image and its map does not grow
-    with the image: maps are computed in tiles.
+    An image is an array, a file or Pillow's, gray or colour (which becomes luminance), of 8 or 16
+    bit, or of floats in [0, 1]; at least a patch large. Memory beyond the image and its map does
+    not grow with the image: maps are computed in tiles.
 
     Examples
     --------
@@ -91,6 +91,7 @@ class Detector:
     seed: int = 0
 
     def __post_init__(self):
+        make_plain(self)
         least = {"shrink": 1, "stride": 1, "opening": 0, "patches": 1, "seed": 0, "window_size": 1}
         if self.latent_dim != "auto":
             least["latent_dim"] = 1
@@ -131,8 +132,8 @@ class Detector:
             opening=self.opening,
         )
 
-    def get_params(self):
-        """Return the settings, as a dict."""
+    def get_params(self, deep=True):
+        """Return the settings, as a dict; ``deep`` is for scikit-learn's `clone`, and ignored."""
         return asdict(self)
 
     def fit(self, images):
@@ -285,7 +286,7 @@ class Detector:
 
         ``images`` are a folder, one path, or an iterable of arrays or paths.
         """
-        for name, image in named_images(images):
+        for name, image in named_images(images, "judge"):
             yield self.look(image, fpr, name, image_fpr=image_fpr)
 
     def look(self, image, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
