@@ -85,19 +85,24 @@ def defective_samples(folder, mask_of, kind, size=None, prefix="", mask_values=N
     samples = []
     for path in list_images(folder):
         mask = mask_of(path)
-        if not mask.is_file():
-            near = near_misses(mask.parent, path)
-            hint = f"rename {name_some(near)}, " if near else ""
-            raise DataError(
-                f"expected a mask for {path} at {mask}; there is none; {hint}add it, or remove the "
-                "image"
-            )
+        require_mask(path, mask)
         readers = (
             partial(read_image, path, size),
             partial(paired_mask, path, mask, size, mask_values),
         )
         samples.append(Sample(prefix + path.stem, kind, *readers))
     return tuple(samples)
+
+
+def require_mask(image, mask):
+    """Raise `DataError` unless the mask of an image is there; name files that look like it."""
+    if not mask.is_file():
+        near = near_misses(mask.parent, image)
+        hint = f"rename {name_some(near)}, " if near else ""
+        raise DataError(
+            f"expected a mask for {image} at {mask}; there is none; {hint}add it, or remove the "
+            "image"
+        )
 
 
 def mask_beside(folder, image):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from sadefect.datasets.base import HELD_OUT, held_out
-from sadefect.datasets.folder import folders_of, mask_beside, near_misses
+from sadefect.datasets.folder import folders_of, mask_beside, require_mask
 from sadefect.datasets.images import (
     SUFFIXES,
     as_gray,
@@ -156,12 +156,12 @@ def _check_mask(path, masks, mask_values):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
+            require_mask(path, mask_path)
             if not paired_mask(path, mask_path, mask_values=mask_values).any():
                 fix = "draw the defect, or move the image to test/good"
                 yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
         except DataError as error:
-            near = () if mask_path.is_file() else near_misses(masks, path)
-            yield Remark("error", str(error), f"rename {name_some(near)}" if near else "")
+            yield Remark("error", str(error))
     yield from (Remark("warning", str(warning.message)) for warning in warned)
 
 
