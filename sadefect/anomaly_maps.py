@@ -9,7 +9,7 @@ from sadefect.errors import DataError, require_choice
 from sadefect.inference.forward import BATCH, forward
 from sadefect.losses import l2_residual, vae_residual
 from sadefect.methods import RESIDUALS, SAMPLES
-from sadefect.patches import STRIDE, OverlapAverage, windows
+from sadefect.patches import ROUNDING, STRIDE, OverlapAverage, windows
 from sadefect.segmentation import opening
 from sadefect.structural_similarity import ssim_residual
 
@@ -70,13 +70,13 @@ def as_image(image):
             f"shape {image.shape} of {image.dtype}; read_image converts colour, 8 and 16 bit"
         )
     image = image.astype("float32", copy=False)
-    low, high = (float(image.min()), float(image.max())) if image.size else (np.nan, np.nan)
-    if not (low >= 0 and high <= 1):
+    low, high = (image.min(), image.max()) if image.size else (np.nan, np.nan)
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise DataError(
-            f"expected gray values in [0, 1] without NaN; got values from {low:g} to {high:g}; "
+            f"expected gray values in [0, 1] without NaN; got values from {low!s} to {high!s}; "
             "divide 8-bit images by 255 and 16-bit images by 65535"
         )
-    return image
+    return image if low >= 0 and high <= 1 else np.clip(image, 0, 1)
 
 
 def anomaly_map(

@@ -21,6 +21,10 @@ class TrainingStopped(RuntimeError):
     """A training was asked to end before its budget, and saved its state."""
 
 
+class InputWarning(UserWarning):
+    """What is given can be used, and is perhaps not what was meant."""
+
+
 def require_choice(name, value, allowed):
     """Raise `ValueError` unless the value of an option is one of those allowed.
 

@@ -110,17 +110,23 @@ def _build(layers, outputs, last_relu, *, name, initializer):
     if outputs == "third" and layers < 3:
         raise ValueError(f'layers={layers} has no third layer; pass outputs="all"')
     gray = keras.Input((None, None, 1), name="patch")
+    channels = {"data_format": "channels_last"}  # Whatever keras.json says.
     x = keras_layers.Concatenate(name="rgb")([gray, gray, gray])
     scale, offset = 1 / np.array(STD), -np.array(MEAN) / STD
     x = keras_layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(x)
     maps = []
     for number, (_, filters, kernel, stride, padding) in enumerate(CONVOLUTIONS[:layers], 1):
         if number > 1:
-            x = keras_layers.MaxPooling2D(3, 2, name=f"pool{number - 1}")(x)
+            x = keras_layers.MaxPooling2D(3, 2, **channels, name=f"pool{number - 1}")(x)
         # Keras pads unevenly with padding="same" and a stride; torch does not.
-        x = keras_layers.ZeroPadding2D(padding, name=f"pad{number}")(x)
+        x = keras_layers.ZeroPadding2D(padding, **channels, name=f"pad{number}")(x)
         x = keras_layers.Conv2D(
-            filters, kernel, stride, kernel_initializer=initializer, name=f"conv{number}"
+            filters,
+            kernel,
+            stride,
+            kernel_initializer=initializer,
+            name=f"conv{number}",
+            **channels,
         )(x)
         if number < layers or last_relu:
             x = keras_layers.ReLU(name=f"relu{number}")(x)

@@ -9,7 +9,14 @@ import numpy as np
 from keras import ops
 
 from sadefect.features import SMALLEST, load_extractor
-from sadefect.structural_similarity import SSIMOptions, as_batch, ssim_of_batch, statistics
+from sadefect.structural_similarity import (
+    SSIMOptions,
+    as_batch,
+    check_integers,
+    mean_of_channels,
+    ssim_of_batch,
+    statistics,
+)
 
 # Logarithms of a learned variance: standard deviations from about a step of 8 bits, 0.0041, to
 # beyond the whole range, 1.6.
@@ -18,6 +25,51 @@ LOG_VARIANCE = (-11.0, 1.0)
 # Of the scales in Wang 2003, finest first; the five-scale original needs 176 pixels for a window of
 # 11. As many as fit are taken, and made to add up to 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+SLACK = 1.01  # Times the data range: noise and interpolation may reach a little beyond it.
+
+
+def _own_dtype(loss):
+    """Return the part of a loss's configuration that says its dtype, where it is not Keras's."""
+    return {} if loss.dtype == keras.backend.floatx() else {"dtype": loss.dtype}
+
+
+def _spread_beyond(image, limit):
+    """Return 0, or in a compiled step NaN where the gray values of an image span too much.
+
+    A `ValueError` says so wherever values are known; a compiled step raises it too, as its backend
+    can: TensorFlow unless it compiles with XLA, and JAX.
+    """
+    image = ops.convert_to_tensor(image)
+    if isinstance(image, keras.KerasTensor) or 0 in image.shape:
+        return 0.0
+    spread = ops.cast(ops.max(image), "float32") - ops.cast(ops.min(image), "float32")
+    text = (
+        "the gray values of y_true span {:g}, more than data_range={:g}; pass data_range= the "
+        "largest minus the smallest possible gray value, 255 for 8 bit, or scale the images"
+    )
+
+    def refuse(spread):
+        if not float(spread) <= limit:
+            raise ValueError(text.format(float(spread), limit / SLACK))
+
+    try:
+        known = ops.convert_to_numpy(spread)
+    except (TypeError, ValueError, NotImplementedError):  # A compiled step is being traced.
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            words = text.format(0, limit / SLACK).split(" 0,", 1)
+            within = tf.debugging.Assert(spread <= limit, [words[0], spread, words[1]])
+            with tf.control_dependencies([within]):  # No step is taken with such targets.
+                spread = tf.identity(spread)
+        elif keras.backend.backend() == "jax":
+            import jax
+
+            jax.debug.callback(refuse, spread)
+        return ops.where(spread <= limit, 0.0, np.nan)
+    refuse(known)
+    return 0.0
 
 
 @keras.saving.register_keras_serializable(package="sadefect")
@@ -28,10 +80,22 @@ class SSIMLoss(keras.losses.Loss):
     ----------
     data_range : float
         Largest minus smallest possible gray value, 1 for patches in [0, 1].
-    reduction, name
-        As in every Keras loss.
+    reduction, name, dtype
+        As in every Keras loss; SSIM itself is computed in float32.
     **options
         As in `ssim_map`.
+
+    Raises
+    ------
+    ValueError
+        When it is called, if the targets hold integers that the data range is not for, or values
+        further apart than it. In a compiled step it is the backend's error, with the same words;
+        with XLA on TensorFlow, which cannot raise, the loss is NaN.
+
+    Notes
+    -----
+    Patches are ``(B, H, W, C)``; of several channels each is compared for itself, and the mean is
+    taken.
 
     References
     ----------
@@ -45,16 +109,34 @@ class SSIMLoss(keras.losses.Loss):
     0.0
     """
 
-    def __init__(self, *, data_range, reduction="sum_over_batch_size", name="ssim_loss", **options):
-        super().__init__(name=name, reduction=reduction)
+    def __init__(
+        self,
+        *,
+        data_range,
+        reduction="sum_over_batch_size",
+        name="ssim_loss",
+        dtype=None,
+        **options,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.options = SSIMOptions(data_range=data_range, **options)
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Check the gray values before Keras casts them, and compute the loss."""
+        for name, image in (("y_true", y_true), ("y_pred", y_pred)):
+            check_integers(name, image, self.options)
+        beyond = _spread_beyond(y_true, SLACK * self.options.data_range)
+        if not isinstance(beyond, float):
+            y_true = ops.cast(y_true, self.dtype) + ops.cast(beyond, self.dtype)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true, y_pred):
-        x, y, _ = as_batch(y_true, y_pred, self.options)
-        return 1.0 - ops.mean(ssim_of_batch(x, y, self.options), axis=(1, 2))
+        x, y, channels = as_batch(y_true, y_pred, self.options)
+        mean = ops.mean(ssim_of_batch(x, y, self.options), axis=(1, 2))
+        return 1.0 - mean_of_channels(mean, channels)
 
     def get_config(self):
-        return {**super().get_config(), **vars(self.options)}
+        return {**super().get_config(), **_own_dtype(self), **vars(self.options)}
 
 
 @keras.saving.register_keras_serializable(package="sadefect")
@@ -75,7 +157,7 @@ class MultiScaleSSIMLoss(SSIMLoss):
     """
 
     def call(self, y_true, y_pred):
-        x, y, _ = as_batch(y_true, y_pred, self.options)
+        x, y, channels = as_batch(y_true, y_pred, self.options)
         c1, c2 = self.options.constants
         sides = [min(x.shape[1:3]) // 2**number for number in range(len(SCALE_WEIGHTS))]
         scales = max(1, sum(side >= self.options.window_size for side in sides))
@@ -88,8 +170,11 @@ class MultiScaleSSIMLoss(SSIMLoss):
             # A negative mean has no root; the clamp leaves it for the other scales to repair.
             mean = ops.maximum(ops.mean(similar, axis=(1, 2)), 1e-3)
             product = product * mean ** (weight / sum(SCALE_WEIGHTS[:scales]))
-            x, y = (ops.average_pool(image[..., None], 2)[..., 0] for image in (x, y))
-        return 1.0 - product
+            x, y = (
+                ops.average_pool(image[..., None], 2, data_format="channels_last")[..., 0]
+                for image in (x, y)
+            )
+        return mean_of_channels(1.0 - product, channels)
 
 
 @keras.saving.register_keras_serializable(package="sadefect")
@@ -148,7 +233,7 @@ class FeatureMatchingLoss(keras.losses.Loss):
         make variables in a compiled step. None reads no file; set ``extractor`` later.
     outputs, last_relu
         As in `build_extractor`; unused where an extractor is given.
-    reduction, name
+    reduction, name, dtype
         As in every Keras loss.
 
     Attributes
@@ -179,8 +264,9 @@ class FeatureMatchingLoss(keras.losses.Loss):
         last_relu=True,
         reduction="sum_over_batch_size",
         name="feature_matching_loss",
+        dtype=None,
     ):
-        super().__init__(name=name, reduction=reduction)
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 <= weight < np.inf:
             raise ValueError(f"weight must be a number of at least 0; received {weight!r}")
         self.weight, self.outputs, self.last_relu = weight, outputs, last_relu
@@ -219,7 +305,8 @@ class FeatureMatchingLoss(keras.losses.Loss):
 
     def get_config(self):
         own = ("weight", "source", "outputs", "last_relu")
-        return super().get_config() | {name: getattr(self, name) for name in own}
+        settings = {name: getattr(self, name) for name in own}
+        return super().get_config() | _own_dtype(self) | settings
 
 
 def l2_residual(x, y):

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+import numpy as np
+
 from sadefect.errors import require_choice
 from sadefect.patches import CROPS, STRIDE, SYMMETRIES
 from sadefect.segmentation import DIAMETER
@@ -160,6 +162,12 @@ def fill_in(settings, **values):
         object.__setattr__(settings, name, value)
 
 
+def make_plain(settings):
+    """Turn NumPy's numbers among the fields of a dataclass into Python's, which JSON can hold."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    fill_in(settings, **{k: v.item() for k, v in values.items() if isinstance(v, np.generic)})
+
+
 def own_settings(settings, names, rows, which):
     """Return the named settings that all rows share, and those that one of them has.
 
@@ -235,6 +243,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
+        make_plain(self)
         choices = {
             "method": METHODS,
             "variance": ("fixed", "learned"),
@@ -327,6 +336,7 @@ class Scoring:
     opening: int = DIAMETER
 
     def __post_init__(self):
+        make_plain(self)
         require_choice("residual", self.residual, RESIDUALS)
         require_choice("average", self.average, ("reconstructions", "maps"))
         if not self.smoothing >= 0:

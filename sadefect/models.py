@@ -22,6 +22,7 @@ TABLE_1 = (
 )
 DOWNSCALING = 16  # Product of the strides.
 SLOPE = 0.2  # Of the leaky rectifiers.
+CHANNELS = {"data_format": "channels_last"}  # Whatever keras.json says.
 
 
 @contextmanager
@@ -46,9 +47,9 @@ def precision(name):
 
 
 def _full_precision():
-    """Return the dtype of layers that mixed precision is too coarse for; None where it is off."""
-    policy = keras.config.dtype_policy()
-    return "float32" if policy.compute_dtype != policy.variable_dtype else None
+    """Return the dtype of layers that 16 bits are too coarse for; None where there are more."""
+    half = keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16")
+    return "float32" if half else None
 
 
 def _check(patch_size, latent_dim):
@@ -105,7 +106,7 @@ def build_encoder(patch_size=128, latent_dim=100, *, kernel_regularizer=None):
     """
     _check(patch_size, latent_dim)
     inputs = x = keras.Input((patch_size, patch_size, 1), name="patch")
-    convolution = partial(layers.Conv2D, kernel_regularizer=kernel_regularizer)
+    convolution = partial(layers.Conv2D, kernel_regularizer=kernel_regularizer, **CHANNELS)
     for number, (filters, kernel, stride) in enumerate(TABLE_1, 1):
         x = convolution(filters, kernel, stride, padding="same", name=f"conv{number}")(x)
         x = layers.LeakyReLU(SLOPE, name=f"conv{number}_leaky_relu")(x)
@@ -151,7 +152,7 @@ def build_decoder(
     """
     _check(patch_size, latent_dim)
     inputs = keras.Input((1, 1, latent_dim), name="latent")
-    options = {"kernel_regularizer": kernel_regularizer}
+    options = {"kernel_regularizer": kernel_regularizer} | CHANNELS
     # Eight bits of fraction are too few to compare a reconstruction with an image.
     last = _full_precision()
     kernel = patch_size // DOWNSCALING

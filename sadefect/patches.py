@@ -4,6 +4,7 @@ import numpy as np
 
 from sadefect.errors import DataError, require_choice
 
+ROUNDING = 1e-6  # By which gray values may miss [0, 1]; they are clipped.
 STRIDE = 30  # Pixels between windows in both directions, section 4.2.
 CROPS = ("fixed", "fresh")
 # Symmetries of the square: quarter turns counterclockwise, then whether left and right are swapped.

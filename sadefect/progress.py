@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 LINE_SECONDS = 30  # Between two lines where there is no terminal.
@@ -28,6 +29,7 @@ def progress(label, total, unit="steps"):
     terminal = sys.stderr.isatty()  # A notebook's kernel tells rich that it is one.
     width = None if terminal else 120
     console = Console(stderr=True, force_terminal=terminal, force_jupyter=False, width=width)
+    label = escape(label)  # Brackets of a name are no markup.
     columns = ("{task.description}", BarColumn(), "{task.completed:,}/{task.total:,}",
                "{task.fields[text]}", TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
     bar = Progress(*columns, console=console, disable=not terminal)

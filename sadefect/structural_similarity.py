@@ -138,15 +138,24 @@ def _filter(x, options):
     return ops.transpose(_filter_rows(ops.transpose(x, (0, 2, 1)), options, width), (0, 2, 1))
 
 
+def check_integers(name, image, options):
+    """Raise `ValueError` if an image holds integers that the data range cannot be meant for."""
+    dtype = keras.backend.standardize_dtype(image.dtype) if hasattr(image, "dtype") else ""
+    if "int" in dtype and options.data_range < (256 if dtype == "uint16" else 254):
+        largest = 65535 if dtype == "uint16" else 255
+        raise ValueError(
+            f"{name} holds {dtype} gray values but data_range={options.data_range:g}; pass "
+            f"data_range={largest}, or divide the image by {largest}"
+        )
+
+
 def as_batch(x, y, options):
-    """Return both images as float32 ``(B, H, W)``, and the rank that the caller gave them."""
+    """Return both images as float32 ``(N, H, W)``, and the number of their channels.
+
+    Channels are taken apart: N is their number times that of images; 0 is that of ``(H, W)``.
+    """
     for name, image in (("x", x), ("y", y)):
-        dtype = keras.backend.standardize_dtype(image.dtype) if hasattr(image, "dtype") else None
-        if dtype in ("uint8", "uint16") and options.data_range < (254 if dtype == "uint8" else 256):
-            raise ValueError(
-                f"{name} holds {dtype} gray values but data_range={options.data_range:g}; pass "
-                f"data_range={np.iinfo(dtype).max}, or divide the image by {np.iinfo(dtype).max}"
-            )
+        check_integers(name, image, options)
         if isinstance(image, np.ndarray) and image.size and np.issubdtype(image.dtype, np.floating):
             reach = float(np.max(image)) - float(np.min(image))
             if not np.isfinite(reach):
@@ -163,14 +172,20 @@ def as_batch(x, y, options):
     if shapes[0] != shapes[1]:
         raise ValueError(f"x and y must have one shape; received {x.shape} and {y.shape}")
     rank = len(x.shape)
-    if rank == 4 and x.shape[-1] == 1:
-        x, y = x[..., 0], y[..., 0]
-    elif rank == 2:
-        x, y = x[None], y[None]
+    if rank == 2:
+        x, y, channels = x[None], y[None], 0
+    elif rank == 4 and x.shape[-1]:
+        channels = x.shape[-1]
+        x, y = (
+            image[..., 0]
+            if channels == 1
+            else ops.reshape(ops.transpose(image, (0, 3, 1, 2)), (-1, *image.shape[1:3]))
+            for image in (x, y)
+        )
     else:
         raise ValueError(
-            "expected gray images of shape (H, W) or (B, H, W, 1); received "
-            f"{tuple(x.shape)}; give colour channels one at a time"
+            "expected gray images of shape (H, W), or batches (B, H, W, 1) or (B, H, W, C); "
+            f"received {tuple(x.shape)}; add an axis for the batch, image[None]"
         )
     height, width = x.shape[-2:]
     if min(height, width) < options.window_size:
@@ -178,11 +193,18 @@ def as_batch(x, y, options):
             f"window_size={options.window_size} does not fit into an image of {height}x{width} "
             "pixels; use a smaller window or larger images"
         )
-    return x, y, rank
+    return x, y, channels
 
 
-def _restore(x, rank):
-    return x[0] if rank == 2 else x[..., None]
+def _restore(x, channels):
+    if channels < 2:
+        return x[..., None] if channels else x[0]
+    return ops.transpose(ops.reshape(x, (-1, channels, *x.shape[1:])), (0, 2, 3, 1))
+
+
+def mean_of_channels(values, channels):
+    """Return a value for each image, ``(B,)``, from one for each channel of each image."""
+    return values if channels < 2 else ops.mean(ops.reshape(values, (-1, channels)), axis=-1)
 
 
 def statistics(x, y, options):
@@ -219,8 +241,8 @@ def ssim_map(x, y, *, data_range, **options):
 
     Parameters
     ----------
-    x, y : array of shape (H, W) or (B, H, W, 1)
-        Gray images, of any real dtype; computed in float32.
+    x, y : array of shape (H, W) or (B, H, W, C)
+        Images, of any real dtype; computed in float32, each channel for itself.
     data_range : float
         Largest minus smallest possible gray value, 1 for images in [0, 1].
     **options
@@ -258,8 +280,8 @@ def ssim_map(x, y, *, data_range, **options):
     1.0
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = as_batch(x, y, options)
-    return _restore(ssim_of_batch(x, y, options), rank)
+    x, y, channels = as_batch(x, y, options)
+    return _restore(ssim_of_batch(x, y, options), channels)
 
 
 def ssim_components(x, y, *, data_range, **options):
@@ -291,7 +313,7 @@ def ssim_components(x, y, *, data_range, **options):
     (True, True, True)
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = as_batch(x, y, options)
+    x, y, channels = as_batch(x, y, options)
     c1, c2 = options.constants
     mean_x, mean_y, variance_x, variance_y, covariance = statistics(x, y, options)
     spread = ops.sqrt(variance_x * variance_y)
@@ -299,7 +321,7 @@ def ssim_components(x, y, *, data_range, **options):
     contrast = (2 * spread + c2) / (variance_x + variance_y + c2)
     structure = (2 * covariance + c2) / (2 * spread + c2)
     return tuple(
-        _restore(ops.clip(term, -1.0, 1.0), rank) for term in (luminance, contrast, structure)
+        _restore(ops.clip(term, -1.0, 1.0), channels) for term in (luminance, contrast, structure)
     )
 
 
@@ -313,8 +335,8 @@ def ssim(x, y, *, data_range, **options):
 
     Returns
     -------
-    tensor of shape () for images (H, W), or (B,) for batches (B, H, W, 1)
-        float32 in [-1, 1].
+    tensor of shape () for images (H, W), or (B,) for batches (B, H, W, C)
+        float32 in [-1, 1], the mean over channels too.
 
     References
     ----------
@@ -328,9 +350,9 @@ def ssim(x, y, *, data_range, **options):
     True
     """
     options = SSIMOptions(data_range=data_range, **options)
-    x, y, rank = as_batch(x, y, options)
+    x, y, channels = as_batch(x, y, options)
     mean = ops.mean(ssim_of_batch(x, y, options), axis=(1, 2))
-    return mean[0] if rank == 2 else mean
+    return mean_of_channels(mean, channels) if channels else mean[0]
 
 
 def ssim_residual(x, y, **options):

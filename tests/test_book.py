@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -420,6 +421,20 @@ def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_red(project: Path) ->
     copy = (project / "book/_build/executed/first.ipynb").read_text()
     assert "on my way" in copy
     assert "CellTimeout" in copy
+
+
+@pytest.mark.parametrize("spec", ['{"argv": ["false"], "display_name": "x"}', "no JSON", None])
+def test_pages_run_in_this_python_whatever_kernels_there_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch, spec: str | None
+) -> None:
+    foreign = project / "jupyter/kernels/python3"
+    foreign.mkdir(parents=True)
+    if spec:
+        (foreign / "kernel.json").write_text(spec)
+    monkeypatch.setenv("JUPYTER_PATH", str(project / "jupyter"))
+    code = f"\n# %%\nimport sys\nassert sys.executable == {sys.executable!r}\n"
+    (project / "notebooks/first.py").write_text(HEADER.replace("NAME", "first") + code)
+    assert execute(root=project, only=["first"]) == ["first"]
 
 
 @pytest.mark.parametrize("times", [1, 2])

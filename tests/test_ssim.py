@@ -174,7 +174,6 @@ def test_unusable_options_are_refused(options, message):
         (np.zeros((32, 32)), np.zeros((40, 32)), "one shape"),
         (np.zeros((1, 32, 32, 1)), np.zeros((6, 32, 32, 1)), "one shape"),
         (np.zeros((32, 32, 1)), np.zeros((1, 32, 32, 1)), "one shape"),
-        (np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 3)), "gray"),
     ],
 )
 def test_unusable_images_are_refused(x, y, message):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,8 @@ from typing import Any
 import filelock
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 
 from book.builder.inputs import RESULTS, asked_for_fresh, digest_of_results, input_digests
 from book.builder.pages import ROOT, BookError, Page, pages, select, write_notebook
@@ -220,7 +223,15 @@ def _prepare_worker(threads: int) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # Python raises what matters; this is progress.
     # No widgets, as a page has no kernel that could move them; figures come with their numbers.
     os.environ[BUILDING] = "1"
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # Not a kernel of the same name in the user's home.
+
+
+class KernelManager(AsyncKernelManager):
+    """Starts kernels of this interpreter, whatever kernels of one name JUPYTER_PATH knows."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 def _execute_logged(job: _Job) -> tuple[float, str]:
@@ -248,6 +259,7 @@ def _execute_page(job: _Job) -> tuple[float, str]:
                 cwd=job.page.script.parent,
                 execution_timeout=job.profile.cell_timeout,
                 iopub_timeout=OUTPUT_SECONDS,
+                kernel_manager_class=KernelManager,
             )
         except Exception as error:  # Of the page, its kernel or the machinery: all are reported.
             failure = _explain(error, job)

@@ -19,6 +19,8 @@ from sadefect.baselines.weights import LAYERS, load
 from sadefect.errors import DataError, require_choice
 from sadefect.features import MEAN, STD
 
+CHANNELS = "channels_last"  # Whatever keras.json says.
+
 VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 ALEXNET = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
 # EfficientNet-Lite0: kernel, stride and number of the blocks of a stage.
@@ -70,7 +72,7 @@ class _Builder:
         arrays = [kernel.swapaxes(2, 3) if depthwise else kernel, self.weights[f"{key}.bias"]]
         size = kernel.shape[0]
         if padding != "same":  # Keras pads unevenly with a stride, and torch does not.
-            self.x, padded = self.layers.ZeroPadding2D(padding)(self.x), padding
+            self.x, padded = self.layers.ZeroPadding2D(padding, CHANNELS)(self.x), padding
         else:
             padded = (size - 1) // 2 if stride == 1 else (size - stride) // 2
         kind = self.layers.DepthwiseConv2D if depthwise else self.layers.Conv2D
@@ -81,6 +83,7 @@ class _Builder:
             padding="same" if padding == "same" else "valid",
             activation=activation,
             name=key.replace(".", "_"),
+            data_format=CHANNELS,
             **filters,
         )
         self.x = layer(self.x)
@@ -88,7 +91,7 @@ class _Builder:
         self._moved(size, stride, padded)
 
     def pool(self, size, stride):
-        self.x = self.layers.MaxPooling2D(size, stride)(self.x)
+        self.x = self.layers.MaxPooling2D(size, stride, data_format=CHANNELS)(self.x)
         self._moved(size, stride, 0)
 
     def _moved(self, size, stride, padding):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -147,8 +148,6 @@ def _known(name):
 @data.command("check")
 def check_data(name: str):
     """Read every image and mask of a data set, and compare it with the recorded one."""
-    import warnings
-
     from sadefect.datasets import load_dataset
     from sadefect.progress import progress
 
@@ -176,8 +175,20 @@ def fetch_data(name: str):
     print(fetch(name))
 
 
+def _say_warning(message, category, filename, lineno, file=None, line=None):
+    """Show a warning of ours as one line; others as Python does."""
+    if issubclass(category, errors.InputWarning):
+        print(f"sadefect: {message}", file=sys.stderr)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
 def main():
     """Run a verb; expected errors are one message without a traceback, exit code 1."""
+    for stream in (sys.stdout, sys.stderr):  # Names are bytes, and terminals have few letters.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _say_warning
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Its notes are not for users of a verb.
     try:
         app()

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,10 @@ from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
 from sadefect.errors import DataError
 from sadefect.progress import progress
 
+MaskValues = Annotated[
+    str | None,
+    typer.Option(help='Values that mean a defect: "1,2", "128-255", "#ff0000", or half.'),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
 Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
 Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
@@ -187,7 +192,15 @@ def segment(
     from sadefect.detector.report import write_report
 
     detector, top, key = _load(model, fpr, image_fpr)
-    files = [image for given in images for _, image in named_images(given)]
+    files, errors = [], {}
+    for given in images:
+        try:
+            files += [image for _, image in named_images(given, "judge")]
+        except DataError as error:
+            files.append(given)
+            errors[given] = error
+    if len(errors) == len(files):  # Nothing can be judged: the first error says it all.
+        raise next(iter(errors.values()))
     out = Output(output, key)
     limit = detector.image_threshold(image_fpr, fpr)
     with resumable(), out.open():
@@ -195,6 +208,8 @@ def segment(
             for done, path in enumerate(files, 1):
                 stem, identity = out.stem(path.name), _identity(path)
                 try:
+                    if path in errors:
+                        raise errors[path]
                     if not out.recall(stem, identity):
                         finding = detector.look(path, fpr, image_fpr=image_fpr)
                         out.add(stem, identity, finding, top)
@@ -226,17 +241,23 @@ def evaluate(
     ] = None,
     fpr: Fpr = FPR,
     image_fpr: ImageFpr = IMAGE_FPR,
+    mask_values: MaskValues = None,
     as_json: Json = False,
 ):
     """AUROC, AUPRO and verdicts on test images with masks.
 
     With an output folder, one that was stopped goes on the next time.
     """
+    from sadefect.datasets import load_dataset
+    from sadefect.datasets.masks import check_mask_values
     from sadefect.detector.evaluation import with_masks
     from sadefect.detector.outputs import Output
     from sadefect.detector.report import write_report
 
-    data, truth = with_masks(folder), {}
+    with usage("--mask-values"):
+        check_mask_values(mask_values)
+    load = partial(load_dataset, "folder", folder, mask_values=mask_values)
+    data, truth = with_masks(load()), {}
     detector, top, key = _load(model, fpr, image_fpr)
     shares = {"fpr": fpr, "image_fpr": image_fpr}
     out = Output(output, key | {"data": data.fingerprint}) if output else None
@@ -251,7 +272,7 @@ def evaluate(
     with resumable(again=bool(out)), out.open() if out else nullcontext():
         pictures = {"show": show, "resume": out.counts} if out else {}
         metrics, curves = detector.evaluate(data, **shares, **pictures)
-        if with_masks(folder).fingerprint != data.fingerprint:
+        if load().fingerprint != data.fingerprint:
             raise DataError(
                 f"expected the images in {folder} not to change while they are evaluated; some "
                 "did, so that the numbers would be of no one set; run again when they are all there"
@@ -286,9 +307,9 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
 ):
-    """Write the network for another runtime: patches in, reconstructions out.
+    r"""Write the network for another runtime: patches in, reconstructions out.
 
-    It needs more packages: pip install "sadefect[export,engine]".
+    It needs more packages: pip install "sadefect\[export,engine]".
     """
     load_framework()
     from sadefect.detector.detector import Detector
@@ -303,12 +324,16 @@ def check(
     patch_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 128,
     window_size: Annotated[int, typer.Option(min=1, help="As for train.")] = 11,
     shrink: Annotated[int, typer.Option(min=1, help="As for train.")] = 1,
+    mask_values: MaskValues = None,
     as_json: Json = False,
 ):
     """Look over your images before hours are spent on them."""
+    from sadefect.datasets.masks import check_mask_values
     from sadefect.detector.folder_check import check_folder
 
-    remarks = check_folder(folder, patch_size, window_size, shrink)
+    with usage("--mask-values"):
+        check_mask_values(mask_values)
+    remarks = check_folder(folder, patch_size, window_size, shrink, mask_values)
     if as_json:
         print(json.dumps([remark._asdict() for remark in remarks]))
     else:

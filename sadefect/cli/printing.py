@@ -10,10 +10,11 @@ def table(title, columns, rows, as_json=False):
         print(json.dumps(rows, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    printed = Table(*columns, title=title)
+    printed = Table(*columns, title=escape(title))
     for row in rows:
         values = [row[name] for name in columns]
-        printed.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in values))
+        printed.add_row(*(f"{v:.3f}" if isinstance(v, float) else escape(str(v)) for v in values))
     Console(width=None if sys.stdout.isatty() else 160).print(printed)

@@ -1,7 +1,8 @@
 """Data sets behind one function; images are read when they are asked for."""
 
 from sadefect.datasets.base import About, Dataset, Sample
-from sadefect.datasets.images import read_image, read_mask
+from sadefect.datasets.images import read_image
+from sadefect.datasets.masks import read_mask
 from sadefect.errors import DatasetNotFound, require_choice
 
 __all__ = [
@@ -55,7 +56,8 @@ def load_dataset(name, root=None, **options):
         Where the files are; by default ``SADEFECT_DATA``, then the user's cache directory.
     **options
         ``size``: pixels to which textures are scaled, 256 by default as in section 4.2, None for
-        the files' own size.
+        the files' own size. Of "folder", ``mask_values``: those that mean a defect, as in
+        `read_mask`.
 
     Returns
     -------

@@ -138,7 +138,8 @@ def _fingerprint(base, stamps):
     """Hash the names and bytes of files: reading a folder is cheaper than decoding it."""
     digest = hashlib.sha256()
     for path in sorted(base / name for name, *_ in stamps):
-        digest.update(path.relative_to(base).as_posix().encode() + b"\0")
+        name = path.relative_to(base).as_posix().encode("utf-8", "surrogateescape")
+        digest.update(name + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from sadefect.datasets.base import About, data_root
 from sadefect.datasets.folder import TEXTURE_SIZE, laid_out
+from sadefect.datasets.masks import HALF
 from sadefect.errors import DatasetNotFound
 
 FOLDERS = {"fabric1": "texture_1", "fabric2": "texture_2"}
@@ -22,4 +23,5 @@ def load(name, root, size=TEXTURE_SIZE):
             "ground_truth/defective; there is none; its archive textures.zip is no longer at the "
             "address in the paper: unpack a copy there, or use mvtec_ad/grid or synthetic/weave"
         )
-    return laid_out(name, base, size, TEXTURE_SIZE, ABOUT.source, ABOUT.licence)
+    about = ABOUT.source, ABOUT.licence
+    return laid_out(name, base, size, TEXTURE_SIZE, *about, mask_values=HALF)

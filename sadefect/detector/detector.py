@@ -79,9 +79,9 @@ class Detector(Settings):
 
     Notes
     -----
-    An image is an array or a file, gray or colour (which becomes luminance), of 8 or 16 bit, or of
-    floats in [0, 1]; at least a patch large. Memory beyond the image and its map does not grow
-    with the image: maps are computed in tiles.
+    An image is an array, a file or Pillow's, gray or colour (which becomes luminance), of 8 or 16
+    bit, or of floats in [0, 1]; at least a patch large. Memory beyond the image and its map does
+    not grow with the image: maps are computed in tiles.
 
     Examples
     --------
@@ -317,7 +317,7 @@ class Detector(Settings):
 
         ``images`` are a folder, one path, or an iterable of arrays or paths.
         """
-        for name, image in named_images(images):
+        for name, image in named_images(images, "judge"):
             yield self.look(image, fpr, name, image_fpr=image_fpr)
 
     def look(self, image, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):

@@ -1,6 +1,7 @@
 """A check of a folder of images before hours are spent on it: what is wrong, and what to do."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,8 +9,17 @@ import numpy as np
 from scipy import stats
 
 from sadefect.datasets.base import HELD_OUT, held_out
-from sadefect.datasets.folder import mask_beside
-from sadefect.datasets.images import as_gray, is_image, paired_mask, read_pixels
+from sadefect.datasets.folder import folders_of, mask_beside, require_mask
+from sadefect.datasets.images import (
+    SUFFIXES,
+    as_gray,
+    ignored_files,
+    is_image,
+    name_some,
+    orientation_of,
+    read_pixels,
+)
+from sadefect.datasets.masks import paired_mask
 from sadefect.detector.calibration import images_needed
 from sadefect.errors import DataError
 
@@ -18,7 +28,6 @@ DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 LEAST_CONTRAST = 0.02  # Standard deviation of gray values of an image that has any texture.
 FEW_PATCHES = 100  # Distinct ones, of which a training overfits within minutes.
-FILES_NAMED = 3  # In a line.
 LEVELS_OF_REMARKS = ("error", "warning", "note")
 
 
@@ -40,9 +49,10 @@ class Measured(NamedTuple):
     mean: float
     deviation: float
     period: float
+    orientation: int
 
 
-def check_folder(folder, patch_size=128, window_size=11, shrink=1):
+def check_folder(folder, patch_size=128, window_size=11, shrink=1, mask_values=None):
     """Read each image once, and say what would go wrong or come out badly.
 
     Parameters
@@ -51,6 +61,8 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1):
         Good images, or a folder laid out like MVTec AD.
     patch_size, window_size, shrink : int
         That a detector would be trained with.
+    mask_values : str or int, optional
+        That mean a defect, as in `read_mask`.
 
     Returns
     -------
@@ -68,10 +80,12 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1):
         test += _measure_all(kind, shrink, remarks)
         if kind.name != "good":
             for path in _images(kind):
-                remarks += _check_mask(path, folder / "ground_truth" / kind.name)
+                remarks += _check_mask(path, folder / "ground_truth" / kind.name, mask_values)
+    remarks += _check_ignored(folder, laid_out)
     remarks += _check_counts(good, train, test, laid_out)
     remarks += _check_sizes(train + test, patch_size * shrink)
     remarks += _check_patches(train, patch_size * shrink)
+    remarks += _check_orientations(train + test)
     remarks += _check_duplicates(train, test)
     if laid_out:
         remarks += _check_lonely_masks(folder)
@@ -113,6 +127,7 @@ def _measure(path, shrink):
         mean=float(gray.mean()),
         deviation=float(gray.std()),
         period=period(gray[top : top + side, left : left + side]) / shrink,
+        orientation=orientation_of(path),
     )
 
 
@@ -138,14 +153,26 @@ def period(image):
     return float(1 / max(frequency[order][np.searchsorted(total, total[-1] / 2)], 1e-6))
 
 
-def _check_mask(path, masks):
+def _check_mask(path, masks, mask_values):
     mask_path = mask_beside(masks, path)
-    try:
-        if not paired_mask(path, mask_path).any():
-            fix = "draw the defect, or move the image to test/good"
-            yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
-    except DataError as error:
-        yield Remark("error", str(error))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            require_mask(path, mask_path)
+            if not paired_mask(path, mask_path, mask_values=mask_values).any():
+                fix = "draw the defect, or move the image to test/good"
+                yield Remark("warning", f"{mask_path} marks no pixel as defect", fix)
+        except DataError as error:
+            yield Remark("error", str(error))
+    yield from (Remark("warning", str(warning.message)) for warning in warned)
+
+
+def _check_ignored(folder, laid_out):
+    for place, known in folders_of(folder) if laid_out else [(folder, None)]:
+        if place.is_dir() and (said := ignored_files(place, known)):
+            suffixes = ", ".join(sorted(SUFFIXES))
+            fix = f"{suffixes} are read, and not from folders deeper than these"
+            yield Remark("warning", said, fix)
 
 
 def _check_counts(good, train, test, laid_out):
@@ -179,6 +206,10 @@ def _grouped(images, key):
     return groups
 
 
+def _counted(groups):
+    return name_some(f"{value} ({len(paths)})" for value, paths in groups.items())
+
+
 def _check_sizes(images, least):
     small = [image.path.name for image in images if min(image.shape) < least]
     text = f"smaller than one patch of {least}x{least} pixels"
@@ -189,7 +220,7 @@ def _check_sizes(images, least):
         ("kinds of pixels", lambda image: image.kind),
     ):
         groups = _grouped(images, key)
-        text = f"{what}: {_few([f'{value} ({len(paths)})' for value, paths in groups.items()])}"
+        text = f"{what}: {_counted(groups)}"
         if len(groups) > 1:
             yield Remark("warning", text, "take all images with one camera and one setting")
         elif groups:
@@ -213,10 +244,20 @@ def _check_patches(train, side):
         yield Remark("note", text)
 
 
+def _check_orientations(images):
+    groups = _grouped(images, lambda image: image.orientation)
+    text = _counted(groups)
+    if len(groups) > 1:
+        fix = "images are turned as it says; see that they show the texture in one direction"
+        yield Remark("warning", f"EXIF orientations: {text}", fix)
+    elif groups and 1 not in groups:
+        yield Remark("note", f"all images are turned as their EXIF orientation says: {text}")
+
+
 def _check_duplicates(train, test):
     """Look for equal images, and for different ones of one name."""
     trained_on = _grouped(train, lambda image: image.digest)
-    copies = [_few([p.name for p in paths]) for paths in trained_on.values() if len(paths) > 1]
+    copies = [name_some([p.name for p in paths]) for paths in trained_on.values() if len(paths) > 1]
     yield from _on_those("warning", "the same image more than once", copies, "keep one of them")
     leaked = [image.path.name for image in test if image.digest in trained_on]
     text = "images of the test set that are trained on"
@@ -282,9 +323,4 @@ def _check_texture(train, patch_size, window_size, shrink):
 
 def _on_those(level, text, names, fix):
     if names:
-        yield Remark(level, f"{text}: {_few(names)}", fix)
-
-
-def _few(names):
-    more = len(names) - FILES_NAMED
-    return ", ".join(names[:FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
+        yield Remark(level, f"{text}: {name_some(names)}", fix)

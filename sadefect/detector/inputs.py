@@ -3,9 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from sadefect.datasets.base import Dataset, Sample
-from sadefect.datasets.images import as_gray, list_images, read_pixels
+from sadefect.datasets.images import (
+    as_gray,
+    is_image,
+    list_images,
+    name_some,
+    pillow_pixels,
+    read_pixels,
+    warn_of_ignored,
+)
 from sadefect.errors import DataError, DatasetNotFound
 
 
@@ -13,16 +22,24 @@ def read(image):
     """Return the pixels of an image as they are stored, not yet gray."""
     if isinstance(image, Sample):
         return image.image
+    if isinstance(image, Image.Image):
+        return pillow_pixels(image, name_of(image))
     return read_pixels(image) if isinstance(image, str | Path) else np.asanyarray(image)
 
 
 def name_of(image):
     """Return what to call an image in a message or a table."""
+    if isinstance(image, Image.Image):
+        return str(getattr(image, "filename", "") or "the image")
     return str(image) if isinstance(image, str | Path) else getattr(image, "name", "the image")
 
 
-def named_images(images):
-    """Yield the name of each image, and the image: a path, a sample or an array."""
+def named_images(images, purpose="train"):
+    """Yield the name of each image, and the image: a path, a sample or an array.
+
+    Of a set laid out like MVTec AD, those to train on are taken for the purpose "train"; to "judge"
+    images, a folder of them has to be named. What is in a folder and not read is warned of.
+    """
     if isinstance(images, str | Path):
         folder = Path(images).expanduser()
         if folder.is_file():
@@ -33,18 +50,45 @@ def named_images(images):
                 "the path"
             )
         else:
-            good = folder / "train" / "good"
-            images = list_images(good if good.is_dir() else folder)
+            images = _listed(folder, purpose)
     elif isinstance(images, Dataset):
+        if purpose == "judge" and images.test:
+            raise DataError(
+                f"expected images to judge; got {images.name} with images to train on and to test; "
+                "pass its .test, or its .train"
+            )
         images = images.train
+    elif isinstance(images, Image.Image):
+        images = [images]
     elif isinstance(images, np.ndarray) and images.ndim < 3:
         raise DataError(
             f"expected several images, (N, H, W) or (N, H, W, 3); got one array of shape "
             f"{images.shape}; pass a list of images"
         )
     for number, image in enumerate(images):
-        plain = isinstance(image, np.ndarray | list)
-        yield (f"image {number}" if plain else name_of(image)), image
+        name = name_of(image)
+        yield (f"image {number}" if name == "the image" else name), image
+
+
+def _has_images(folder):
+    return any(map(is_image, folder.iterdir()))
+
+
+def _listed(folder, purpose):
+    """List the images of a folder, of one laid out like MVTec AD those to train on."""
+    good = folder / "train" / "good"
+    if good.is_dir() and purpose == "train":
+        folder = good
+    elif purpose == "judge" and not _has_images(folder):
+        kinds = [*sorted((folder / "test").glob("[!.]*")), good, *sorted(folder.glob("[!.]*"))]
+        if kinds := [str(kind) for kind in kinds if kind.is_dir() and _has_images(kind)]:
+            raise DataError(
+                f"expected images to judge in {folder} itself; its folders have some: name those "
+                f"that you mean: {name_some(kinds)}"
+            )
+    files = list_images(folder, distinct=purpose == "train")
+    warn_of_ignored(folder)
+    return files
 
 
 class Downscaled:

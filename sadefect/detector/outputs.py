@@ -128,7 +128,8 @@ class Output:
         """Write ``results.csv``, and the same with every region as ``results.json``."""
         with (
             whole(self.folder / "results.csv", within=self.partial) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
+            # A name may hold bytes that are no text.
+            open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
             writer = csv.DictWriter(file, TABLE_COLUMNS, extrasaction="ignore")
             writer.writeheader()

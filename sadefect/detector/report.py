@@ -56,7 +56,7 @@ def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics
     )
     path = output.folder / "report.html"
     with whole(path, within=output.partial) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -5,7 +5,7 @@ from numbers import Integral
 
 from sadefect.detector.defaults import PATCHES
 from sadefect.errors import require_choice
-from sadefect.methods import METHODS, Recipe, Scoring
+from sadefect.methods import METHODS, Recipe, Scoring, make_plain
 from sadefect.models import PATCH_SIZES
 from sadefect.patches import CROPS, STRIDE, SYMMETRIES
 from sadefect.segmentation import DIAMETER
@@ -38,6 +38,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        make_plain(self)
         least = {"shrink": 1, "stride": 1, "border": 0, "patches": 1, "seed": 0, "window_size": 1}
         may_be_auto = {"latent_dim": 1, "opening": 0, "frame": 0, "margin": 0}
         least |= {name: n for name, n in may_be_auto.items() if getattr(self, name) != "auto"}
