@@ -26,7 +26,7 @@ from sadefect.figures.panels import inspection_panels, show_panels
 from sadefect.figures.sentences import found_by
 from sadefect.figures.style import method_label
 from sadefect.figures.tables import inspection_table
-from sadefect.paper.comparisons import pictured
+from sadefect.paper.headline import pictured
 from sadefect.paper.inspection import inspect
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}

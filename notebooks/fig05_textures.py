@@ -26,7 +26,8 @@ from sadefect.figures.origins import origin
 from sadefect.figures.panels import show_segmentations
 from sadefect.figures.sentences import found_by
 from sadefect.figures.tables import inspection_table
-from sadefect.paper.comparisons import headline, pictured
+from sadefect.paper.comparisons import headline
+from sadefect.paper.headline import pictured
 from sadefect.paper.inspection import inspect
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}

@@ -30,7 +30,8 @@ from sadefect.figures.origins import origin
 from sadefect.figures.sentences import areas_beside_the_papers
 from sadefect.figures.tables import augmentation_table, result_table, spread_table
 from sadefect.paper.compared import chosen_comparisons
-from sadefect.paper.comparisons import headline, learning_curve, over_seeds, pictured
+from sadefect.paper.comparisons import headline, learning_curve, over_seeds
+from sadefect.paper.headline import pictured
 from sadefect.paper.inspection import inspect
 from sadefect.paper.store import stored_results
 

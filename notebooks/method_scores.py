@@ -24,7 +24,7 @@ from sadefect.figures.origins import origin
 from sadefect.figures.sentences import best_first
 from sadefect.figures.style import method_label
 from sadefect.figures.tables import table
-from sadefect.paper.comparisons import pictured
+from sadefect.paper.headline import pictured
 from sadefect.paper.inspection import inspect
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}

@@ -25,7 +25,7 @@ from sadefect.figures.explorers import slider
 from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel
 from sadefect.figures.tables import table
-from sadefect.paper.comparisons import pictured
+from sadefect.paper.headline import pictured
 from sadefect.paper.inspection import inspect
 from sadefect.structural_similarity import ssim_residual
 

@@ -15,9 +15,10 @@ from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import SHAPES, TORCHVISION
 from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import METHODS
-from sadefect.paper import comparisons
+from sadefect.paper import headline
 from sadefect.paper import run as running
 from sadefect.paper.comparisons import at_one_budget, over_seeds
+from sadefect.paper.headline import pictured
 from sadefect.paper.recording import (
     GROUPS,
     branches,
@@ -311,14 +312,14 @@ def test_images_are_drawn_by_a_network_whose_weights_are_here(empty_store, monke
     drawn_by = replace(TINY, seed=1)
     record([run(replace(TINY, patches_seen=128)), run(drawn_by)])
     shutil.rmtree(store_folder())
-    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    [chosen] = pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert chosen.experiment.patches_seen == 128  # No weights at all.
     running.train_experiment(drawn_by)
     record_weights(drawn_by)
-    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    [chosen] = pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (1, 64)
-    monkeypatch.setattr(comparisons, "load_dataset", _not_here)
-    [chosen] = comparisons.pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
+    monkeypatch.setattr(headline, "load_dataset", _not_here)
+    [chosen] = pictured([TINY.dataset], ["ssim"], **names)[TINY.dataset]
     assert (chosen.experiment.seed, chosen.experiment.patches_seen) == (0, 128)
 
 

@@ -1,14 +1,12 @@
 """Finds results that pages compare: methods with one budget, several seeds, cells of table 2."""
 
-from contextlib import suppress
 from dataclasses import replace
 
-from sadefect.datasets import load_dataset
-from sadefect.errors import DataError, StoreError
+from sadefect.errors import StoreError
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.numbers import TABLE_2
 from sadefect.paper.run import run
-from sadefect.paper.store import asked_for_fresh, stored_results, weights
+from sadefect.paper.store import asked_for_fresh, stored_results
 
 
 def by_settings(experiments, results, names):
@@ -133,28 +131,6 @@ def headline(datasets, methods, patches_seen=0, *, required=True, **settings):
                 f"expected results of {' and '.join(methods)} on {dataset}; there are none with "
                 "one budget; run `sadefect record`, or give patches_seen to train here"
             )
-    return compared
-
-
-def pictured(datasets, methods, patches_seen=0, **settings):
-    """Return results to show images of: `headline`'s, unless only others' weights are here.
-
-    Parameters and returns are those of `headline`. Weights of a few runs are recorded, of one seed
-    and not always of the longest training. Where the images of a data set are here, a network that
-    can reconstruct them is worth more than a recorded map of one that was trained for longer.
-    """
-    compared = headline(datasets, methods, patches_seen, **settings)
-    for dataset, group in compared.items():
-        experiments = [result.experiment for result in group]
-        if patches_seen or all(map(weights, experiments)):
-            continue
-        with_weights = [result for result in stored_results() if weights(result.experiment)]
-        runs = by_settings(experiments, with_weights, ["patches_seen", "seed"])
-        if shared := shared_points(runs):
-            with suppress(DataError):  # Where the images are not here, maps are all there is.
-                load_dataset(dataset)
-                longest = max(shared, key=lambda point: (point[0], -point[1]))
-                compared[dataset] = [points[longest] for points in runs]
     return compared
 
 

@@ -4,19 +4,27 @@ Networks are settled by the loss on held-out crops, the scoring of our own by sy
 held-out images. What was settled is written down in ``recorded/``, and results are looked up by it.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from sadefect.datasets import load_dataset
-from sadefect.errors import StoreError
+from sadefect.errors import DataError, StoreError
 from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import Scoring
-from sadefect.paper.comparisons import learning_curve
+from sadefect.paper.comparisons import by_settings, headline, learning_curve, shared_points
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.run import evaluate, trained_model
-from sadefect.paper.store import find, places, recorded_folder, training_folder
+from sadefect.paper.store import (
+    find,
+    places,
+    recorded_folder,
+    stored_results,
+    training_folder,
+    weights,
+)
 from sadefect.provenance import commit
 from sadefect.training.trajectory import milestones
 
@@ -275,6 +283,40 @@ def gap_steps(dataset, method="ssim"):
         for name, result in results.items()
         if result
     }
+
+
+def pictured(datasets, methods, patches_seen=0, **settings):
+    """Return results to show images of: those that were settled for the headline, where there are.
+
+    Parameters and returns are those of `headline`, whose results are taken for other settings and
+    data sets. Weights of a few runs are recorded, of one seed and not always of the longest
+    training. Where the images of a data set are here, a network that can reconstruct them is worth
+    more than a recorded map of one that was trained for longer.
+    """
+    compared = headline(datasets, methods, patches_seen, **settings)
+    for dataset, group in compared.items():
+        experiments = [result.experiment for result in group]
+        settled = [headline_result(dataset, method) for method in methods]
+        if not patches_seen and all(settled) and all(map(_alike, group, settled)):
+            compared[dataset] = settled
+            continue
+        if patches_seen or all(map(weights, experiments)):
+            continue
+        with_weights = [result for result in stored_results() if weights(result.experiment)]
+        runs = by_settings(experiments, with_weights, ["patches_seen", "seed"])
+        if shared := shared_points(runs):
+            with suppress(DataError):  # Where the images are not here, maps are all there is.
+                load_dataset(dataset)
+                longest = max(shared, key=lambda point: (point[0], -point[1]))
+                compared[dataset] = [points[longest] for points in runs]
+    return compared
+
+
+def _alike(result, settled):
+    """Return whether two results differ in nothing but how long and on which crops they trained."""
+    return result.experiment.equals(
+        settled.experiment, but=[*AUGMENTED, "patches_seen", "decay_from", "seed"]
+    )
 
 
 def unseen_auroc(experiment, root=None, compute=False):
