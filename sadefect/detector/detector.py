@@ -53,7 +53,7 @@ class Detector(Settings):
         good images.
     margin : int or "auto"
         Pixels by which images go on beyond their border, reflected, in training and scoring;
-        "auto" is an eighth of a patch. Without it the border is reconstructed badly.
+        "auto" is an eighth of a patch, 0 leaves images as they are.
     border : int
         Pixels along the border of an image, of its own, that are ignored; see ``ignore`` of `fit`.
     crops : {"fresh", "fixed"}

@@ -29,7 +29,7 @@ class Settings:
     frame: int | str = "auto"
     smoothing: float | str = "auto"
     opening: int | str = "auto"
-    margin: int | str = "auto"
+    margin: int | str = 0
     border: int = 0
     crops: str = "fresh"
     symmetries: str = "auto"
