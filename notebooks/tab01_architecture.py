@@ -16,6 +16,7 @@ patch_size: int = 128  # Side of a patch in pixels: 32, 64 or 128.
 from IPython.display import Markdown
 
 from sadefect import build_autoencoder
+from sadefect.figures.architecture import architecture
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
 from sadefect.models import table_1_row
@@ -37,6 +38,15 @@ Markdown(f"{equal} of {len(rows)} layers of our encoder equal those of the paper
 # %%
 header = ("layer", "output, paper", "output, ours", "filter, paper", "filter, ours", "equal")
 table((*header, "parameters"), rows)
+
+# %%
+# | figure: fig-architecture
+# | caption: >
+# |   The network, drawn from its layers: each box is the output of a convolution, as high as it has pixels
+# |   (on a scale of square roots), the wider the more channels it has. Gray: the patch; blue: the encoder;
+# |   orange: the latent vector; green: the decoder.
+# | alt: A row of boxes that shrink from the patch to the latent vector and grow again to the patch
+architecture(autoencoder)
 
 # %% [markdown]
 # ## Beside the paper

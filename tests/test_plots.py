@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from sadefect import build_autoencoder
 from sadefect.detector.overlay import COLOURS, MAGMA, OPACITY, heat_map, outline, overlay, paint
+from sadefect.figures.architecture import architecture, outputs_by_layer
 from sadefect.figures.origins import origin
 from sadefect.figures.panels import Panel, inspection_panels, show_panels
 from sadefect.figures.sentences import areas_beside_the_papers, found_by
@@ -179,3 +181,15 @@ def test_augmented_results_stand_beside_those_of_the_printed_recipe():
     assert 0 < losses[0] < 1 and 0 < losses[1] < 1
     assert areas[0] > areas[1]
     assert len(augmentation_table([]).data.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("patch_size", "latent_dim"), [(128, 100), (32, 8)])
+def test_the_network_is_drawn_from_its_layers(patch_size, latent_dim):
+    autoencoder = build_autoencoder(patch_size, latent_dim)
+    rows = outputs_by_layer(autoencoder)
+    names = [f"conv{number}" for number in range(1, 10)]
+    assert [row[0] for row in rows] == ["patch", *names, *(f"de{name}" for name in names[::-1])]
+    assert rows[-1][1:3] == rows[0][1:3] == (patch_size, 1)
+    assert [row[0] for row in rows if row[3] == "latent"] == ["conv9"]
+    texts = [text.get_text() for text in architecture(autoencoder).axes[0].texts]
+    assert len(texts) == 2 * len(rows) and f"1×1×{latent_dim}" in texts
