@@ -231,14 +231,13 @@ def comparison_table(entries, dataset) -> Markdown:
 
 
 def citations(names=BASELINES) -> Markdown:
-    """List baselines after the publications that they are built from."""
-    lines = []
-    for name in names:
-        about = BASELINES[name]
-        source = (
-            about.citation and f", {about.citation}, [doi:{about.doi}](https://doi.org/{about.doi})"
-        )
-        lines.append(f"- {about.label}: {about.faithful}{source}")
+    """List the publications that baselines are built after; those without one are left out."""
+    cited = [BASELINES[name] for name in names if BASELINES[name].citation]
+    lines = (
+        f"- {about.label}: {about.faithful} {about.citation}, "
+        f"[doi:{about.doi}](https://doi.org/{about.doi})"
+        for about in cited
+    )
     return Markdown("\n".join(lines))
 
 
