@@ -59,13 +59,13 @@ def test_an_exported_network_gives_the_same(detector, tmp_path, format, suffix, 
 )
 def test_what_cannot_be_written_is_refused(path, format, message):
     with pytest.raises(ValueError, match=message):
-        exporting.export_network(None, path, format)
+        exporting.export_network(Detector(), path, format)
 
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(StoreError, match=r"sadefect\[export,engine\]"):
-        exporting.export_network(None, "a.onnx")
+        exporting.export_network(Detector(), "a.onnx")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(StoreError, match="export to openvino"):
-        exporting.export_network(None, "a.xml", "openvino")
+        exporting.export_network(Detector(), "a.xml", "openvino")
