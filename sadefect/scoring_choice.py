@@ -127,7 +127,10 @@ def choose(images, candidates, score, seed=0):
     >>> from scipy import ndimage
     >>> texture = np.random.default_rng(0).random((128, 128), dtype="float32")
     >>> def flatness(image, widths):
-    ...     return [-ndimage.generic_filter(image, np.std, size=width) for width in widths]
+    ...     return [
+    ...         ndimage.uniform_filter(image, width) ** 2 - ndimage.uniform_filter(image**2, width)
+    ...         for width in widths
+    ...     ]
     >>> best, *_ = choose([texture], (1, 5), flatness)
     >>> best.candidate
     5
