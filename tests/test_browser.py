@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from book.builder.pages import ROOT
 from book.builder.pdf import CHROMIUM_OPTIONS, chromium
 
-pytestmark = [pytest.mark.book, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.book, pytest.mark.timeout(1800)]
 
 MOST_BYTES = 3_000_000  # Of a page with all that it loads.
 PHONE = {"width": 360, "height": 740}
