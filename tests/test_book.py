@@ -540,7 +540,7 @@ def test_the_bibliography_names_authors_and_years() -> None:
 
 
 @pytest.mark.book
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_links_lead_somewhere(smoke_book: Path) -> None:
     broken, checked = broken_links(smoke_book / "html")
     assert checked > 1000
@@ -561,7 +561,7 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.book
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
     found = moved = 0
     for page in (smoke_book / "html/notebooks").glob("*.html"):
@@ -590,7 +590,7 @@ def test_data_behind_each_figure_can_be_downloaded(smoke_book: Path) -> None:
 
 
 @pytest.mark.book
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_smoke_book(smoke_book: Path) -> None:
     html = smoke_book / "html"
     written = [path for path in html.rglob("*") if path.suffix in (".html", ".ipynb", ".js")]
