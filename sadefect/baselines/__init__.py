@@ -48,6 +48,7 @@ def _windows(*sizes, **settings):
     return tuple({"window": size} | settings for size in sizes)
 
 
+SIDED = tuple(row for side in ("both", "above", "below") for row in _windows(11, 21, 45, side=side))
 LATE = ("conv3_3", "conv4_3", "conv5_3")
 SMOOTHINGS = (0.0, 6.0, 12.0)
 
@@ -62,19 +63,13 @@ def _deep(*layers, **settings):
 
 BASELINES = {
     "level": About(
-        "filters.Level", "mean over a window", "", "", NORMALS, SIMPLE,
-        tuple(choice | {"side": side} for side in ("both", "above", "below")
-              for choice in _windows(11, 21, 45)),
+        "filters.Level", "mean over a window", "", "", NORMALS, SIMPLE, SIDED,
     ),
     "local_contrast": About(
-        "filters.LocalContrast", "local standard deviation", "", "", NORMALS, SIMPLE,
-        tuple(choice | {"side": side} for side in ("both", "above", "below")
-              for choice in _windows(11, 21, 45)),
+        "filters.LocalContrast", "local standard deviation", "", "", NORMALS, SIMPLE, SIDED,
     ),
     "gradient_energy": About(
-        "filters.GradientEnergy", "gradient energy", "", "", NORMALS, SIMPLE,
-        tuple(choice | {"side": side} for side in ("both", "above", "below")
-              for choice in _windows(11, 21, 45)),
+        "filters.GradientEnergy", "gradient energy", "", "", NORMALS, SIMPLE, SIDED,
     ),
     "filter_bank": About(
         "filters.FilterBank", "filter bank, Mahalanobis", "", "", NORMALS, SIMPLE,

@@ -16,6 +16,10 @@ from sadefect.provenance import NUMERICS
 COLUMNS = ("dataset", "method", "latent_dim", "window_size", "patch_size", "seed", "patches_seen")
 
 
+# Patches as the same group's next paper drew them; what is printed is the default.
+AUGMENTED = {"crops": "fresh", "symmetries": "all"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Scoring, Recipe):
     """A recipe and a scoring on a data set: everything that a number in the book depends on.
@@ -142,3 +146,9 @@ class Experiment(Scoring, Recipe):
         if not self.decay_from:
             return None
         return replace(self, decay_from=0, patches_seen=self.decay_from)
+
+    @property
+    def branch(self):
+        """The experiment whose decay of the rate begins here, and lasts a quarter of the budget."""
+        seen = self.patches_seen
+        return replace(self, decay_from=seen, patches_seen=seen + seen // 4)

@@ -15,7 +15,7 @@ from sadefect.errors import DataError, StoreError
 from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import Scoring
 from sadefect.paper.comparisons import by_settings, headline, learning_curve, shared_points
-from sadefect.paper.experiment import Experiment
+from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.run import evaluate, trained_model
 from sadefect.paper.store import (
     find,
@@ -26,9 +26,8 @@ from sadefect.paper.store import (
     weights,
 )
 from sadefect.provenance import commit
-from sadefect.training.trajectory import milestones
+from sadefect.training.trajectory import keeps_state, milestones
 
-AUGMENTED = {"crops": "fresh", "symmetries": "all"}
 RECIPES = {"as printed": {}, "augmented": AUGMENTED}
 SCORINGS = ("paper's", "ours")
 LOOKED_AT = 5  # One of so many test images, the first included, was looked at by findings.
@@ -50,12 +49,8 @@ def held_out_loss(experiment):
 
 def points(trunk):
     """List an experiment at its milestones, and where its decayed branches end."""
-    marks = milestones(LATEST)
-    trunks = [replace(trunk, patches_seen=mark) for mark in marks]
-    branched = [mark for mark in marks if mark >= 80_000]
-    return trunks + [
-        replace(trunk, decay_from=mark, patches_seen=mark + mark // 4) for mark in branched
-    ]
+    trunks = [replace(trunk, patches_seen=mark) for mark in milestones(LATEST)]
+    return trunks + [point.branch for point in trunks if keeps_state(point.patches_seen, LATEST)]
 
 
 def settle(dataset, methods=("ssim", "l2"), seed=0):
@@ -91,9 +86,9 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
             f"expected augmented trainings of {' and '.join(methods)} on {dataset} with held-out "
             "losses at one budget; got none; run `sadefect record --group augmented`"
         )
-    rows = []
-    for curve, loss in zip(curves, losses[:, shared.argmin()], strict=True):
-        settled = curve[int(shared.argmin())]
+    rows, best = [], int(shared.argmin())
+    for curve, loss in zip(curves, losses[:, best], strict=True):
+        settled = curve[best]
         for scoring in SCORINGS:
             scored = settled if scoring == "paper's" else own_scoring(settled)
             if scored is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from sadefect.files import load_arrays, save_arrays, store_folder, whole
 from sadefect.paper.comparisons import learning_curve, table_2_cells
 from sadefect.paper.engine import work
-from sadefect.paper.experiment import Experiment
+from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.jobs import Costs, is_trained, scoring_jobs, training_jobs
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.open_readings import READINGS
@@ -18,7 +18,6 @@ from sadefect.training.trajectory import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
 SEEDS = (0, 1, 2)
-AUGMENTED = {"crops": "fresh", "symmetries": "all"}
 BRANCH_AT = (160_000, 320_000)
 CURVE = 4  # Milestones of a learning curve that are scored, the last ones.
 
@@ -83,7 +82,7 @@ def branches(trunks, budget=BUDGET):
     if all(trunk.crops == "fixed" for trunk in trunks):
         return []
     return [
-        replace(trunk, decay_from=mark, patches_seen=mark + mark // 4)
+        replace(trunk, patches_seen=mark).branch
         for mark in BRANCH_AT
         if mark <= budget
         for trunk in trunks
