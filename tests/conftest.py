@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from book.builder.build import build
 from book.builder.execution import execute
 from book.builder.pdf import CHROMIUM_OPTIONS, chromium
 from book.builder.render import render
+from sadefect.cli.main import main
 from sadefect.paper.store import FRESH
 
 
@@ -43,3 +45,27 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Keep what a test file trains in a store of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SADEFECT_CACHE", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys):
+    """Runs a verb in this process; gives exit code, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sadefect", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return (code or 0, *capsys.readouterr())
+
+    return run

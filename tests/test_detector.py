@@ -36,13 +36,6 @@ def broken(seed=0, shape=(70, 90)):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SADEFECT_CACHE", str(tmp_path_factory.mktemp("store")))
-        yield
-
-
-@pytest.fixture(scope="module")
 def detector(store):
     return Detector(**SMALL).fit([texture(seed) for seed in range(12)])
 

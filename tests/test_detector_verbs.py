@@ -24,22 +24,6 @@ from sadefect.provenance import describe_engine
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
 
-@pytest.fixture
-def shell(monkeypatch, capsys):
-    """Runs a verb in this process; gives exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sadefect", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        return (code or 0, *capsys.readouterr())
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A saved detector and a folder with the images that it was trained on."""

@@ -31,7 +31,6 @@ from sadefect import (
     ssim,
     ssim_map,
 )
-from sadefect.cli.main import main
 from sadefect.datasets.images import SUFFIXES, as_gray, pillow_pixels
 from sadefect.detector.folder_check import check_folder
 from sadefect.detector.inputs import Downscaled, named_images
@@ -49,13 +48,6 @@ def saved(path, array, **options):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SADEFECT_CACHE", str(tmp_path_factory.mktemp("store")))
-        yield
-
-
-@pytest.fixture(scope="module")
 def detector(store):
     return Detector(**SMALL | {"patches": 320}).fit([texture(seed) for seed in range(3)])
 
@@ -63,22 +55,6 @@ def detector(store):
 @pytest.fixture(scope="module")
 def model(detector, tmp_path_factory):
     return detector.save(tmp_path_factory.mktemp("saved") / "one.sadefect")
-
-
-@pytest.fixture
-def shell(monkeypatch, capsys):
-    """Runs a verb in this process; gives exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sadefect", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        return (code or 0, *capsys.readouterr())
-
-    return run
 
 
 # The range of gray values
