@@ -19,7 +19,7 @@ from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
 from sadefect.methods import settings_digest
 from sadefect.metrics import FPRS, PixelMetrics, summarise
 from sadefect.paper.experiment import COLUMNS
-from sadefect.paper.store import places, recorded_folder
+from sadefect.paper.store import columns, places, recorded_folder
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
 from sadefect.segmentation import threshold_for_fpr
@@ -87,20 +87,9 @@ class Comparison:
 
     def row(self):
         """Return one row of `sadefect results --json`; None where a column means nothing."""
-        overlap = self.metrics["overlap"].get("0.05", {})
-        return dict.fromkeys((*COLUMNS, *NO_MEANING)) | {
-            "dataset": self.dataset,
-            "method": self.name,
-            "seed": self.seed,
-            "auroc": self.metrics["auroc"],
-            "aupro": self.metrics["aupro"],
-            "overlap_at_5_percent": overlap.get("median"),
-            "variant": self.variant,
-            "seconds": self.provenance["seconds"]["fit"],
-            "source": self.source,
-            "key": self.key,
-            "numerics_version": self.provenance["numerics"],
-        }
+        settings = {"dataset": self.dataset, "method": self.name, "seed": self.seed}
+        shared = columns(self, self.variant, "fit")
+        return dict.fromkeys((*COLUMNS, *NO_MEANING)) | settings | shared
 
 
 def _plain(settings):

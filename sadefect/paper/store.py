@@ -107,21 +107,31 @@ class Result:
 
     def row(self):
         """Return the result as one row of `sadefect results --json`."""
-        overlap = self.metrics["overlap"].get("0.05", {})
-        return {name: getattr(self.experiment, name) for name in COLUMNS} | {
-            "auroc": self.metrics["auroc"],
-            "aupro": self.metrics["aupro"],
-            "overlap_at_5_percent": overlap.get("median"),
-            "variant": self.experiment.variant,
+        own = {
             "schedule": self.experiment.schedule,
             "training_loss": self.losses[0],
             "held_out_loss": self.losses[1],
             "held_out_turned_at": self.turned_at,
-            "seconds": self.provenance["seconds"]["training"],
-            "source": self.source,
-            "key": self.key,
-            "numerics_version": self.provenance["numerics"],
         }
+        settings = {name: getattr(self.experiment, name) for name in COLUMNS}
+        return settings | columns(self, self.experiment.variant, "training") | own
+
+
+def columns(result, variant, phase):
+    """Return the columns that rows of experiments and of baselines share.
+
+    ``phase`` is what the column of seconds counts, a name in the provenance.
+    """
+    return {
+        "auroc": result.metrics["auroc"],
+        "aupro": result.metrics["aupro"],
+        "overlap_at_5_percent": result.metrics["overlap"].get("0.05", {}).get("median"),
+        "variant": variant,
+        "seconds": result.provenance["seconds"][phase],
+        "source": result.source,
+        "key": result.key,
+        "numerics_version": result.provenance["numerics"],
+    }
 
 
 def find(experiment, *, fresh=False):
