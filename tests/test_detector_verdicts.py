@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 from test_detector import PAPER, broken, texture, write_set
-from test_detector_verbs import shell  # noqa: F401 - a fixture.
 
 from sadefect import DataError, Detector, StoreError
 from sadefect.baselines.base import Gaussian
@@ -23,15 +22,11 @@ from sadefect.training.trajectory import milestones, risen
 QUICK = {"latent_dim": 4, "patch_size": 32, "window_size": 7, "patches": 320}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SADEFECT_CACHE", str(tmp_path_factory.mktemp("store")))
-        yield
+pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture(scope="module")
-def bank():
+def bank(store):
     return Detector("filter_bank", patch_size=32).fit([texture(seed) for seed in range(24)])
 
 
@@ -289,7 +284,7 @@ def test_new_thresholds_without_training(bank, tmp_path):
         detector.calibrate([])
 
 
-def test_calibrate_in_the_shell(bank, shell, tmp_path):  # noqa: F811
+def test_calibrate_in_the_shell(bank, shell, tmp_path):
     model, good = bank.save(tmp_path / "one.sadefect"), tmp_path / "good"
     good.mkdir()
     for seed in range(5):
@@ -301,7 +296,7 @@ def test_calibrate_in_the_shell(bank, shell, tmp_path):  # noqa: F811
     assert code == 0 and json.loads(said)["images"]["images"] == 5
 
 
-def test_train_in_the_shell_says_what_is_better(shell, tmp_path):  # noqa: F811
+def test_train_in_the_shell_says_what_is_better(shell, tmp_path):
     data = write_set(tmp_path / "set")
     options = ("--patch-size", "32", "--border", "2")
     code, said, error = shell(
