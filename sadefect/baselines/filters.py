@@ -38,13 +38,13 @@ class Level(Baseline):
         return ndimage.uniform_filter(image, self.window, mode="reflect")
 
     def _fit(self, images, count):
-        self.level = Gaussian()
+        self.normal = Gaussian()
         for image in images:
-            self.level.add(self._values(image).reshape(-1, 1))
+            self.normal.add(self._values(image).reshape(-1, 1))
 
     def _map(self, image):
-        deviation = self._values(image) - self.level.mean[0]
-        deviation /= np.sqrt(self.level.covariance[0, 0]) or 1
+        deviation = self._values(image) - self.normal.mean[0]
+        deviation /= np.sqrt(self.normal.covariance[0, 0]) or 1
         return {"both": np.abs(deviation), "above": deviation, "below": -deviation}[self.side]
 
 

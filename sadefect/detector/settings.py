@@ -1,7 +1,6 @@
 """The settings of a detector: what is given, what is worked out, and what is refused."""
 
 from dataclasses import KW_ONLY, asdict, dataclass, fields
-from numbers import Integral
 
 from sadefect.detector.defaults import PATCHES
 from sadefect.errors import require_choice
@@ -38,17 +37,16 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        make_plain(self)
+        make_plain(self)  # NumPy's numbers, which JSON does not know.
         least = {"shrink": 1, "stride": 1, "border": 0, "patches": 1, "seed": 0, "window_size": 1}
         may_be_auto = {"latent_dim": 1, "opening": 0, "frame": 0, "margin": 0}
         least |= {name: n for name, n in may_be_auto.items() if getattr(self, name) != "auto"}
         for name, smallest in least.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < smallest:
+            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
                 raise ValueError(
                     f"{name} must be a whole number of at least {smallest}; received {value!r}"
                 )
-            setattr(self, name, int(value))  # NumPy's too, which JSON does not know.
         require_choice("patch_size", self.patch_size, PATCH_SIZES)
         require_choice("average", self.average, ("auto", "reconstructions", "maps"))
         require_choice("crops", self.crops, CROPS)

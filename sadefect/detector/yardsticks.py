@@ -114,9 +114,8 @@ def state(yardsticks):
     """Return fitted yardsticks as arrays and as plain settings; `restored` takes them."""
     arrays, settings = {}, {}
     for name, baseline in yardsticks.items():
-        gaussian = getattr(baseline, _learnt(name))
-        arrays[f"yardstick.{name}.mean"] = gaussian.mean
-        arrays[f"yardstick.{name}.covariance"] = gaussian.covariance
+        arrays[f"yardstick.{name}.mean"] = baseline.normal.mean
+        arrays[f"yardstick.{name}.covariance"] = baseline.normal.covariance
         settings[name] = baseline.settings
     return arrays, settings
 
@@ -133,11 +132,7 @@ def restored(arrays, settings, seed=0):
             raise ValueError(f"the covariance of {name} has shape {covariance.shape}")
         if mean.shape != covariance.shape[:1]:
             raise ValueError(f"the mean of {name} has shape {mean.shape}")
-        setattr(baseline, _learnt(name), Gaussian.of(mean, covariance))
+        baseline.normal = Gaussian.of(mean, covariance)
         baseline.fitted = True
         yardsticks[name] = baseline
     return yardsticks
-
-
-def _learnt(name):
-    return "normal" if name == "filter_bank" else "level"
