@@ -6,7 +6,6 @@ Results lie in the folder ``compared`` of the store and of ``recorded/``.
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +18,7 @@ from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
 from sadefect.methods import settings_digest
 from sadefect.metrics import FPRS, PixelMetrics, summarise
 from sadefect.paper.experiment import COLUMNS
-from sadefect.paper.store import columns, places, recorded_folder
+from sadefect.paper.store import columns, find_folder, places, read_folders, recorded_folder
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, commit, processor, versions
 from sadefect.segmentation import threshold_for_fpr
@@ -152,17 +151,7 @@ def _asked(baseline, name, dataset, train="split", root=None):
 
 
 def _find(key):
-    """Return the stored result of a key, or None; a damaged one is removed with a message."""
-    for source, folder in places(FOLDER, key):
-        if folder.exists():
-            try:
-                return _read(folder, source)
-            except (StoreError, FileNotFoundError) as error:
-                if source == "recorded":
-                    raise
-                print(f"Computing again what {folder.name} held: {error}")
-                shutil.rmtree(folder, ignore_errors=True)
-    return None
+    return find_folder(FOLDER, key, _read)
 
 
 def _compute(baseline, asked, dataset, folder):
@@ -220,17 +209,7 @@ def _read(folder, source):
 
 def stored_comparisons(sources=("local", "recorded")):
     """Read all results of baselines in the store and in ``recorded/``, as `stored_results` does."""
-    results = {}
-    for source, folder in places(FOLDER, ""):
-        for path in sorted(folder.glob("*/result.json")) if source in sources else ():
-            if path.parent.name not in results:
-                try:
-                    results[path.parent.name] = _read(path.parent, source)
-                except (StoreError, FileNotFoundError) as error:
-                    if source == "recorded":
-                        raise
-                    warnings.warn(f"left out: {error}", stacklevel=2)
-    return list(results.values())
+    return read_folders(FOLDER, _read, sources)
 
 
 def record_comparisons(comparisons, destination=None):

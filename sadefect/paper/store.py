@@ -142,10 +142,18 @@ def find(experiment, *, fresh=False):
     OtherVersion
         If another version of sadefect wrote it.
     """
-    for source, folder in places("evaluations", experiment.evaluation_key, fresh=fresh):
+    return find_folder("evaluations", experiment.evaluation_key, _read_result, fresh=fresh)
+
+
+def find_folder(kind, key, read, *, fresh=False):
+    """Return ``read(folder, source)`` of what is stored under a key, or None.
+
+    What is damaged is removed with a message, unless it is recorded or another version's.
+    """
+    for source, folder in places(kind, key, fresh=fresh):
         if folder.exists():
             try:
-                return _read_result(folder, source)
+                return read(folder, source)
             except (StoreError, FileNotFoundError) as error:
                 if source == "recorded" or isinstance(error, OtherVersion):
                     raise
@@ -183,15 +191,20 @@ def stored_results(sources=("local", "recorded")):
 
     What cannot be read in the store is left out with a warning.
     """
+    return read_folders("evaluations", _read_result, sources)
+
+
+def read_folders(kind, read, sources):
+    """Return ``read(folder, source)`` of all that is stored of a kind, as `stored_results` says."""
     results = {}
-    for source, folder in places("evaluations", ""):
+    for source, folder in places(kind, ""):
         for path in sorted(folder.glob("*/result.json")) if source in sources else ():
             key = path.parent.name
             if key not in results:
                 try:
-                    results[key] = _read_result(path.parent, source)
+                    results[key] = read(path.parent, source)
                 except (StoreError, FileNotFoundError) as error:
                     if source == "recorded":
                         raise
-                    warnings.warn(f"left out: {error}", stacklevel=2)
+                    warnings.warn(f"left out: {error}", stacklevel=3)
     return list(results.values())
