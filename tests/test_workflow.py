@@ -8,11 +8,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 
+from sadefect.cli.workflow import tried
 from sadefect.errors import StoreError
 from sadefect.files import store_folder
 from sadefect.paper import engine, recording
@@ -205,6 +207,18 @@ def test_a_trial_names_the_fastest_way():
     assert {row["workers"] * row["threads"] for row in rows} == {os.cpu_count()}
     speeds = [row["patches_per_second"] for row in rows]
     assert speeds == sorted(speeds, reverse=True) and speeds[0] > 0
+
+
+@pytest.mark.parametrize(("engine_is_here", "threads"), [(True, 1), (False, 2)])
+def test_one_job_at_a_time_gets_all_cores(monkeypatch, engine_is_here, threads):
+    rows = [
+        {"backend": "tensorflow", "workers": workers, "threads": count, "patches_per_second": speed}
+        for workers, count, speed in ((2, 1, 60.0), (1, 2, 50.0))
+    ]
+    monkeypatch.setattr("sadefect.training.trial.trial", lambda experiment: rows)
+    monkeypatch.setattr(engine, "has_engine", lambda: engine_is_here)
+    long = SimpleNamespace(rule="train", seconds=7200.0)
+    assert tried(TINY, [long], 60, "local").threads == threads
 
 
 def fill_store(seen):

@@ -102,7 +102,7 @@ def say_plan(jobs, how):
 
 def tried(experiment, jobs, minutes, profile):
     """Return how to work, after a trial of this machine where there is enough to do."""
-    from sadefect.paper.engine import How
+    from sadefect.paper.engine import How, has_engine
     from sadefect.training.trial import trial
 
     seconds = sum(job.seconds for job in jobs if job.rule == "train")
@@ -111,7 +111,9 @@ def tried(experiment, jobs, minutes, profile):
     print("Trying what trains fastest here ...", flush=True)
     rows = trial(experiment)
     table("Training on this machine", TRIAL, rows)
-    return How(profile, threads=rows[0]["threads"], backend=rows[0]["backend"])
+    # Without Snakemake one job runs at a time, and the other cores would be idle.
+    best = next(row for row in rows if has_engine() or row["workers"] == 1)
+    return How(profile, threads=best["threads"], backend=best["backend"])
 
 
 def reproduce_all(book_profile, where, plan):
