@@ -5,7 +5,7 @@
 # others that code small patches sparsely. Here they run on the same images and are scored by the same
 # metrics, together with filters that learn nothing and with methods that came later.
 #
-# - **Minutes**: smoke 0.5, quick 10, paper 600
+# - **Minutes**: smoke 0.5, quick 1, paper 600
 
 # %% tags=["parameters"]
 datasets: list = ["nanotwice", "synthetic/fibres"]  # The first that has results is drawn.
