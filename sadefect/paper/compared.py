@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from skimage.transform import downscale_local_mean
+
 from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
@@ -26,6 +29,7 @@ from sadefect.segmentation import threshold_for_fpr
 FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
+MAP_LEVELS, SHRINK = 255, 2  # Of the map of the first test image, which is kept for pages.
 KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
 
 
@@ -171,6 +175,8 @@ def _compute(baseline, asked, dataset, folder):
                 defect_free.append(map)
             else:
                 pixels.update(sample.mask, map)
+            if number == len(held_out) + 1:
+                example = _shrunk(map)
             report(number)
     metrics, curves = summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
     evaluation = time.monotonic() - start - fit
@@ -189,6 +195,43 @@ def _compute(baseline, asked, dataset, folder):
             {"baseline": asked, "metrics": metrics, "provenance": provenance},
         )
         save_arrays(temporary / "curves.npz", **curves)
+        save_arrays(temporary / "map.npz", compressed=True, **example)
+
+
+def _shrunk(map):
+    """Return a map as what is kept of it: in 8 bit, at half its size."""
+    low, high = np.quantile(map, (0.001, 0.999))
+    levels = downscale_local_mean(map, (SHRINK, SHRINK)) - low
+    levels *= MAP_LEVELS / max(high - low, 1e-12)
+    limits = np.array([low, high], "float32")
+    return {"levels": np.round(levels.clip(0, MAP_LEVELS)).astype("uint8"), "limits": limits}
+
+
+def example_map(comparison):
+    """Return the map of the first test image at half its size; None where none was kept."""
+    for _, folder in places(FOLDER, comparison.key):
+        if (path := folder / "map.npz").exists():
+            kept = load_arrays(path)
+            low, high = map(float, kept["limits"])
+            return (low + kept["levels"] * ((high - low) / MAP_LEVELS)).astype("float32")
+    return None
+
+
+def keep_example_map(comparison, root=None):
+    """Fit a baseline again, for the map of the first test image, where its result is in the store.
+
+    Returns
+    -------
+    float32 array (H / 2, W / 2)
+    """
+    (_, folder), *_ = places(FOLDER, comparison.key)
+    settings = {name: v for name, v in comparison.settings.items() if name != "train"}
+    dataset = load_dataset(comparison.dataset, root)
+    fitted_to, _ = dataset.split(comparison.settings.get("train", "split"))
+    baseline = build_baseline(comparison.name, comparison.seed, **settings).fit(_Images(fitted_to))
+    example = _shrunk(baseline.anomaly_map(dataset.test[0].image))
+    save_arrays(folder / "map.npz", compressed=True, **example)
+    return example_map(comparison)
 
 
 def _read(folder, source):
