@@ -171,7 +171,7 @@ def start(points, pages=None, checkout=ROOT, **options):
     }
     return subprocess.Popen(
         [sys.executable, "-c", SMALL_PAPER, json.dumps(settings)],
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env=os.environ | {"PYTHONPATH": str(checkout)}, cwd=checkout,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         **options,
     )  # fmt: skip
