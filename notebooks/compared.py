@@ -44,8 +44,8 @@ compared.best_of_each(entries[drawn], drawn)
 # | figure: fig-compared
 # | caption: >
 # |   Area under the ROC curve against the seconds that an image takes, one point for each method, at settings
-# |   that no test image was looked at for. Times are those of the machines that ran the methods, which
-# |   other work may have shared.
+# |   that no test image was looked at for. Times are those of the processor where they were measured,
+# |   and else those of the clock, on machines that other work may have shared.
 # | alt: >
 # |   Scatter of the area under the ROC curve against seconds an image on a logarithmic axis. Each point is
 # |   named; circles are methods that saw defect-free images alone, triangles those that use a network trained on

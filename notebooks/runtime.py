@@ -87,10 +87,7 @@ table(
             ("one image, features of a pretrained network", reported, "-")
             for reported in numbers.SECONDS_FEATURE_BASED
         ),
-        *(
-            (f"one image, {rival.about.label}", "-", rival.provenance["seconds"]["image"])
-            for rival in rivals
-        ),
+        *((f"one image, {rival.about.label}", "-", rival.seconds("image")) for rival in rivals),
     ],
 )
 

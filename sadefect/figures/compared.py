@@ -76,11 +76,11 @@ def stored_entries(dataset, seeds=(0,)):
     entries = []
     for result in first:
         again = [other for group in others for other in group if other.name == result.name]
-        took, about = result.provenance["seconds"], result.about
+        about = result.about
         entries.append(
             Entry(
                 result.name, about.label, about.given, about.faithful, result,
-                (took["image"], took["fit"]), result.provenance["parameters"],
+                (result.seconds("image"), result.seconds("fit")), result.provenance["parameters"],
                 tuple(seed.metrics["auroc"] for seed in (result, *again)),
             )
         )  # fmt: skip
