@@ -176,9 +176,15 @@ class Page:
 
 
 def _figure(about: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Return what MyST-NB needs of a figure's name, caption and alternative text."""
+    """Return what MyST-NB needs of a figure's name, caption and alternative text.
+
+    A figure in a cell that is folded away says on the fold what it is.
+    """
     figure = {"name": about["figure"], "caption": about["caption"].strip()}
-    return {"figure": figure, "image": {"alt": about["alt"].strip()}}
+    fold = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), about.get("fold"))
+    return {"figure": figure, "image": {"alt": about["alt"].strip()}} | (
+        fold if "fold" in about else {}
+    )
 
 
 def repository(root: Path = ROOT) -> tuple[str, str]:
