@@ -1,4 +1,4 @@
-"""What planning costs: jobs, seconds and memory until a dry run ends, and of reading results.
+"""What planning costs: jobs, seconds and memory until a dry run ends.
 
 Needs Snakemake, in this environment or in the one that ``make workflow-plan`` makes.
 """
@@ -40,19 +40,6 @@ def measure(number, patches):
     print(len(jobs), len(batched(jobs)), planned, clock, busy, megabytes, size)
 
 
-def read():
-    """Print how many results are recorded, seconds to read them all, and megabytes they take."""
-    from sadefect.paper.store import stored_results
-
-    stored_results(["recorded"])  # Until the disk is warm, and everything imported.
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
-    kept = [stored_results(["recorded"]) for _ in range(5)]  # Kept: a page keeps one.
-    seconds = (time.perf_counter() - start) / len(kept)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 / len(kept)
-    print(len(kept[0]), seconds, grown)
-
-
 def child(python, *arguments):
     command = [str(python), "-m", "benchmarks.scheduling", *map(str, arguments)]
     with TemporaryDirectory() as store:
@@ -63,9 +50,7 @@ def child(python, *arguments):
     return [float(word) for word in done.stdout.splitlines()[-1].split()]
 
 
-if sys.argv[1:] == ["read"]:
-    read()
-elif len(sys.argv) > 1:
+if len(sys.argv) > 1:
     measure(*map(int, sys.argv[1:]))
 elif WORKFLOW.exists() or installed("snakemake"):
     python = WORKFLOW if WORKFLOW.exists() else sys.executable
@@ -84,10 +69,3 @@ elif WORKFLOW.exists() or installed("snakemake"):
         "From experiments to the end of Snakemake's dry run. Short trainings and scorings are put "
         "together, long ones are jobs of their own. MB: the peak of the larger process.",
     )  # fmt: skip
-    results, seconds, megabytes = child(sys.executable, "read")
-    report(
-        "scheduling-reading",
-        ("results", "seconds", "ms a result", "MB", "MB a result"),
-        [(int(results), seconds, 1e3 * seconds / results, megabytes, megabytes / results)],
-        "Reading all recorded results, metrics and curves, as a page that compares them does.",
-    )
