@@ -5,7 +5,7 @@ import os
 import pytest
 
 from sadefect.figures import scale
-from sadefect.figures.timings import benchmark
+from sadefect.figures.timings import Benchmark, benchmark
 from sadefect.paper.jobs import Job
 from sadefect.paper.store import empty_store
 
@@ -53,3 +53,11 @@ def test_what_a_sweep_needs_is_sorted_by_what_runs_out_first():
         scale.breaks_first(needs, 10).data
     )
     assert scale.Need("", each=2.0, there=10.0, unit="s", start=4.0).experiments == 3
+
+
+def test_workers_are_compared_with_one_alone_where_that_was_measured():
+    rows = [["one on 2 cores", 100.0, 1.0], ["2 on one core each", 120.0, 1.2]]
+    assert "1.20 times" in (text := scale.workers_sentence(Benchmark([], rows, "", {})).data)
+    assert "not measured yet" in text
+    measured = Benchmark([], [*rows, ["one on one core", 80.0, 0.8]], "", {})
+    assert "75.0 % of what" in scale.workers_sentence(measured).data

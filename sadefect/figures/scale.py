@@ -13,7 +13,7 @@ from IPython.display import Markdown
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from sadefect.figures.style import Figure
-from sadefect.figures.tables import table
+from sadefect.figures.tables import percent, table
 from sadefect.figures.timings import line_charts
 from sadefect.paper import recording
 from sadefect.paper.experiment import Experiment
@@ -172,13 +172,27 @@ def machines_table(jobs) -> Markdown:
 
 
 def workers_sentence(measured) -> Markdown:
-    """Say what two trainings side by side gain over one on all cores."""
-    (one, alone, _), (two, both, times) = measured.rows
-    return Markdown(
-        f"Trainings, {two}, take {both:,.0f} patches a second in all, {one} {alone:,.0f}: "
-        f"{times:.2f} times as many. What one training reaches on one core while the other is idle "
-        "was not measured, so this does not say how much two take from each other."
+    """Say what trainings side by side gain, and what they take from each other if it is known.
+
+    Parameters
+    ----------
+    measured : `sadefect.figures.timings.Benchmark`
+        Of ``training-workers``.
+    """
+    (one, alone, _), (several, both, times), *one_core = measured.rows
+    text = (
+        f"Trainings, {several}, take {both:,.0f} patches a second in all, {one} {alone:,.0f}: "
+        f"{times:.2f} times as many. "
     )
+    if not one_core:
+        text += (
+            "What one training reaches on one core while the other is idle was not measured yet, "
+            "so this does not say how much two take from each other."
+        )
+    for _, speed, _ in one_core:
+        number = int(several.split()[0])
+        text += f"Each takes {percent(both / number / speed)} of what it takes alone."
+    return Markdown(text)
 
 
 class Need(NamedTuple):
