@@ -39,10 +39,10 @@ def account(samples, maps, fpr=0.05):
         defects, of which ``alike`` are as large, bright and flat as marked defects are; their share
         ``alarms`` of all false alarms; ``auroc``, and ``auroc_without`` if these were not counted.
         ``residual``: rank correlations of defect-free pixels with ``brightness`` and ``contrast``
-        of their neighbourhood; ``fifths``, the mean residual by fifth of contrast, flattest first,
-        and ``defects``, that of defects, both over the mean of defect-free pixels; ``flat``, the
-        share of defective pixels in the flattest fifth; ``auroc_like``, the AUROC against
-        defect-free pixels of like contrast alone.
+        of their neighbourhood; ``fifths``, the median residual by fifth of contrast, flattest
+        first, and ``defects``, that of defects, both over the median of defect-free pixels;
+        ``flat``, the share of defective pixels in the flattest fifth; ``auroc_like``, the AUROC
+        against defect-free pixels of like contrast alone.
     """
     around = [surroundings(sample.image, sample.mask) for sample in samples]
     masks = [sample.mask for sample in samples]
@@ -161,11 +161,11 @@ def _residual(masks, maps, around, edges):
         for number, total in enumerate(like):
             total += _counts(mask, residual, edges, fifth == number)
     shares = like[:, 0, 0] / like[:, 0, 0].sum()
-    mean = float(values.mean())
+    median = max(float(np.median(values)), 1e-12)
     return {
         **{name: float(stats.spearmanr(values, free[name]).statistic) for name in names},
-        "fifths": [float(values[group == n].mean() / mean) for n in range(len(like))],
-        "defects": float(defects.mean() / mean),
+        "fifths": [float(np.median(values[group == n]) / median) for n in range(len(like))],
+        "defects": float(np.median(defects) / median),
         "flat": float(shares[0]),
         "auroc": _area(like.sum(axis=0)),
         "auroc_like": float(sum(s * _area(c) for s, c in zip(shares, like, strict=True) if s)),
