@@ -45,6 +45,8 @@ def test_a_detector_of_format_3_gives_the_same_verdict(tmp_path):
     assert detector.threshold(0.01).value == pytest.approx(before["pixel_threshold"])
     again = Detector.load(detector.save(tmp_path / "again.sadefect"))
     assert again.look(before["image"]).score == found.score
+    again.calibrate([before["image"]])
+    assert again.look(before["image"]).score > 0 and not again.look(before["image"]).defect
 
 
 def test_all_recorded_results_are_found():

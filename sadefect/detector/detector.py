@@ -175,9 +175,8 @@ class Detector(Mapping):
             "versions": versions(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
         }
-        planted = [sample.image for sample in planted_samples(flat(kept), self.seed)]
         self.image_score_ = self.image_score
-        self.provenance_["image scores"] = self._calibrate(kept, planted)
+        self.provenance_["image scores"] = self._calibrate(kept)
         return self
 
     def calibrate(self, images):
@@ -203,16 +202,18 @@ class Detector(Mapping):
         self.calibrations_.append(old | {"followed by": fingerprint})
         return self
 
-    def _calibrate(self, images, planted=()):
-        """Set thresholds by good images; choose a score by others; return what each reached."""
+    def _calibrate(self, images):
+        """Set thresholds by good images; return what image scores reached that were tried."""
         counted = [self._counted(planes[0].shape, self.shrink) for planes in images]
         maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
-        if self.image_score_ == "auto":
-            bad = [self._map_of([image], "residual") for image in planted]
+        score = getattr(self, "image_score_", self.image_score)
+        if score == "auto":
+            planted = planted_samples(flat(images), self.seed)
+            bad = [self._map_of([sample.image], "residual") for sample in planted]
             self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)
             self.image_score_ = max(reached, key=reached.get)
             return reached
-        self.calibration_ = Calibration.of(maps, self.shrink, counted, self.image_score_)
+        self.calibration_ = Calibration.of(maps, self.shrink, counted, score)
         return {}
 
     def notes(self):
