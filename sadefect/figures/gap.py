@@ -260,7 +260,11 @@ def below_chance(accounts, results) -> Markdown:
         if (told := account["residual"])["auroc"] < CHANCE
     ]
     if explained:
-        text += f" Among pixels of like contrast, {listed(explained)}."
+        flat = percent(accounts[0][1]["residual"]["flat"])
+        text += (
+            f" Of the defective pixels, {flat} lie in the flattest fifth. Compared with pixels of "
+            f"like contrast alone, {listed(explained)}."
+        )
     unknown = {method_label(r) for r in low} - {method_label(result) for result, _ in accounts}
     if unknown:
         text += (
