@@ -166,9 +166,9 @@ augmentation_table(stored)
 # Guessing gives the diagonal: below it, a method finds defects *less* suspicious than good material. On
 # nanofibres that is what comparing pixels does when training is short. The network reconstructs strong texture
 # poorly, so that the squared difference follows the contrast of the neighbourhood, and many defects are flat.
-# The table has the rank correlation of the residual with its neighbourhood, over defect-free pixels; the median
-# residual in the flattest and in the busiest fifth of these and on defects, over the median of all; and the
-# AUROC if defects are compared with defect-free pixels of like contrast alone.
+# The table has the rank correlation of residual and contrast over defect-free pixels; the median residual in
+# the flattest and in the busiest fifth of these and on defects, over the median of all; and the AUROC if
+# defects are compared with defect-free pixels of like contrast alone.
 
 # %%
 known = [

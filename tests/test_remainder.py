@@ -98,7 +98,7 @@ def test_curves_below_the_diagonal_are_explained_by_their_numbers():
     assert "of like contrast alone, 0.400 becomes 0.700 for ℓ²" in text
     assert "VAE judges pixels one by one as well" in text
     assert "No curve" in below_chance(accounts[1:], []).data
-    assert "| ℓ² | 20,000 | +0.800 | +0.500 | 0.200 | 0.400 | 1.800 | 0.400 | 0.700 |" in (
+    assert "| ℓ², 20,000 patches | +0.800 | 0.200 | 0.400 | 1.800 | 0.400 | 0.700 |" in (
         residual_table(accounts).data
     )
 
