@@ -163,12 +163,12 @@ augmentation_table(stored)
 # %% [markdown]
 # ## Why a curve can lie below the diagonal
 #
-# Guessing gives the diagonal, so that a curve below it says that a method finds defects *less* suspicious
-# than good material. On nanofibres that is what comparing pixels does: crossings of bright fibres are hard to
-# reconstruct, so that the squared difference follows the contrast of the neighbourhood, while most defects
-# are flat. Below are the rank correlation of the residual with its neighbourhood, over defect-free pixels;
-# the median residual in the flattest and in the busiest fifth of these and on defects, over the median of all;
-# and the AUROC if defects are compared with defect-free pixels of like contrast alone.
+# Guessing gives the diagonal: below it, a method finds defects *less* suspicious than good material. On
+# nanofibres that is what comparing pixels does when training is short. The network reconstructs strong texture
+# poorly, so that the squared difference follows the contrast of the neighbourhood, and many defects are flat.
+# The table has the rank correlation of residual and contrast over defect-free pixels; the median residual in
+# the flattest and in the busiest fifth of these and on defects, over the median of all; and the AUROC if
+# defects are compared with defect-free pixels of like contrast alone.
 
 # %%
 known = [

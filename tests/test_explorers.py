@@ -125,6 +125,7 @@ def test_a_build_gets_the_numbers_behind_it(monkeypatch):
 def test_what_cannot_be_explored():
     with pytest.raises(ValueError, match="only one kind"):
         segmentations("one", [inspected("l2", RESIDUAL, 0.5, MASK & False)], 0.05, **WORDS)
+    assert "in a build that has the images" in segmentations("one", [], 0.05, **WORDS).data
     with pytest.raises(ValueError, match="at least two steps"):
         steps("one", "K", {"1": ([Panel(IMAGE, "1")], {})}, **WORDS)
     with pytest.raises(ValueError, match="of one shape"):
@@ -132,11 +133,7 @@ def test_what_cannot_be_explored():
 
 
 def test_pictures_are_small_files_that_can_be_read():
-    import io
-
-    from PIL import Image
-
-    opened = Image.open(io.BytesIO(webp(IMAGE)))
+    opened = Image.open(BytesIO(webp(IMAGE)))
     assert (opened.format, opened.size) == ("WEBP", (31, 24))
 
 

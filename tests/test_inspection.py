@@ -9,6 +9,8 @@ import pytest
 from sadefect import Experiment, StoreError, load_dataset, run
 from sadefect.metrics import FPRS
 from sadefect.paper import inspection
+from sadefect.paper.comparisons import headline
+from sadefect.paper.headline import pictured
 from sadefect.paper.store import Result
 from sadefect.provenance import NUMERICS
 
@@ -72,6 +74,14 @@ def test_neither_is_said(tmp_path, monkeypatch):
     nothing = Result(TINY, {"thresholds": {}}, {}, made, "recorded", "none")
     with pytest.raises(StoreError, match="got neither"):
         inspection.inspect(nothing, 0)
+
+
+def test_data_that_is_not_here_is_shown_as_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADEFECT_DATA", str(tmp_path))
+    compared = headline(["mvtec_ad/grid"], ["l2", "ssim"])
+    shown = pictured(["mvtec_ad/grid"], ["l2", "ssim"])["mvtec_ad/grid"]
+    assert len(compared["mvtec_ad/grid"]) == len(shown) == 2, "its numbers are recorded"
+    assert inspection.inspect_each(shown, 0, 0.05) == []
 
 
 def test_the_window_holds_the_largest_defect():

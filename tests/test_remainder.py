@@ -75,7 +75,13 @@ def test_it_is_stored_and_not_computed_unasked(tmp_path, monkeypatch):
 
 
 def told(method, area, like, patches=20_000):
-    residual = {"contrast": 0.8, "brightness": 0.5, "fifths": [0.2, 1.8], "defects": 0.4}
+    residual = {
+        "contrast": 0.8,
+        "brightness": 0.5,
+        "fifths": [0.2, 1.8],
+        "defects": 0.4,
+        "flat": 0.5,
+    }
     account = {"residual": residual | {"auroc": area, "auroc_like": like}}
     run = SimpleNamespace(method=method, patches_seen=patches)
     return SimpleNamespace(experiment=run, metrics={"auroc": area}), account
@@ -88,10 +94,11 @@ def test_curves_below_the_diagonal_are_explained_by_their_numbers():
     )
     text = below_chance(accounts, [accounts[1][0], vae]).data
     assert text.startswith("Below 0.5 are VAE 0.470 (80,000 patches) and ℓ² 0.400 (20,000 patches)")
-    assert "Among pixels of like contrast, 0.400 becomes 0.700 for ℓ²" in text
+    assert "50.0 % lie in the flattest fifth." in text
+    assert "of like contrast alone, 0.400 becomes 0.700 for ℓ²" in text
     assert "VAE judges pixels one by one as well" in text
     assert "No curve" in below_chance(accounts[1:], []).data
-    assert "| ℓ² | 20,000 | +0.800 | +0.500 | 0.200 | 0.400 | 1.800 | 0.400 | 0.700 |" in (
+    assert "| ℓ², 20,000 patches | +0.800 | 0.200 | 0.400 | 1.800 | 0.400 | 0.700 |" in (
         residual_table(accounts).data
     )
 

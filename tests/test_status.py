@@ -90,8 +90,8 @@ def test_there_is_one_place_for_the_table():
 
 def test_what_a_build_takes_stands_beside_what_is_allowed():
     copies = [(page, executed(900.0, gigabytes=1.5)) for page in PAGES]
-    text = table_of_limits(copies).data
+    text = table_of_limits(copies)
     assert "| time on two processors | 8 h | 0.50 h for all notebooks in turn |" in text
     assert "| memory | 7.5 GB | 3.0 GB for 2 pages at once of the largest |" in text
     assert "| disk | 10 GB |" in text
-    assert "not measured" in table_of_limits([(PAGES[0], executed())]).data
+    assert "not measured" in table_of_limits([(PAGES[0], executed())])

@@ -50,7 +50,7 @@ def gallery(executed: list[tuple[Page, Any]], staged: Path) -> str:
         ]
         if cards:
             title = page.header()["title"]
-            grid = "\n".join(["::::{grid} 1 2 3 3", *cards, "::::"])
+            grid = "\n".join(["::::{grid} 1 2 3 3\n:gutter: 3\n", *cards, "::::"])
             parts.append(f"## [{title}](notebooks/{page.twin.name})\n\n{grid}")
     return "\n\n".join(parts)
 

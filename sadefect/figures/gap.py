@@ -223,22 +223,20 @@ def residual_table(accounts) -> Markdown:
     `accounts` are pairs of a `Result` and what `sadefect.paper.remainder.remainder` says of it.
     """
     header = (
-        "method", "patches seen", "correlation with contrast", "with brightness",
-        "residual in the flattest fifth", "on defects", "in the busiest fifth", "AUROC",
-        "AUROC, like contrast",
+        "network", "correlation with contrast", "residual, flattest fifth", "on defects",
+        "busiest fifth", "AUROC", "against like contrast",
     )  # fmt: skip
     rows = []
     for result, account in accounts:
         told = account["residual"]
         rows.append(
             (
-                method_label(result), result.experiment.patches_seen,
-                f"{told['contrast']:+.3f}", f"{told['brightness']:+.3f}",
-                told["fifths"][0], told["defects"], told["fifths"][-1],
+                f"{method_label(result)}, {result.experiment.patches_seen:,} patches",
+                f"{told['contrast']:+.3f}", told["fifths"][0], told["defects"], told["fifths"][-1],
                 result.metrics["auroc"], told["auroc_like"],
             )
         )  # fmt: skip
-    return table(header, rows or [("not recorded", *8 * "-")])
+    return table(header, rows or [("not recorded", *6 * "-")])
 
 
 def below_chance(accounts, results) -> Markdown:
@@ -260,7 +258,11 @@ def below_chance(accounts, results) -> Markdown:
         if (told := account["residual"])["auroc"] < CHANCE
     ]
     if explained:
-        text += f" Among pixels of like contrast, {listed(explained)}."
+        flat = percent(accounts[0][1]["residual"]["flat"])
+        text += (
+            f" Of the defective pixels, {flat} lie in the flattest fifth. Compared with pixels of "
+            f"like contrast alone, {listed(explained)}."
+        )
     unknown = {method_label(r) for r in low} - {method_label(result) for result, _ in accounts}
     if unknown:
         text += (
