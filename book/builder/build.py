@@ -102,7 +102,7 @@ def _execute(
 ) -> None:
     """Execute pages without building the HTML."""
     execute(profile, only=names or (), workers=jobs)
-    for page in select(pages(), names or ()) if names else ():
+    for page in select(pages(), names) if names else ():
         print(ROOT / "book" / "_build" / "executed" / page.twin.name)
 
 
