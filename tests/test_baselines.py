@@ -25,7 +25,7 @@ from sadefect.baselines.convolutional import (
     reconstruction,
 )
 from sadefect.baselines.deep import MemoryBank, k_means
-from sadefect.errors import DataError, DatasetNotFound
+from sadefect.errors import DataError, DatasetNotFound, StoreError
 from sadefect.metrics import auroc
 from sadefect.paper import compared
 from sadefect.paper.store import stored_results
@@ -413,7 +413,7 @@ def test_results_are_kept_listed_and_recorded(monkeypatch, tmp_path):
     [recorded] = compared.stored_comparisons(["recorded"])
     assert recorded.source == "recorded" and path.name == recorded.key
     (path / "result.json").write_text("{}")
-    with pytest.raises(compared.StoreError, match="another's"):
+    with pytest.raises(StoreError, match="another's"):
         compared.stored_comparisons(["recorded"])
 
 

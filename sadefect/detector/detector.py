@@ -1,6 +1,5 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from sadefect.detector.tiles import map_in_tiles
 from sadefect.errors import DataError, StoreError, out_of_memory
 from sadefect.files import store_folder
 from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.provenance import NUMERICS, made_by
 from sadefect.segmentation import segment
 
 
@@ -151,9 +150,7 @@ class Detector(Settings):
             "scoring": chosen.compared,
             "synthetic defects": chosen.aurocs,
             "seconds": seconds,
-            "commit": commit(),
-            "versions": versions(),
-            "machine": {"processor": processor(), "cores": os.cpu_count()},
+            **made_by(),
         }
         self._calibrate(kept, place)
         return self

@@ -3,25 +3,30 @@
 Results lie in the folder ``compared`` of the store and of ``recorded/``.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 
 from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
-from sadefect.errors import StoreError
-from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
+from sadefect.files import load_json, save_json, store_folder
 from sadefect.methods import settings_digest
-from sadefect.metrics import FPRS, PixelMetrics, summarise
 from sadefect.paper.experiment import COLUMNS
-from sadefect.paper.store import columns, find_folder, places, read_folders, recorded_folder
-from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, commit, processor, versions
-from sadefect.segmentation import threshold_for_fpr
+from sadefect.paper.run import score
+from sadefect.paper.store import (
+    claimed,
+    columns,
+    find_folder,
+    keep,
+    read_folders,
+    record_folder,
+    recorded_folder,
+    stored_json,
+)
+from sadefect.provenance import NUMERICS, commit, made_by
 
 FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
@@ -128,18 +133,12 @@ def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **sett
     DatasetNotFound
         If it has to be computed, and images or a network's weights are not there.
     """
-    from filelock import FileLock
-
     baseline = build_baseline(name, seed, **settings)
     asked, key = _asked(baseline, name, dataset, train, root)
-    if found := _find(key):
-        return found
-    (_, folder), *_ = places(FOLDER, key)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            _compute(baseline, asked, load_dataset(dataset, root), folder)
-    return _read(folder, "local")
+    if (result := _find(key)) is not None:
+        return result
+    with claimed(FOLDER, key) as folder:
+        return _find(key) or _compute(baseline, asked, load_dataset(dataset, root), folder)
 
 
 def _asked(baseline, name, dataset, train="split", root=None):
@@ -151,68 +150,48 @@ def _asked(baseline, name, dataset, train="split", root=None):
 
 
 def _find(key):
-    return find_folder(FOLDER, key, _read)
+    return find_folder(FOLDER, key, _comparison)
 
 
 def _compute(baseline, asked, dataset, folder):
-    fitted_to, held_out = dataset.split(asked["train"])
-    start = time.monotonic()
-    baseline.fit(_Images(fitted_to))
-    fit, scored = time.monotonic() - start, 0.0
-    total = len(held_out) + len(dataset.test)
-    defect_free, pixels = [], PixelMetrics()
-    with progress(f"scoring {asked['dataset']} {asked['name']}", total, "images") as report:
-        for number, sample in enumerate([*held_out, *dataset.test], 1):
-            image = sample.image
-            before = time.monotonic()
-            map = baseline.anomaly_map(image)
-            scored += time.monotonic() - before
-            if number <= len(held_out):
-                defect_free.append(map)
-            else:
-                pixels.update(sample.mask, map)
-            report(number)
-    metrics, curves = summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
+    """Fit, score and store a baseline; return its `Comparison`."""
+    images, start = [], time.monotonic()
+    baseline.fit(_Images(dataset.split(asked["train"])[0]))
+    fit = time.monotonic() - start
+
+    def map_of(image):
+        before = time.monotonic()
+        map = baseline.anomaly_map(image)
+        images.append(time.monotonic() - before)
+        return map
+
+    metrics, curves = score(map_of, dataset, asked["train"], asked["name"])
     evaluation = time.monotonic() - start - fit
-    provenance = {
-        "commit": commit(),
+    provenance = made_by() | {
         "data": dataset.fingerprint,
-        "seconds": {"fit": fit, "image": scored / total, "evaluation": evaluation},
+        "seconds": {"fit": fit, "image": fmean(images), "evaluation": evaluation},
         "parameters": baseline.parameters,
         "numerics": _numerics(),
-        "versions": versions(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
-    with whole(folder) as temporary:
-        save_json(
-            temporary / "result.json",
-            {"baseline": asked, "metrics": metrics, "provenance": provenance},
-        )
-        save_arrays(temporary / "curves.npz", **curves)
+    result = {"baseline": asked, "metrics": metrics, "provenance": provenance}
+    keep(folder, result, **curves)
+    return _comparison(result, metrics, curves, provenance, "local", folder.name)
 
 
-def _read(folder, source):
-    stored, curves = load_json(folder / "result.json"), load_arrays(folder / "curves.npz")
-    try:
-        asked = {name: value for name, value in stored["baseline"].items() if name != "train"}
-        asked["settings"] |= {"train": "all"} if stored["baseline"]["train"] == "all" else {}
-        return Comparison(
-            **asked, metrics=stored["metrics"], curves=curves, provenance=stored["provenance"],
-            source=source, key=folder.name,
-        )  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise StoreError(
-            f"expected a baseline's result of this version of sadefect in {folder}; got another's "
-            f"({error}); remove it, or set SADEFECT_CACHE to another folder"
-        ) from error
+def _comparison(stored, metrics, curves, provenance, source, key):
+    asked = dict(stored["baseline"])
+    train = asked.pop("train")
+    asked["settings"] = asked["settings"] | ({"train": "all"} if train == "all" else {})
+    return Comparison(**asked, metrics=metrics, curves=curves, provenance=provenance,
+                      source=source, key=key)  # fmt: skip
 
 
 def stored_comparisons(sources=("local", "recorded")):
     """Read all results of baselines in the store and in ``recorded/``, as `stored_results` does."""
-    return read_folders(FOLDER, _read, sources)
+    return read_folders(FOLDER, _comparison, sources)
 
 
-def record_comparisons(comparisons, destination=None):
+def record_comparisons(comparisons):
     """Copy results of baselines, and how their settings were chosen, into ``recorded/``.
 
     Returns
@@ -220,19 +199,11 @@ def record_comparisons(comparisons, destination=None):
     list of Path
         The folders of results there.
     """
-    destination, written = (destination or recorded_folder()) / FOLDER, []
     for comparison in comparisons:
-        (_, folder), *_ = places(FOLDER, comparison.key)
-        target = destination / comparison.key
-        if folder.exists():
-            shutil.rmtree(target, ignore_errors=True)
-            with whole(target) as temporary:
-                shutil.copytree(folder, temporary)
-            written.append(target)
-        (_, choice), *_ = _choices(comparison.name, comparison.dataset)
-        if choice.exists():
-            save_json(destination / choice.name, load_json(choice))
-    return written
+        choice = _choice(comparison.name, comparison.dataset)
+        if (path := store_folder() / FOLDER / choice).exists():
+            save_json(recorded_folder() / FOLDER / choice, load_json(path))
+    return [*filter(None, (record_folder(FOLDER, comparison.key) for comparison in comparisons))]
 
 
 def choose_baseline(name, dataset, seed=0, *, root=None):
@@ -255,7 +226,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
     fitted_to, held_out = load_dataset(dataset, root).split()
     images, fitted = _Images(fitted_to), {}
 
-    def score(image, choices):
+    def maps_of(image, choices):
         maps = {}
         for choice in choices:
             plain = tuple(pair for pair in choice if pair[0] != "smoothing")
@@ -268,14 +239,13 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
             yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
 
     choices = [tuple(choice.items()) for choice in candidates(name)]
-    return choose([sample.image for sample in held_out], choices, score, seed)
+    return choose([sample.image for sample in held_out], choices, maps_of, seed)
 
 
-def _choices(name, dataset, root=None):
-    """Where it is written down how a baseline's settings were chosen on a data set."""
+def _choice(name, dataset, root=None):
+    """Return the name of the file that says how a baseline's settings were chosen on a data set."""
     known = [candidates(name), dataset_fingerprint(dataset, root), _numerics()]
-    digest = settings_digest(known)
-    return places(FOLDER, f"{dataset.replace('/', '-')}_{name}_choice_{digest}.json")
+    return f"{dataset.replace('/', '-')}_{name}_choice_{settings_digest(known)}.json"
 
 
 def written_choice(name, dataset, *, root=None):
@@ -287,10 +257,8 @@ def written_choice(name, dataset, *, root=None):
         ``settings`` and their mean ``auroc`` on synthetic defects, the best first; empty where
         nothing was chosen yet.
     """
-    for _, path in _choices(name, dataset, root):
-        if path.exists():
-            return load_json(path)["scores"]
-    return []
+    stored = stored_json(FOLDER, _choice(name, dataset, root))
+    return stored["scores"] if stored else []
 
 
 def chosen_settings(name, dataset, *, root=None, compute=True):
@@ -320,7 +288,7 @@ def chosen_settings(name, dataset, *, root=None, compute=True):
             {"settings": dict(score.candidate), "auroc": score.auroc}
             for score in choose_baseline(name, dataset, root=root)
         ]
-        (_, path), *_ = _choices(name, dataset, root)
+        path = store_folder() / FOLDER / _choice(name, dataset, root)
         save_json(path, {"commit": commit(), "scores": scores})
     if not scores:
         return None

@@ -19,8 +19,8 @@ from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.run import evaluate, trained_model
 from sadefect.paper.store import (
     find,
-    places,
     recorded_folder,
+    stored_json,
     stored_results,
     training_folder,
     weights,
@@ -332,11 +332,8 @@ def unseen_auroc(experiment, root=None, compute=False):
     float or None
     """
     name = f"{experiment.evaluation_key}.json"
-    for _, path in places("unseen", name):
-        if path.exists():
-            return load_json(path)["auroc"]
-    if not compute:
-        return None
+    if (stored := stored_json("unseen", name)) is not None or not compute:
+        return stored and stored["auroc"]
     dataset = load_dataset(experiment.dataset, root)
     unseen = [sample for number, sample in enumerate(dataset.test) if number % LOOKED_AT]
     model, _ = trained_model(experiment)

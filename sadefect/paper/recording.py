@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from sadefect.files import load_arrays, save_arrays, store_folder, whole
+from sadefect.files import load_arrays, save_arrays, store_folder
 from sadefect.paper.comparisons import learning_curve, table_2_cells
 from sadefect.paper.engine import work
 from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.jobs import Costs, is_trained, scoring_jobs, training_jobs
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.open_readings import READINGS
-from sadefect.paper.store import find, recorded_folder, stored_results, training_folder
+from sadefect.paper.store import (
+    find,
+    record_folder,
+    recorded_folder,
+    stored_results,
+    training_folder,
+)
 from sadefect.training.trajectory import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
@@ -163,12 +169,8 @@ def record(results):
     written = []
     for result in results:
         key = result.experiment.evaluation_key
-        target = recorded_folder() / "evaluations" / key
         if find(result.experiment, fresh=True) is not None:
-            shutil.rmtree(target, ignore_errors=True)
-            with whole(target) as temporary:
-                shutil.copytree(store_folder() / "evaluations" / key, temporary)
-            written.append(target)
+            written.append(record_folder("evaluations", key))
         for path in (store_folder() / "false_alarms").glob(f"{key}_*.json"):
             target = recorded_folder() / "false_alarms" / path.name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,24 @@
 """Runs an experiment: trains it, scores it, keeps what comes out."""
 
-import os
 import time
 from dataclasses import asdict
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
-from sadefect.files import save_arrays, save_json, store_folder, whole
 from sadefect.metrics import FPRS, PixelMetrics, summarise
-from sadefect.paper.store import RETRAIN, asked_for_fresh, find, places, training_folder, weights
+from sadefect.paper.store import (
+    RETRAIN,
+    Result,
+    asked_for_fresh,
+    claimed,
+    find,
+    keep,
+    places,
+    training_folder,
+    weights,
+)
 from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.provenance import NUMERICS, made_by
 from sadefect.segmentation import threshold_for_fpr
 
 
@@ -78,28 +86,32 @@ def trained_model(experiment):
 
 
 def evaluate(experiment, model, dataset):
-    """Score a model on a data set's test images, one image in memory at a time.
-
-    Returns
-    -------
-    metrics, curves : dicts
-        See `Result`.
-    """
+    """Score a model on a data set's test images; see `score`."""
     from sadefect.anomaly_maps import scored_map
 
-    _, held_out = dataset.split(experiment.train)
-    total = len(held_out) + len(dataset.test)
-    with progress(f"scoring {experiment.dataset} {experiment.method}", total, "images") as report:
+    def residual(image):
+        return scored_map(model, image, experiment, experiment.seed).residual
 
-        def maps(samples, done):
-            for number, sample in enumerate(samples, done + 1):
-                yield sample, scored_map(model, sample.image, experiment, experiment.seed).residual
-                report(number)
+    return score(residual, dataset, experiment.train, experiment.method)
 
-        defect_free = [residual for _, residual in maps(held_out, 0)]
-        pixels = PixelMetrics()
-        for sample, residual in maps(dataset.test, len(held_out)):
-            pixels.update(sample.mask, residual)
+
+def score(map_of, dataset, train, method):
+    """Score a method, whose name the progress bar shows, on test images, one in memory at a time.
+
+    ``map_of`` gives the map of an image, ``train`` is as of `Experiment`: the images held out give
+    the thresholds. Returns metrics and curves, two dicts, as `Result` has them.
+    """
+    _, held_out = dataset.split(train)
+    samples = [*held_out, *dataset.test]
+    defect_free, pixels = [], PixelMetrics()
+    with progress(f"scoring {dataset.name} {method}", len(samples), "images") as report:
+        for number, sample in enumerate(samples, 1):
+            map = map_of(sample.image)
+            if number <= len(held_out):
+                defect_free.append(map)
+            else:
+                pixels.update(sample.mask, map)
+            report(number)
     return summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
 
 
@@ -125,41 +137,32 @@ def run(experiment, root=None):
     DatasetNotFound
         If it has to be computed and the images are not there.
     """
-    from filelock import FileLock
-
     fresh = asked_for_fresh()
     if (result := find(experiment, fresh=fresh)) is not None:
         return result
-    folder = store_folder() / "evaluations" / experiment.evaluation_key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if (result := find(experiment, fresh=fresh)) is None:
-            _compute(experiment, folder, load_dataset(experiment.dataset, root), root)
-    return result or find(experiment, fresh=fresh)
+    with claimed("evaluations", experiment.evaluation_key) as folder:
+        return find(experiment, fresh=fresh) or _compute(experiment, folder, root)
 
 
-def _compute(experiment, folder, dataset, root):
-    """Train, score and store an experiment."""
+def _compute(experiment, folder, root):
+    """Train, score and store an experiment; return its `Result`."""
+    dataset = load_dataset(experiment.dataset, root)
     if RETRAIN in asked_for_fresh() or not weights(experiment):
         train_experiment(experiment, root)
     model, source = trained_model(experiment)
     start = time.monotonic()
     metrics, curves = evaluate(experiment, model, dataset)
     history, seconds = _history(experiment)
-    provenance = {
-        "commit": commit(),
+    provenance = made_by() | {
         "data": dataset.fingerprint,
         "weights": source,
         "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
         "numerics": NUMERICS,
         "settings": experiment.training_settings | experiment.evaluation_settings,
-        "versions": versions(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
     result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
-    with whole(folder) as temporary:
-        save_json(temporary / "result.json", result)
-        save_arrays(temporary / "curves.npz", **curves, **history)
+    keep(folder, result, **curves, **history)
+    return Result(experiment, metrics, curves | history, provenance, "local", folder.name)
 
 
 def _history(experiment):
