@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect.errors import DataError
+from sadefect.patches import as_image
 
 RIDGE = 1e-4  # Of the mean variance, added to all variances, so that a covariance has an inverse.
 
@@ -51,7 +52,7 @@ class Baseline:
             raise DataError(
                 "expected at least one defect-free image to fit; got none; pass a list of images"
             )
-        self._fit((_checked(image) for image in images), len(images))
+        self._fit((as_image(image) for image in images), len(images))
         self.fitted = True
         return self
 
@@ -73,7 +74,7 @@ class Baseline:
                 f"expected a fitted {type(self).__name__}; got one that saw no image; call "
                 "fit(images) with defect-free images first"
             )
-        return np.asarray(self._map(_checked(image)), "float32")
+        return np.asarray(self._map(as_image(image)), "float32")
 
     @property
     def settings(self):
@@ -91,22 +92,6 @@ def _size(value):
     if isinstance(value, (list, tuple)):
         return sum(map(_size, value))
     return value.size if isinstance(value, np.ndarray) else int(getattr(value, "parameters", 0))
-
-
-def _checked(image):
-    """An image as float32, or a `DataError` that says what is wrong with it."""
-    image = np.asarray(image)
-    if image.ndim != 2 or not image.size or not np.issubdtype(image.dtype, np.floating):
-        raise DataError(
-            "expected an image of floats in [0, 1] of shape (H, W); got shape "
-            f"{image.shape} of {image.dtype}; pass one gray image, divided by its largest value"
-        )
-    if not (image.min() >= 0 and image.max() <= 1):  # NaN fails too.
-        raise DataError(
-            "expected gray values in [0, 1]; got values from "
-            f"{image.min()} to {image.max()}; divide by the largest value that is possible"
-        )
-    return image.astype("float32", copy=False)
 
 
 class Gaussian:
