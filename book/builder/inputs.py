@@ -13,7 +13,7 @@ from typing import Any
 
 from book.builder.pages import ROOT, Page, notebook_text
 from sadefect.datasets.base import data_root
-from sadefect.files import store_folder
+from sadefect.files import digests, store_folder
 from sadefect.paper.compared import FOLDER as COMPARED
 from sadefect.paper.store import asked_for_fresh
 
@@ -50,12 +50,8 @@ def digest(value: Any) -> str:
 
 def digest_of_files(folder: Path, without: Iterable[str] = ()) -> str:
     """Return the digest of names and contents in a folder, but for some that lie at its top."""
-    contents = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    return digest({name: at for name, at in contents.items() if name.split("/")[0] not in without})
+    contents = digests(folder).items()
+    return digest({name: at for name, at in contents if name.split("/")[0] not in without})
 
 
 def digest_of_results() -> str:

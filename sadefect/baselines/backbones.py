@@ -187,10 +187,7 @@ class Backbone:
     def maps(self, image):
         """Return the maps of features of an image ``(H, W)``, one ``(h, w, channels)`` a layer.
 
-        Raises
-        ------
-        DataError
-            If the image is too small for the network.
+        Raises `DataError` if the image is too small for the network.
         """
         stride = max(grid.stride for grid in self.grids)
         if min(image.shape) < 4 * stride:

@@ -31,22 +31,10 @@ class Baseline:
     seed: int = 0
 
     def fit(self, images):
-        """Learn from defect-free images.
+        """Learn from defect-free images, a sequence of float32 arrays ``(H, W)`` in [0, 1].
 
-        Parameters
-        ----------
-        images : sequence of float32 arrays (H, W)
-            Gray values in [0, 1]; each is read once, in order.
-
-        Returns
-        -------
-        Baseline
-            Itself.
-
-        Raises
-        ------
-        DataError
-            If there is no image, or one is not what it should be.
+        Each is read once, in order. Returns itself. Raises `DataError` if there is none, or one is
+        not what it should be.
         """
         if not len(images):
             raise DataError(
@@ -59,15 +47,8 @@ class Baseline:
     def anomaly_map(self, image):
         """Return an image's anomaly map, float32 ``(H, W)``, larger where it is more anomalous.
 
-        Parameters
-        ----------
-        image : array (H, W)
-            Gray values in [0, 1].
-
-        Raises
-        ------
-        DataError
-            If the method was not fitted, or the image is not what it should be.
+        The image ``(H, W)`` has gray values in [0, 1]. Raises `DataError` if it has not, or the
+        method was not fitted.
         """
         if not getattr(self, "fitted", False):
             raise DataError(

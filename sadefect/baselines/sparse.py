@@ -85,11 +85,14 @@ class PatchBaseline(Baseline):
         return sparse_codes(patches, self.dictionary, self.penalty)
 
     def _indicators(self, patches):
-        """Squared error and l1 norm of the codes of patches ``(n, pixels)``; ``(n, 2)``."""
+        """Compute the squared error and norms of the codes of patches ``(n, pixels)``."""
         patches = patches - patches.mean(axis=1, keepdims=True)
         codes = self._codes(patches)
         errors = np.square(codes @ self.dictionary - patches).sum(axis=1)
-        return np.stack([errors, np.abs(codes).sum(axis=1)], axis=1)
+        return np.stack([errors, *self._norms(codes)], axis=1)
+
+    def _norms(self, codes):
+        return [np.abs(codes).sum(axis=1)]
 
     def _map(self, image):
         views, corners = windows(image, self.patch_size, self.stride)
@@ -191,9 +194,6 @@ class MultiscaleSparse(ConfidenceRegion):
             groups=len(self.scales), group_penalty=self.group_penalty,
         )  # fmt: skip
 
-    def _indicators(self, patches):
-        patches = patches - patches.mean(axis=1, keepdims=True)
-        codes = self._codes(patches)
-        errors = np.square(codes @ self.dictionary - patches).sum(axis=1)
+    def _norms(self, codes):
         groups = np.linalg.norm(codes.reshape(len(codes), len(self.scales), -1), axis=2)
-        return np.stack([errors, np.abs(codes).sum(axis=1), groups.sum(axis=1)], axis=1)
+        return [*super()._norms(codes), groups.sum(axis=1)]

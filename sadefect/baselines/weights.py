@@ -130,17 +130,8 @@ def fetch(name, file=None, *, say=print):
 def load(name):
     """Return a network's weights, from the cache or from the folder SADEFECT_WEIGHTS.
 
-    Returns
-    -------
-    dict of str to ndarray
-        float32, kernels as ``(out, in, height, width)``.
-
-    Raises
-    ------
-    DatasetNotFound
-        If they are in neither.
-    DataError
-        If the file in the cache is damaged.
+    They are a dict of float32 arrays, kernels as ``(out, in, height, width)``. Raises
+    `DatasetNotFound` if they are in neither, and `DataError` if the file in the cache is damaged.
     """
     require_choice("name", name, SOURCES)
     if weights_path(name).is_file():
@@ -169,10 +160,7 @@ def fingerprint(weights):
 def read(name, path):
     """Read a network's weights from any of the files that `fetch` takes; no code in one is run.
 
-    Raises
-    ------
-    DataError
-        If the file is damaged, or holds other weights.
+    Raises `DataError` if the file is damaged, or holds other weights.
     """
     source, path = SOURCES[name], Path(path)
     try:

@@ -95,15 +95,9 @@ class Dataset:
     def split(self, train: str = "split") -> tuple[list[Sample], list[Sample]]:
         """Part the defect-free images into those to train on, and those held out for thresholds.
 
-        Parameters
-        ----------
-        train : {"split", "all"}
-            "split" never trains on the last tenth of the images, at least one; "all" trains on
-            every image, the held-out ones included: thresholds are then optimistic.
-
-        Returns
-        -------
-        trained_on, held_out : lists of Sample
+        For ``train="split"`` the last tenth of the images, at least one, is never trained on; for
+        "all" every image is, the held-out ones included: thresholds are then optimistic. Returns
+        two lists of `Sample`.
         """
         count = held_out(len(self.train))
         require_choice("train", train, ("split", "all"))

@@ -55,19 +55,9 @@ class Measured(NamedTuple):
 def check_folder(folder, patch_size=128, window_size=11, shrink=1, mask_values=None):
     """Read each image once, and say what would go wrong or come out badly.
 
-    Parameters
-    ----------
-    folder : path
-        Good images, or a folder laid out like MVTec AD.
-    patch_size, window_size, shrink : int
-        That a detector would be trained with.
-    mask_values : str or int, optional
-        That mean a defect, as in `read_mask`.
-
-    Returns
-    -------
-    list of Remark
-        Errors first; errors are what training or evaluation would stop at.
+    The folder has good images, or is laid out like MVTec AD; the numbers are those that a detector
+    would be trained with; ``mask_values`` mean a defect, as in `read_mask`. Returns a list of
+    `Remark`, errors first: those are what training or evaluation would stop at.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():

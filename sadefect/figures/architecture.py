@@ -36,13 +36,8 @@ def outputs_by_layer(autoencoder):
 def architecture(autoencoder) -> Figure:
     """Draw an autoencoder from left to right, one box for the output of each convolution.
 
-    A box is as high as the output is in pixels, and the wider the more channels it has; both on
-    scales that keep the smallest visible.
-
-    Parameters
-    ----------
-    autoencoder : keras.Model
-        As of `sadefect.build_autoencoder`.
+    It is one of `sadefect.build_autoencoder`. A box is as high as the output is in pixels, and the
+    wider the more channels it has; both on scales that keep the smallest visible.
     """
     rows = outputs_by_layer(autoencoder)
     heights = np.sqrt([side for _, side, _, _ in rows])

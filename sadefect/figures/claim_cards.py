@@ -37,12 +37,7 @@ def counted(verdicts) -> str:
 
 
 def claim_cards(verdicts) -> Markdown:
-    """Show verdicts as cards, those of one kind together: reproduced ones first, untestable last.
-
-    Parameters
-    ----------
-    verdicts : iterable of `sadefect.paper.verdicts.Verdict`
-    """
+    """Show verdicts as cards, those of one kind together: reproduced first, untestable last."""
     return Markdown("\n".join(map(_card, sorted(verdicts, key=_rank))))
 
 

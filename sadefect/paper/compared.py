@@ -194,10 +194,7 @@ def stored_comparisons(sources=("local", "recorded")):
 def record_comparisons(comparisons):
     """Copy results of baselines, and how their settings were chosen, into ``recorded/``.
 
-    Returns
-    -------
-    list of Path
-        The folders of results there.
+    Returns the folders of results there.
     """
     for comparison in comparisons:
         choice = _choice(comparison.name, comparison.dataset)
@@ -209,17 +206,9 @@ def record_comparisons(comparisons):
 def choose_baseline(name, dataset, seed=0, *, root=None):
     """Compare a baseline's candidates on synthetic defects in held-out good images.
 
-    No test image is read. Candidates that differ in smoothing only share a fit.
-
-    Parameters
-    ----------
-    name, dataset, seed, root
-        As of `evaluate_baseline`.
-
-    Returns
-    -------
-    list of Score
-        The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
+    No test image is read. Candidates that differ in smoothing only share a fit. Parameters are
+    those of `evaluate_baseline`. Returns a list of `Score`, the best first; a candidate's ``dict``
+    are settings for `evaluate_baseline`.
     """
     from sadefect.scoring_choice import choose  # It imports the framework.
 
@@ -251,11 +240,8 @@ def _choice(name, dataset, root=None):
 def written_choice(name, dataset, *, root=None):
     """Return how a baseline's settings were chosen on a data set, as far as it is written down.
 
-    Returns
-    -------
-    list of dict
-        ``settings`` and their mean ``auroc`` on synthetic defects, the best first; empty where
-        nothing was chosen yet.
+    That is a list of dicts with ``settings`` and their mean ``auroc`` on synthetic defects, the
+    best first; empty where nothing was chosen yet.
     """
     stored = stored_json(FOLDER, _choice(name, dataset, root))
     return stored["scores"] if stored else []
@@ -264,20 +250,9 @@ def written_choice(name, dataset, *, root=None):
 def chosen_settings(name, dataset, *, root=None, compute=True):
     """Return the settings that `choose_baseline` puts first: written down, or found out and kept.
 
-    A Gaussian at each position cannot be tried on parts of images; it takes layers and smoothing of
-    one Gaussian over all.
-
-    Parameters
-    ----------
-    name, dataset, root
-        As of `evaluate_baseline`.
-    compute : bool
-        Whether to find out what is not written down.
-
-    Returns
-    -------
-    dict or None
-        For `evaluate_baseline`; None where nothing is written down, nor to be found out.
+    They are a dict for `evaluate_baseline`, whose parameters these are; None where nothing is
+    written down and it is not to be computed. A Gaussian at each position cannot be tried on parts
+    of images; it takes layers and smoothing of one Gaussian over all.
     """
     if name == "padim":
         one_gaussian = chosen_settings("feature_gaussian", dataset, root=root, compute=compute)
@@ -300,10 +275,6 @@ def chosen_comparisons(dataset, names=BASELINES, seed=0, *, root=None):
     """Return stored results of baselines at the settings chosen for them, the best AUROC first.
 
     Nothing is computed: what has no result, or no settings chosen without masks, is left out.
-
-    Returns
-    -------
-    list of Comparison
     """
     results = []
     for name in names:

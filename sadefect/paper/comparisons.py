@@ -12,12 +12,8 @@ from sadefect.paper.store import asked_for_fresh, stored_results
 def by_settings(experiments, results, names):
     """Return the results of experiments that differ from them in the named settings only.
 
-    Those of other data, or of an earlier version of the numerics, are left out.
-
-    Returns
-    -------
-    list of dicts
-        One for each experiment: values of the named settings, a tuple, to `Result`.
+    Those of other data, or of an earlier version of the numerics, are left out. For each experiment
+    there is a dict: values of the named settings, a tuple, to `Result`.
     """
     return [
         {
@@ -82,12 +78,8 @@ def over_seeds(experiments, results=None):
     """Return results of several seeds, at the largest budget where all experiments have the same.
 
     Their own budgets and seeds do not matter; ``results`` are those to look among, where they were
-    read already.
-
-    Returns
-    -------
-    list of lists of Result
-        One list for each experiment, by seed; empty where no two seeds have a budget in common.
+    read already. There is a list of `Result` for each experiment, by seed; none where no two seeds
+    have a budget in common.
     """
     results = stored_results() if results is None else results
     runs = by_settings(experiments, results, ["patches_seen", "seed"])
@@ -152,21 +144,10 @@ def table_2_cells(dataset="nanotwice", columns=TABLE_2, **base):
 def table_2(dataset, columns, base, patches_seen=0):
     """Return results of the cells of table 2: one setting changed at a time, one budget for all.
 
-    Parameters
-    ----------
-    dataset : str
-    columns : dict
-        Names of settings of `Experiment` to their values.
-    base : dict
-        What the settings are where they are not changed.
-    patches_seen : int
-        The budget; 0 takes the largest at which all cells that have a result have one, and leaves
-        out the others.
-
-    Returns
-    -------
-    dict
-        Names of settings to dicts of value to `Result`.
+    ``columns`` are names of settings of `Experiment` to their values, ``base`` what the settings
+    are where they are not changed. A budget of 0 takes the largest at which all cells that have a
+    result have one, and leaves out the others. Returns names of settings to dicts of value to
+    `Result`.
     """
     cells, results = table_2_cells(dataset, columns, **base), stored_results()
     if not patches_seen:

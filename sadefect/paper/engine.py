@@ -1,6 +1,5 @@
 """Hands jobs to Snakemake where it is installed, and else works through them one after another."""
 
-import hashlib
 import importlib.util
 import os
 import shlex
@@ -14,7 +13,9 @@ from pathlib import Path
 
 from sadefect.errors import StoreError, require_choice
 from sadefect.files import save_json, store_folder
+from sadefect.methods import settings_digest
 from sadefect.paper.jobs import as_plan, batched
+from sadefect.training.trial import thread_variables
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 PROFILES = ("local", "gpu", "slurm", "kubernetes")
@@ -60,10 +61,7 @@ def has_engine():
 def work(jobs, how=None):
     """Do jobs, in Snakemake's order or one after another; stopping is safe at any moment.
 
-    Raises
-    ------
-    StoreError
-        If a job fails, or the engine stops, before the deadline.
+    Raises `StoreError` if a job fails, or the engine stops, before the deadline.
     """
     how = how or How()
     if not jobs or time.time() >= how.deadline:
@@ -86,8 +84,7 @@ def _environment(how):
 
 def _one_by_one(jobs, how):
     """Give each job to a process of its own; where one fails, no other is begun."""
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    threads = dict.fromkeys(names, str(how.threads)) | {"TF_NUM_INTEROP_THREADS": "1"}
+    threads = thread_variables(how.threads)
     for job in jobs:
         if time.time() >= how.deadline:
             return
@@ -111,9 +108,7 @@ def write_plan(jobs):
     that it is in is Snakemake's, and gets the stamps.
     """
     plan = as_plan(batched(jobs))
-    digest = hashlib.sha256(
-        "\n".join(sorted(job.stamp for job in jobs)).encode("utf-8")
-    ).hexdigest()[:12]
+    digest = settings_digest(sorted(job.stamp for job in jobs))
     path = (store_folder() / "workflow" / digest / "plan.json").resolve()
     if not path.exists():
         save_json(path, plan)

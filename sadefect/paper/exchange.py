@@ -97,20 +97,9 @@ def _merged(own, theirs):
 def push(url):
     """Send what a store has and the other side has not.
 
-    Parameters
-    ----------
-    url : str
-        Of a folder or a bucket, as fsspec takes it: ``file:///backup``, ``s3://bucket/sadefect``.
-
-    Returns
-    -------
-    dict
-        ``files`` and ``bytes`` that were sent, ``there`` that were there already.
-
-    Raises
-    ------
-    StoreError
-        If the other side cannot be reached.
+    The ``url`` is that of a folder or a bucket, as fsspec takes it: ``file:///backup``,
+    ``s3://bucket/sadefect``. Returns a dict: ``files`` and ``bytes`` that were sent, ``there`` that
+    were there already. Raises `StoreError` if the other side cannot be reached.
     """
     file_system, root = _file_system(url)
     counts = {"files": 0, "bytes": 0, "there": 0}
@@ -168,12 +157,8 @@ def pull(url):
     """Fetch what the other side has and the store has not; parameters and result as in `push`.
 
     Of two states of one training the one that has seen more patches stays. A training that another
-    process is at work on is left alone, and counted as ``busy``.
-
-    Raises
-    ------
-    StoreError
-        If the other side cannot be reached, or a file is not what its hash says.
+    process is at work on is left alone, and counted as ``busy``. Raises `StoreError` too if a file
+    is not what its hash says.
     """
     file_system, root = _file_system(url)
     counts = {"files": 0, "bytes": 0, "there": 0, "busy": 0}

@@ -173,10 +173,8 @@ def _stored(experiment, fpr):
 def false_alarms(experiment, fpr=0.05):
     """Return `locate` of an experiment: stored, recorded, or computed and stored.
 
-    Raises
-    ------
-    DatasetNotFound, StoreError
-        If it has to be computed and the images or the weights are not here.
+    If it has to be computed, and the images or the weights are not here, a `DatasetNotFound` or a
+    `StoreError` says so.
     """
     if stored := _stored(experiment, fpr):
         return stored

@@ -57,23 +57,8 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
     """Choose the point of each method's augmented training with the least held-out loss.
 
     All methods are taken at one budget and schedule: the one among those that all have at which the
-    first of them has its least held-out loss.
-
-    Parameters
-    ----------
-    dataset : str
-    methods : tuple of str
-    seed : int
-
-    Returns
-    -------
-    list of dict
-        Rows of ``recorded/headline.json``, one for each method and scoring.
-
-    Raises
-    ------
-    StoreError
-        If there is no such point.
+    first of them has its least held-out loss. Returns rows of ``recorded/headline.json``, dicts,
+    one for each method and scoring. Raises `StoreError` if there is no such point.
     """
     curves = [
         points(Experiment(dataset=dataset, method=method, seed=seed, **AUGMENTED))
@@ -111,10 +96,7 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
 def settle_all(datasets, methods=("ssim", "l2"), seed=0, destination=None):
     """Write down what `settle` chooses on some data sets, beside what it chose on others.
 
-    Returns
-    -------
-    Path
-        ``headline.json``.
+    Returns the path of ``headline.json``.
     """
     path = Path(destination or recorded_folder()) / "headline.json"
     rows = [row for row in _read(path) if row["dataset"] not in datasets]
@@ -131,10 +113,7 @@ def _read(path):
 def headline_experiment(dataset, method, scoring="paper's"):
     """Return the experiment that was settled for a headline; None if there is none.
 
-    Parameters
-    ----------
-    dataset, method : str
-    scoring : {"paper's", "ours"}
+    The scoring is one of `SCORINGS`.
     """
     for row in _read(recorded_folder() / "headline.json"):
         if (row["dataset"], row["method"], row["scoring"]) == (dataset, method, scoring):
@@ -164,21 +143,9 @@ def _scoring_path(experiment, destination=None):
 def choose_own_scoring(experiment, root=None, destination=None):
     """Choose our own scoring of a method on a data set, and write it down with all that lost.
 
-    No test image is read: see `sadefect.scoring_choice`.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        With weights in the store, or recorded; its held-out images get the synthetic defects.
-    root : path, optional
-        Where the data set is, as in `load_dataset`.
-    destination : path, optional
-        In place of ``recorded/``.
-
-    Returns
-    -------
-    Path
-        A file of ``recorded/scorings``.
+    No test image is read: see `sadefect.scoring_choice`. The experiment has weights in the store,
+    or recorded; its held-out images, which `load_dataset` finds below ``root``, get the synthetic
+    defects. Returns the path of a file of ``recorded/scorings``, or of ``destination``.
     """
     from sadefect.scoring_choice import choose_scoring
 
@@ -228,15 +195,8 @@ def own_scoring(experiment):
 def compared_recipes(dataset, method):
     """Return what each recipe and scoring reaches, as far as it is known.
 
-    Parameters
-    ----------
-    dataset, method : str
-
-    Returns
-    -------
-    dict
-        "as printed", at the largest budget that was scored, "augmented" and "augmented, our
-        scoring" to `Result`.
+    That is a dict of "as printed", at the largest budget that was scored, "augmented" and
+    "augmented, our scoring" to `Result`.
     """
     results = {
         "as printed": next(
@@ -251,14 +211,8 @@ def compared_recipes(dataset, method):
 def gap_steps(dataset, method="ssim"):
     """Return results from the printed recipe to the headline, one thing changed at a time.
 
-    Parameters
-    ----------
-    dataset, method : str
-
-    Returns
-    -------
-    dict
-        What was changed to `Result`; what is not scored is left out. Empty without a headline.
+    That is a dict of what was changed to `Result`; what is not scored is left out. Empty without a
+    headline.
     """
     if (settled := headline_experiment(dataset, method)) is None:
         return {}
@@ -315,21 +269,10 @@ def _alike(result, settled):
 
 
 def unseen_auroc(experiment, root=None, compute=False):
-    """Return the AUROC of the test images that findings had not looked at.
+    """Return the AUROC of the test images that findings had not looked at; None if it is not known.
 
-    Every fifth had been, before the candidates of our scoring were listed.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    root : path, optional
-        Where the data set is, as in `load_dataset`.
-    compute : bool
-        Whether to compute it if it is not known; else None is returned.
-
-    Returns
-    -------
-    float or None
+    Every fifth had been, before the candidates of our scoring were listed. Where ``compute`` says
+    so, what is not known is computed, with the data set below ``root`` as in `load_dataset`.
     """
     name = f"{experiment.evaluation_key}.json"
     if (stored := stored_json("unseen", name)) is not None or not compute:

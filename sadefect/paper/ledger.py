@@ -3,10 +3,7 @@
 ``python -m sadefect.paper.ledger`` writes both into ``recorded/``, from what is recorded there.
 """
 
-import hashlib
-from pathlib import Path
-
-from sadefect.files import load_json, save_json
+from sadefect.files import digests, load_json, save_json
 from sadefect.paper import numbers as paper
 from sadefect.paper.claims import OVERLAP, ROC_AREA, SECONDS
 from sadefect.paper.experiment import Experiment
@@ -47,11 +44,8 @@ def reported_number(experiment, measure):
 def compared_numbers(verdict):
     """Return the numbers that decide a claim, the paper's beside ours.
 
-    Returns
-    -------
-    list of dict
-        One for each run that the claim compares: its data set, method and settings of table 2,
-        ``paper`` and ``ours``; None where a number is not known.
+    There is a dict for each run that the claim compares: its data set, method and settings of table
+    2, ``paper`` and ``ours``; None where a number is not known.
     """
     claim = verdict.claim
     rows = []
@@ -65,26 +59,13 @@ def compared_numbers(verdict):
     return rows
 
 
-def digests(folder):
-    """Return the SHA-256 of each file of a folder, by its path in there."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != CRATE
-    }
-
-
 def claim_ledger():
     """Return every claim with the paper's number, ours, the verdict and the results behind it.
 
     Only results of ``recorded/`` count, so that everybody gets the same ledger. Evidence of claims
-    that are checked without results is left out: its last digits are the machine's.
-
-    Returns
-    -------
-    dict
-        ``counts`` by kind of claim, ``claims`` by key, and ``sha256`` of the files of each result
-        that a claim names.
+    that are checked without results is left out: its last digits are the machine's. The dict has
+    ``counts`` by kind of claim, ``claims`` by key, and ``sha256`` of the files of each result that
+    a claim names.
     """
     verdicts = decide_claims(stored_results(["recorded"]))
     kinds = {}
@@ -122,14 +103,12 @@ def _entry(verdict):
 
 
 def crate(folder):
-    """Return RO-Crate 1.1 metadata of a folder of recorded results, with a hash of each file.
+    """Return RO-Crate 1.1 metadata, https://w3id.org/ro/crate/1.1, of a folder of recorded results.
 
-    References
-    ----------
-    https://w3id.org/ro/crate/1.1
+    They have a hash of each file.
     """
-    folder = Path(folder)
     files = digests(folder)
+    files.pop(CRATE, None)
     described = {
         "@id": CRATE,
         "@type": "CreativeWork",
@@ -176,12 +155,7 @@ def _part(path, name, digest):
 
 
 def write_ledger():
-    """Write the ledger and the metadata into ``recorded/``.
-
-    Returns
-    -------
-    list of Path
-    """
+    """Write the ledger and the metadata into ``recorded/``; return their paths."""
     folder = recorded_folder()
     save_json(folder / LEDGER, claim_ledger())
     save_json(folder / CRATE, crate(folder))

@@ -120,12 +120,8 @@ def measured(dataset, *, compute=False, patches_seen=0, **settings):
     """Return results of both readings of each question, at the largest budget that both have.
 
     ``settings`` are of `Experiment`; ``patches_seen`` sets another budget, and ``compute`` trains
-    and scores what is missing.
-
-    Returns
-    -------
-    list of tuple
-        Each `Reading` with two `Result`, or with None and None where there is no common budget.
+    and scores what is missing. There is a tuple of each `Reading` and two `Result`, or None and
+    None where there is no common budget.
     """
     results = stored_results()
     rows = []

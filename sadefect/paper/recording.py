@@ -123,19 +123,10 @@ def jobs_for(groups, budget=BUDGET):
 
 
 def train_group(trunks, budget=BUDGET, how=None):
-    """Train a group until the budget, or the time of ``how`` is spent.
+    """Train a group until the budget, or the time of ``how`` is spent; `StoreError` if that fails.
 
-    Stopping is safe at any moment: each training goes on from its last state the next time.
-
-    Returns
-    -------
-    int
-        The largest milestone that all trunks have reached; 0 if there is none.
-
-    Raises
-    ------
-    StoreError
-        If a training fails.
+    Stopping is safe at any moment: each training goes on from its last state the next time. Returns
+    the largest milestone that all trunks have reached; 0 if there is none.
     """
     work(training_jobs(points_of(trunks, budget), Costs()), how)
     reached = [
@@ -149,10 +140,8 @@ def train_group(trunks, budget=BUDGET, how=None):
 def score(trunks, budget, decayed=(), how=None):
     """Score trunks at the budget and milestones before it, branches where they end.
 
-    Returns
-    -------
-    list of Result
-        All points of the learning curves up to the budget that were ever scored, and the branches.
+    Returns a list of `Result`: all points of the learning curves up to the budget that were ever
+    scored, and the branches.
     """
     work(scoring_jobs([*scored_at(trunks, budget), *decayed], (), Costs()), how)
     results = stored_results()

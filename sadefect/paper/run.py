@@ -45,34 +45,17 @@ def training_of(experiment, root=None):
 def train_experiment(experiment, root=None):
     """Train an experiment's model up to its budget, or resume it; one process at a time.
 
-    Returns
-    -------
-    Path
-        The checkpoint.
-
-    Raises
-    ------
-    DatasetNotFound
-        If the training images are not there.
-    TrainingDiverged
-        If going on would be a waste.
+    Returns the path of the checkpoint. Raises `DatasetNotFound` if the training images are not
+    there, and `TrainingDiverged` if going on would be a waste.
     """
     return training_of(experiment, root).checkpoint(experiment.patches_seen)
 
 
 def trained_model(experiment):
-    """Load an experiment's trained model, from the store or from ``recorded/``.
+    """Load an experiment's trained model, and say where it is from: "local" or "recorded".
 
-    Returns
-    -------
-    model : keras.Model
-    source : {"local", "recorded"}
-        Recorded weights are float16, and there for a few headline experiments only.
-
-    Raises
-    ------
-    StoreError
-        If neither has weights for this budget.
+    Recorded weights are float16, and there for a few headline experiments only. Raises `StoreError`
+    if neither the store nor ``recorded/`` has weights for this budget.
     """
     from sadefect.training.loop import load_weights
 

@@ -155,10 +155,7 @@ def record_folder(kind, key):
 def find(experiment, *, fresh=False):
     """Return an experiment's stored result, or None; a damaged one is removed with a message.
 
-    Raises
-    ------
-    OtherVersion
-        If another version of sadefect wrote it.
+    Raises `OtherVersion` if another version of sadefect wrote it.
     """
     return find_folder("evaluations", experiment.evaluation_key, _result, fresh=fresh)
 

@@ -84,18 +84,9 @@ def plant(image, kind, radius, seed=0):
 def planted_samples(images, seed=0, kinds=KINDS, radii=RADII):
     """Return `Planted` of each kind and size that fits, the images taken in turn.
 
-    Parameters
-    ----------
-    images : list of float32 arrays (H, W)
-        Defect-free, and not trained on; of large ones another part of 512 pixels each time.
-    seed : int
-        Of the parts and of the defects.
-    kinds, radii : tuples
-        As in `plant`.
-
-    Returns
-    -------
-    list of Planted
+    The images are defect-free and were not trained on; of large ones another part of 512 pixels is
+    taken each time. The seed is that of the parts and of the defects, kinds and radii are as in
+    `plant`.
     """
     generator = np.random.default_rng(seed)
     samples = []
