@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sadefect.backends import checked_in_step
+from sadefect.backends import guarded_in_step
 from sadefect.features import SMALLEST, load_extractor
 from sadefect.structural_similarity import (
     SSIMOptions,
@@ -58,7 +58,7 @@ def _spread_beyond(image, limit):
         known = ops.convert_to_numpy(spread)
     except (TypeError, ValueError, NotImplementedError):  # A compiled step is being traced.
         words = text.format(0, limit / SLACK).split(" 0,", 1)
-        spread = checked_in_step(spread, spread <= limit, refuse, words)
+        spread = guarded_in_step(spread, spread <= limit, refuse, words)
         return ops.where(spread <= limit, 0.0, np.nan)
     refuse(known)
     return 0.0

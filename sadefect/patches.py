@@ -250,7 +250,7 @@ class OverlapAverage:
             self.count[covered] += 1
 
     def _inner(self, start, side, length):
-        """Slices of the image and of the patch along one axis, without the frame."""
+        """Return slices of the image and of the patch along one axis, without the frame."""
         first = self.frame if start > 0 else 0
         last = side - (self.frame if start + side < length else 0)
         return slice(start + first, start + last), slice(first, last)

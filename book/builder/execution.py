@@ -89,7 +89,7 @@ def execute(
     """
     folder = (output or root / "book" / "_build") / "executed"
     settings = read_profile(profile, root)
-    with alone(folder):
+    with one_build(folder):
         for left in folder.glob(".*.ipynb*"):  # A build that was killed was just writing it.
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         jobs = []
@@ -112,7 +112,7 @@ def execute(
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def one_build(folder: Path) -> Iterator[None]:
     """Allow one build at a time in a folder; `BookError` if another process builds there."""
     folder.mkdir(parents=True, exist_ok=True)
     try:

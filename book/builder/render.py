@@ -16,7 +16,7 @@ import nbformat
 import yaml
 
 from book.builder import status
-from book.builder.execution import alone
+from book.builder.execution import one_build
 from book.builder.inputs import digest, digest_of_files, digest_of_libraries
 from book.builder.pages import ROOT, BookError, Page, pages, repository, write_notebook
 from sadefect.figures.data import MEDIA_TYPE
@@ -50,7 +50,9 @@ def stage(root: Path, output: Path) -> Path:
         _prepare(notebook, foot, folder / "notebooks")
         write_notebook(notebook, folder / "notebooks" / page.twin.name)
     for path in folder.glob("*.md"):
-        text = path.read_text(encoding="utf-8").replace(status.PLACE, status.table(executed))
+        text = path.read_text(encoding="utf-8").replace(
+            status.PLACE, status.table_of_pages(executed)
+        )
         text = text.replace(status.PLACE_OF_RESULTS, status.table_of_results(executed))
         path.write_text(text + status.foot_of_prose(linked), encoding="utf-8")
     for name in SHOWN:
@@ -175,7 +177,7 @@ def render(root: Path = ROOT, output: Path | None = None) -> Path:
     """
     output = output or root / "book" / "_build"
     html, mark, work = output / "html", output / "html.digest", output / "sphinx"
-    with alone(output):
+    with one_build(output):
         staged = stage(root, output)
         made_from = digest([digest_of_files(staged), digest_of_libraries()])
         if html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == made_from:

@@ -51,7 +51,7 @@ build.{_link(linked)}
 """
 
 
-def table(executed: list[tuple[Page, Any]]) -> str:
+def table_of_pages(executed: list[tuple[Page, Any]]) -> str:
     """Tell of pages and their executed copies, as Markdown: what is common to all, and a table."""
     rows = [_row(page, notebook) for page, notebook in executed]
     columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

@@ -3,7 +3,7 @@
 import jax
 
 
-def checked(value, holds, refuse, words):
+def guarded(value, holds, refuse, words):
     """Return the value, which the host refuses while the step runs."""
     jax.debug.callback(refuse, value)
     return value

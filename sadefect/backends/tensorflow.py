@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def checked(value, holds, refuse, words):
+def guarded(value, holds, refuse, words):
     """Return the value, after an assertion: no step is taken where it fails."""
     with tf.control_dependencies([tf.debugging.Assert(holds, [words[0], value, words[1]])]):
         return tf.identity(value)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from sadefect.baselines.weights import LAYERS, load
+from sadefect.baselines.weights import LAYERS, stored_weights
 from sadefect.errors import DataError, require_choice
 from sadefect.features import MEAN, STD
 
@@ -155,7 +155,7 @@ class Backbone:
     layers : sequence of str
         Of `LAYER_NAMES`, after their rectifiers; of Lite0 the ends of stages.
     weights : dict of arrays, optional
-        In place of `sadefect.baselines.weights.load`'s.
+        In place of `sadefect.baselines.weights.stored_weights`'s.
 
     Raises
     ------
@@ -172,7 +172,7 @@ class Backbone:
         for layer in layers:
             require_choice("layers", layer, LAYER_NAMES[name])
         maps = {}
-        for layer, network in BUILDERS[name](load(name) if weights is None else weights):
+        for layer, network in BUILDERS[name](stored_weights(name) if weights is None else weights):
             maps[layer] = network.map
             if set(layers) <= set(maps):
                 break

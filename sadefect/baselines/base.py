@@ -59,12 +59,12 @@ class Baseline:
 
     @property
     def settings(self):
-        """All settings but the seed, as plain values."""
+        """Return all settings but the seed, as plain values."""
         return {name: value for name, value in asdict(self).items() if name != "seed"}
 
     @property
     def parameters(self):
-        """How many numbers the fitted method holds, those of a pretrained network included."""
+        """Count the numbers that the fitted method holds, those of a network included."""
         own = {field.name for field in fields(self)}
         return sum(_size(value) for name, value in vars(self).items() if name not in own)
 

@@ -18,7 +18,7 @@ SWEEPS = 3  # Over all atoms, each time that a dictionary is updated.
 
 
 def shrink(values, amount):
-    """Soft thresholding, the proximal step of ``amount`` times the l1 norm.
+    """Threshold softly: take the proximal step of ``amount`` times the l1 norm.
 
     Examples
     --------

@@ -46,7 +46,7 @@ class DeepBaseline(Baseline):
             raise ValueError(f"pool must be odd, so that nothing shifts; received {self.pool!r}")
 
     def _features(self, image):
-        """The features of an image's cells ``(h, w, channels)``; keeps where the cells lie."""
+        """Compute features of an image's cells ``(h, w, channels)``; keep where the cells lie."""
         if not hasattr(self, "network"):
             from sadefect.baselines.backbones import Backbone
 

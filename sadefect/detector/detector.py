@@ -9,7 +9,7 @@ from sadefect.datasets.base import held_out
 from sadefect.detector import yardsticks
 from sadefect.detector.calibration import Calibration, label_regions
 from sadefect.detector.defaults import FPR, IMAGE_FPR
-from sadefect.detector.evaluation import evaluate
+from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.export import export_network, thresholds
 from sadefect.detector.finding import Finding
 from sadefect.detector.inputs import Downscaled, name_of, named_images
@@ -138,7 +138,7 @@ class Detector(Settings):
             self.symmetries_ = record["symmetries"]
         scorings = yardsticks.allowed_scorings(self._scoring(), self.patch_size, self.get_params())
         model = self.model_ if self._network else None
-        chosen = yardsticks.Comparison(trained_on, kept, scorings, model, margin, self.seed)
+        chosen = yardsticks.Ranking(trained_on, kept, scorings, model, margin, self.seed)
         self.yardsticks_, self.scoring_ = chosen.yardsticks, chosen.scoring or self._scoring()
         if not self._network:
             self.model_ = self.yardsticks_["filter_bank"]
@@ -368,7 +368,7 @@ class Detector(Settings):
         DataError
             If there are no test images with masks.
         """
-        return evaluate(self, dataset, show, resume, fpr=fpr, image_fpr=image_fpr)
+        return evaluate_detector(self, dataset, show, resume, fpr=fpr, image_fpr=image_fpr)
 
     def save(self, path):
         """Write this detector to one file, numbers and JSON, no code, and return its path."""

@@ -76,7 +76,9 @@ def restored(cls, header, arrays):
     if symmetries is not None:
         detector.symmetries_ = symmetries
     detector.scoring_ = replace(detector.scoring, **chosen)
-    detector.yardsticks_ = yardsticks.restored(arrays, header.get("yardsticks", {}), detector.seed)
+    detector.yardsticks_ = yardsticks.from_state(
+        arrays, header.get("yardsticks", {}), detector.seed
+    )
     if detector.method in METHODS:
         detector.model_ = restored_model(detector.recipe, arrays)
     else:

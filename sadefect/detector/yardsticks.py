@@ -22,7 +22,7 @@ REACH = 20  # Pixels that the widest filter reaches, beyond the window.
 COMPARED = 5  # Scorings that are remembered, the best first.
 
 
-class Comparison:
+class Ranking:
     """What synthetic defects say of a network's scorings and of the yardsticks.
 
     Attributes
@@ -111,7 +111,7 @@ def verdict(aurocs):
 
 
 def state(yardsticks):
-    """Return fitted yardsticks as arrays and as plain settings; `restored` takes them."""
+    """Return fitted yardsticks as arrays and as plain settings; `from_state` takes them."""
     arrays, settings = {}, {}
     for name, baseline in yardsticks.items():
         arrays[f"yardstick.{name}.mean"] = baseline.normal.mean
@@ -120,7 +120,7 @@ def state(yardsticks):
     return arrays, settings
 
 
-def restored(arrays, settings, seed=0):
+def from_state(arrays, settings, seed=0):
     """Return the yardsticks whose `state` is among some arrays; raise if they do not fit."""
     yardsticks = {}
     for name in YARDSTICKS:

@@ -8,7 +8,7 @@ from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
 from sadefect.provenance import commit, processor, versions
 
-FOLDED = 2  # More trainings than these are named in a list that opens.
+MOST_NAMED = 2  # More trainings than these are named in a list that opens.
 
 
 def origin(*sources):
@@ -29,7 +29,7 @@ def origin(*sources):
     code = dict.fromkeys(map(_made_by, sources))
     # The page on all pages, book.builder.status, reads this.
     known = {"sadefect": {"results": [_key_and_place(source) for source in sources if source]}}
-    if len(trainings) <= FOLDED:
+    if len(trainings) <= MOST_NAMED:
         line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
         return Markdown(line, metadata=known)
     items = "\n".join(f"- {line}" for line in (*trainings, *code))

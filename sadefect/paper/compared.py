@@ -15,7 +15,7 @@ from sadefect.datasets import dataset_fingerprint, load_dataset
 from sadefect.files import load_json, save_json, store_folder
 from sadefect.methods import settings_digest
 from sadefect.paper.experiment import COLUMNS
-from sadefect.paper.run import score
+from sadefect.paper.run import evaluate_maps
 from sadefect.paper.store import (
     claimed,
     columns,
@@ -79,12 +79,12 @@ class Comparison:
 
     @property
     def about(self):
-        """What is known of the method: label, citation, what it is given."""
+        """Return what is known of the method: label, citation, what it is given."""
         return BASELINES[self.name]
 
     @property
     def variant(self):
-        """What differs from the defaults."""
+        """Say what differs from the defaults."""
         usual = _plain(build_baseline(self.name).settings)
         changed = [f"{k}={v}" for k, v in self.settings.items() if usual.get(k) != v]
         return ", ".join(changed) or "default"
@@ -97,7 +97,7 @@ class Comparison:
 
 
 def _plain(settings):
-    """Settings as JSON gives them back: tuples are lists."""
+    """Return settings as JSON gives them back: tuples are lists."""
     return {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
 
 
@@ -165,7 +165,7 @@ def _compute(baseline, asked, dataset, folder):
         images.append(time.monotonic() - before)
         return map
 
-    metrics, curves = score(map_of, dataset, asked["train"], asked["name"])
+    metrics, curves = evaluate_maps(map_of, dataset, asked["train"], asked["name"])
     evaluation = time.monotonic() - start - fit
     provenance = made_by() | {
         "data": dataset.fingerprint,

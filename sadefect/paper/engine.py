@@ -18,7 +18,7 @@ from sadefect.paper.jobs import as_plan, batched
 from sadefect.training.trial import thread_variables
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-PROFILES = ("local", "gpu", "slurm", "kubernetes")
+WORKFLOW_PROFILES = ("local", "gpu", "slurm", "kubernetes")
 VERBS = {"train": "train-one", "score": "run-one"}
 
 
@@ -50,7 +50,7 @@ class How:
     options: tuple[str, ...] = field(default=())
 
     def __post_init__(self):
-        require_choice("profile", self.profile, PROFILES)
+        require_choice("profile", self.profile, WORKFLOW_PROFILES)
 
 
 def has_engine():

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from sadefect.errors import StoreError
 from sadefect.files import explained, store_folder, whole
 
-KINDS = ("evaluations", "trainings", "false_alarms")
+EXCHANGED = ("evaluations", "trainings", "false_alarms")
 STATE = "state.npz"  # The one file of a trajectory that changes.
 
 
@@ -106,7 +106,7 @@ def push(url):
     with _reached(url):
         file_system.invalidate_cache()
         present = {Path(name).name for name in file_system.find(f"{root}/objects")}
-        for kind in KINDS:
+        for kind in EXCHANGED:
             for folder in sorted((store_folder() / kind).glob("[!.]*")):
                 if folder.suffix == ".lock" or not (files := _files(folder)):
                     continue
@@ -164,7 +164,7 @@ def pull(url):
     counts = {"files": 0, "bytes": 0, "there": 0, "busy": 0}
     with _reached(url):
         file_system.invalidate_cache()
-        for kind in KINDS:
+        for kind in EXCHANGED:
             place = f"{root}/index/{kind}"
             listed = file_system.find(place) if file_system.exists(place) else []
             for path in listed:

@@ -16,7 +16,7 @@ from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import Scoring
 from sadefect.paper.comparisons import by_settings, headline, learning_curve, shared_points
 from sadefect.paper.experiment import AUGMENTED, Experiment
-from sadefect.paper.run import evaluate, trained_model
+from sadefect.paper.run import evaluate_network, trained_model
 from sadefect.paper.store import (
     find,
     recorded_folder,
@@ -280,7 +280,7 @@ def unseen_auroc(experiment, root=None, compute=False):
     dataset = load_dataset(experiment.dataset, root)
     unseen = [sample for number, sample in enumerate(dataset.test) if number % LOOKED_AT]
     model, _ = trained_model(experiment)
-    metrics, _ = evaluate(experiment, model, replace(dataset, test=unseen))
+    metrics, _ = evaluate_network(experiment, model, replace(dataset, test=unseen))
     result = {"auroc": metrics["auroc"], "images": len(unseen), "commit": commit()}
     save_json(store_folder() / "unseen" / name, result)
     return result["auroc"]

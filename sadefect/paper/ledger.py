@@ -13,7 +13,7 @@ from sadefect.paper.verdicts import count_verdicts, decide_claims
 
 LEDGER = "claims.json"
 LICENCE = "https://spdx.org/licenses/MIT"
-PUBLISHED = "2026"  # The year of the licence.
+YEAR = "2026"  # The year of the licence.
 CRATE = "ro-crate-metadata.json"
 PAPER = "https://doi.org/10.5220/0007364503720380"
 TITLE = (
@@ -121,7 +121,7 @@ def crate(folder):
         "name": "Recorded results of SSIM autoencoders, rebuilt",
         "description": "Metrics, curves, maps and weights of trainings that are too long to "
         "repeat, and the ledger of the paper's claims that they decide.",
-        "datePublished": PUBLISHED,
+        "datePublished": YEAR,
         "license": {"@id": LICENCE},
         "author": {"@id": "#authors"},
         "citation": {"@id": PAPER},

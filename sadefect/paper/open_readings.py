@@ -133,7 +133,7 @@ def measured(dataset, *, compute=False, patches_seen=0, **settings):
 
 
 # Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
-SCORINGS = {
+OTHER_SCORINGS = {
     "as scored in this book": {},
     "window of 21 pixels": {"residual_window_size": 21},
     "residual maps averaged": {"average": "maps"},
@@ -146,12 +146,12 @@ SCORINGS = {
 
 
 def scorings(experiment, *, compute=False):
-    """Return results of a trained network by each of `SCORINGS`, name to `Result`.
+    """Return results of a trained network by each of `OTHER_SCORINGS`, name to `Result`.
 
     What is missing is scored where ``compute`` says so, and else left out.
     """
     scored = {}
-    for name, changes in SCORINGS.items():
+    for name, changes in OTHER_SCORINGS.items():
         changed = replace(experiment, **changes)
         if changes and changed.evaluation_key == experiment.evaluation_key:
             continue  # A setting that this method's residual does not have.

@@ -68,17 +68,17 @@ def trained_model(experiment):
     )
 
 
-def evaluate(experiment, model, dataset):
-    """Score a model on a data set's test images; see `score`."""
+def evaluate_network(experiment, model, dataset):
+    """Score a model on a data set's test images; see `evaluate_maps`."""
     from sadefect.anomaly_maps import scored_map
 
     def residual(image):
         return scored_map(model, image, experiment, experiment.seed).residual
 
-    return score(residual, dataset, experiment.train, experiment.method)
+    return evaluate_maps(residual, dataset, experiment.train, experiment.method)
 
 
-def score(map_of, dataset, train, method):
+def evaluate_maps(map_of, dataset, train, method):
     """Score a method, whose name the progress bar shows, on test images, one in memory at a time.
 
     ``map_of`` gives the map of an image, ``train`` is as of `Experiment`: the images held out give
@@ -134,7 +134,7 @@ def _compute(experiment, folder, root):
         train_experiment(experiment, root)
     model, source = trained_model(experiment)
     start = time.monotonic()
-    metrics, curves = evaluate(experiment, model, dataset)
+    metrics, curves = evaluate_network(experiment, model, dataset)
     history, seconds = _history(experiment)
     provenance = made_by() | {
         "data": dataset.fingerprint,

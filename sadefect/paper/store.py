@@ -88,7 +88,7 @@ class Result:
 
     @property
     def outdated(self):
-        """Whether today's code, or the data that are here, would give something else."""
+        """Tell whether today's code, or the data that are here, would give something else."""
         try:
             data = dataset_fingerprint(self.experiment.dataset)
         except DatasetNotFound:  # Nothing is here to tell.
@@ -97,13 +97,13 @@ class Result:
 
     @property
     def losses(self):
-        """Loss on training crops and on held-out crops; (None, None) where it was not recorded."""
+        """Return the loss on training crops and on held-out crops; None each where not recorded."""
         marks = self.curves.get("milestones", ())
         return tuple(float(value) for value in marks[-1][1:]) if len(marks) else (None, None)
 
     @property
     def turned_at(self):
-        """Patches seen at the least held-out loss, if it is higher now; else None."""
+        """Return the patches seen at the least held-out loss, if it is higher now; else None."""
         return turned(self.curves.get("milestones", ()))
 
     def row(self):

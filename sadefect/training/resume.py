@@ -78,9 +78,9 @@ class Training:
         latest = self.folder / "state.npz"
         if self.trunk and not latest.exists():
             begin = self.trunk.state(self.decay_from)
-            with alone(self.folder), whole(latest) as temporary:
+            with one_process(self.folder), whole(latest) as temporary:
                 shutil.copy(begin, temporary)
-        with alone(self.folder):
+        with one_process(self.folder):
             if not wanted.exists():  # Else another process trained it while this one waited.
                 self._train(budget, latest)
         return wanted
@@ -125,7 +125,7 @@ class Training:
 
 
 @contextmanager
-def alone(folder):
+def one_process(folder):
     """Allow one process at a time in a folder; others wait, and say so."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,7 @@ def planted_samples(images, seed=0, kinds=KINDS, radii=RADII):
 
 
 def _shape(generator, shape, kind, radius):
-    """How much one defect covers each pixel, in [0, 1]: an ellipse with a soft edge, somewhere."""
+    """Draw how much one defect covers each pixel, in [0, 1]: an ellipse with a soft edge."""
     height, width = shape
     margin = min(radius, height // 3, width // 3)
     center = generator.uniform(margin, height - margin), generator.uniform(margin, width - margin)
@@ -117,7 +117,7 @@ def _shape(generator, shape, kind, radius):
 
 
 def _defect(generator, kind, image, surroundings):
-    """The gray values of a defect that covers the whole image."""
+    """Draw the gray values of a defect that covers the whole image."""
     if kind in ("flattened", "film"):
         return surroundings
     sign = generator.choice((-1, 1))
