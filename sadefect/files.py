@@ -50,6 +50,25 @@ def explained(path):
 
 
 @contextmanager
+def locked(path, busy=None):
+    """Hold a lock file; where another process has it, call ``busy``, which may raise, and wait."""
+    from filelock import FileLock, Timeout
+
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0 if busy else -1)
+        except Timeout:
+            busy()
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def whole(path, within=None):
     """Yield a temporary path that takes the place of ``path`` when the block ends without an error.
 

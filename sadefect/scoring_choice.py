@@ -29,19 +29,9 @@ class Score(NamedTuple):
 def scoring_candidates(scoring, patch_size=128, windows=(7, 11, 15, 21)):
     """List the scorings that are compared: ways to average, windows, frames, what follows.
 
-    Parameters
-    ----------
-    scoring : Scoring
-        Its residual and all that is not varied.
-    patch_size : int
-        Of the network. A frame is a sixteenth of it, or what the overlap of windows leaves.
-    windows : tuple of int
-        Of an SSIM residual, in pixels.
-
-    Returns
-    -------
-    list of Scoring
-        ``scoring`` itself first.
+    The first is ``scoring`` itself, which gives the residual and all that is not varied. The
+    windows are those of an SSIM residual, in pixels. A frame is a sixteenth of the network's
+    patches, or what the overlap of windows leaves.
 
     Examples
     --------

@@ -6,16 +6,15 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-import filelock
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
@@ -24,6 +23,7 @@ from jupyter_client.kernelspec import KernelSpec
 from book.builder.inputs import RESULTS, asked_for_fresh, digest_of_results, input_digests
 from book.builder.pages import ROOT, BookError, Page, pages, select, write_notebook
 from book.builder.profiles import Profile, read_profile
+from sadefect.files import locked
 from sadefect.provenance import BUILDING, commit, processor
 
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
@@ -111,15 +111,13 @@ def execute(
     return [job.page.name for job in stale]
 
 
-@contextmanager
-def one_build(folder: Path) -> Iterator[None]:
+def one_build(folder: Path) -> AbstractContextManager[None]:
     """Allow one build at a time in a folder; `BookError` if another process builds there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(folder / ".lock", timeout=0):
-            yield
-    except filelock.Timeout:
+
+    def busy() -> None:
         raise BookError(f"another process builds in {folder.parent}; wait for its end") from None
+
+    return locked(folder / ".lock", busy)
 
 
 def _run(stale: dict[_Job, list[str]], workers: int | None) -> None:

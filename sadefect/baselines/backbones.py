@@ -147,20 +147,11 @@ BUILDERS = {"alexnet": _alexnet, "vgg16": _vgg16, "efficientnet-lite0": _lite0}
 
 
 class Backbone:
-    """The layers of a pretrained network up to those that are asked for.
+    """The layers of a pretrained network, a key of `LAYER_NAMES`, up to those that are asked for.
 
-    Parameters
-    ----------
-    name : {"alexnet", "vgg16", "efficientnet-lite0"}
-    layers : sequence of str
-        Of `LAYER_NAMES`, after their rectifiers; of Lite0 the ends of stages.
-    weights : dict of arrays, optional
-        In place of `sadefect.baselines.weights.stored_weights`'s.
-
-    Raises
-    ------
-    DatasetNotFound
-        If the weights are not here.
+    Layers are taken after their rectifiers, of Lite0 the ends of stages. The ``weights`` are
+    `sadefect.baselines.weights.stored_weights`'s by default; raises `DatasetNotFound` if they are
+    not here.
     """
 
     def __init__(self, name, layers, weights=None):

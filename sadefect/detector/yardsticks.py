@@ -25,16 +25,9 @@ COMPARED = 5  # Scorings that are remembered, the best first.
 class Ranking:
     """What synthetic defects say of a network's scorings and of the yardsticks.
 
-    Attributes
-    ----------
-    scoring : Scoring
-        The best one, None without a network.
-    yardsticks : dict of str to Baseline
-        Fitted, each with its best settings.
-    aurocs : dict
-        The mean AUROC on synthetic defects of "network" and of each yardstick.
-    compared : list of dict
-        The best scorings and what they reached, plain values.
+    ``scoring`` is the best `Scoring`, None without a network; ``yardsticks`` are fitted, by name,
+    each with its best settings; ``aurocs`` the mean AUROC on synthetic defects of "network" and of
+    each yardstick; ``compared`` the best scorings and what they reached, plain values.
     """
 
     def __init__(self, images, held_out, scorings=(), model=None, margin=0, seed=0):

@@ -50,29 +50,19 @@ class _Images(Sequence):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out of a baseline on a data set.
+    """Hold what came out of a baseline on a data set.
 
-    Attributes
-    ----------
-    name : str
-        Of `sadefect.baselines.BASELINES`.
-    dataset, seed, settings
-        What it was run with; all settings, defaults included.
-    metrics, curves : dict
-        As of `Result`, without a history.
-    provenance : dict
-        As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation``;
-        ``parameters`` counts the numbers that the fitted method holds.
-    source : {"local", "recorded"}
-    key : str
+    Metrics and curves are as of `Result`, without a history.
     """
 
-    name: str
+    name: str  # Of `sadefect.baselines.BASELINES`.
     dataset: str
     seed: int
-    settings: dict
+    settings: dict  # All that it was run with, defaults included.
     metrics: dict
     curves: dict
+    # As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation``;
+    # ``parameters`` counts the numbers that the fitted method holds.
     provenance: dict
     source: str
     key: str

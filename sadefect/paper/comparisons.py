@@ -42,24 +42,15 @@ def learning_curve(experiment, results=None):
 
 
 def at_one_budget(experiments, patches_seen=0, *, results=None, compute=True):
-    """Return a result of each experiment, all with one budget.
+    """Return a result of each experiment, all with one budget, in a list.
 
-    Parameters
-    ----------
-    experiments : collection of Experiment
-        Their own budgets do not matter.
-    patches_seen : int
-        The budget; 0 takes the largest at which all have a stored result.
-    results : list of Result, optional
-        Those to look among, where they were read already.
-    compute : bool
-        Whether a result that is not stored at the budget is computed, and one that is recorded is
-        computed again where `sadefect.paper.store.asked_for_fresh`.
+    Their own budgets do not matter: ``patches_seen`` is the budget, and 0 takes the largest at
+    which all have a stored result. ``results`` are those to look among, where they were read
+    already.
 
-    Returns
-    -------
-    list of Result
-        Empty where there is no such budget, or something is missing and not computed.
+    Where ``compute`` says so, a result that is not stored at the budget is computed, and one that
+    is recorded is computed again where `sadefect.paper.store.asked_for_fresh`. The list is empty
+    where there is no such budget, or something is missing and not computed.
     """
     results = stored_results() if results is None else results
     runs = by_settings(experiments, results, ["patches_seen"])
@@ -93,25 +84,10 @@ def over_seeds(experiments, results=None):
 def headline(datasets, methods, patches_seen=0, *, required=True, **settings):
     """Return results of several methods with one budget for each data set, as pages compare them.
 
-    Parameters
-    ----------
-    datasets, methods : lists of str
-    patches_seen : int
-        The budget; 0 takes the largest at which all methods of a data set have a result.
-    required : bool
-        Whether it is an error that there is no such budget; else the data set is left out.
-    **settings
-        Of `Experiment`.
-
-    Returns
-    -------
-    dict
-        Data set to list of `Result`, in the order of ``methods``.
-
-    Raises
-    ------
-    StoreError
-        If no budget is given and there is no result to take it from.
+    The budget is ``patches_seen``; 0 takes the largest at which all methods of a data set have a
+    result. If there is none, a `StoreError` says so where it is ``required``, and else the data set
+    is left out. The settings are those of `Experiment`. Returns a dict of data set to a list of
+    `Result`, in the order of ``methods``.
     """
     compared, results = {}, stored_results()
     for dataset in datasets:

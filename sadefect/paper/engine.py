@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sadefect.errors import StoreError, require_choice
@@ -24,30 +24,15 @@ VERBS = {"train": "train-one", "score": "run-one"}
 
 @dataclass(frozen=True)
 class How:
-    """Say how jobs are worked through.
+    """Say how jobs are worked through."""
 
-    Parameters
-    ----------
-    profile : {"local", "gpu", "slurm", "kubernetes"}
-        A folder of ``workflow/profiles``.
-    threads : int
-        Of each training and scoring.
-    backend : str, optional
-        Of Keras; by default the one that is set.
-    deadline : float
-        In seconds of the epoch: trainings save their states and end then.
-    book_profile : str
-        With which parameters pages are executed.
-    options : list of str
-        More options of Snakemake.
-    """
-
-    profile: str = "local"
-    threads: int = 1
-    backend: str | None = None
+    profile: str = "local"  # A folder of ``workflow/profiles``.
+    threads: int = 1  # Of each training and scoring.
+    backend: str | None = None  # Of Keras; by default the one that is set.
+    # In seconds of the epoch: trainings save their states and end then.
     deadline: float = float("inf")
-    book_profile: str = "quick"
-    options: tuple[str, ...] = field(default=())
+    book_profile: str = "quick"  # With which parameters pages are executed.
+    options: tuple[str, ...] = ()  # More options of Snakemake.
 
     def __post_init__(self):
         require_choice("profile", self.profile, WORKFLOW_PROFILES)

@@ -32,33 +32,16 @@ BATCH_SECONDS, BATCH = 1800.0, 100
 
 @dataclass(frozen=True)
 class Job:
-    """Describe one job of a workflow.
+    """Describe one job of a workflow."""
 
-    Attributes
-    ----------
-    rule : {"train", "score", "page", "book"}
-    name : str
-        Names its stamp, and no other's of its rule.
-    argument : str
-        The experiment as JSON, or the name of the page.
-    after : tuple of str
-        Stamps of the jobs that must have ended: ``RULE/NAME``.
-    seconds : float
-        Expected, on one core.
-    megabytes, gpu_megabytes : int
-        Memory.
-    stored : int
-        Bytes that it adds to the store.
-    """
-
-    rule: str
-    name: str
-    argument: str
-    after: tuple[str, ...] = ()
-    seconds: float = 0.0
-    megabytes: int = 0
+    rule: str  # "train", "score", "page" or "book".
+    name: str  # Names its stamp, and no other's of its rule.
+    argument: str  # The experiment as JSON, or the name of the page.
+    after: tuple[str, ...] = ()  # Stamps of the jobs that must have ended: ``RULE/NAME``.
+    seconds: float = 0.0  # Expected, on one core.
+    megabytes: int = 0  # Of memory, as the next.
     gpu_megabytes: int = 0
-    stored: int = 0
+    stored: int = 0  # Bytes that it adds to the store.
 
     @property
     def stamp(self):

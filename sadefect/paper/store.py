@@ -13,7 +13,15 @@ from pathlib import Path
 
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder, whole
+from sadefect.files import (
+    load_arrays,
+    load_json,
+    locked,
+    save_arrays,
+    save_json,
+    store_folder,
+    whole,
+)
 from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
 from sadefect.provenance import NUMERICS
@@ -180,11 +188,8 @@ def find_folder(kind, key, make, *, fresh=False):
 @contextmanager
 def claimed(kind, key):
     """Yield the folder of the store where something goes; other processes wait for it meanwhile."""
-    from filelock import FileLock
-
     folder = store_folder() / kind / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         yield folder
 
 

@@ -30,28 +30,12 @@ class Planted(NamedTuple):
 
 
 def plant(image, kind, radius, seed=0):
-    """Put synthetic defects into a defect-free image.
+    """Put synthetic defects of a kind into a defect-free image, float32 ``(H, W)`` in [0, 1].
 
-    Parameters
-    ----------
-    image : float32 array (H, W)
-        Gray values in [0, 1].
-    kind : {"flattened", "film", "dust", "cut"}
-    radius : int
-        Pixels, about: ellipses have half axes between 0.7 and 1.4 of it, cuts are a sixth as wide
-        as long.
-    seed : int
-        Of places, shapes and strengths.
-
-    Returns
-    -------
-    Planted
-        ``image`` float32 and ``mask`` bool, ``(H, W)``.
-
-    Raises
-    ------
-    ValueError
-        If the image is not large enough for one defect.
+    The radius is in pixels, about: ellipses have half axes between 0.7 and 1.4 of it, cuts are a
+    sixth as wide as long. The seed is that of places, shapes and strengths. Returns `Planted`, the
+    image float32 and the mask bool, ``(H, W)``. Raises `ValueError` if the image is not large
+    enough for one defect.
 
     Examples
     --------
