@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from IPython.display import Markdown
 
+from sadefect.figures.explorers.markup import TEMPLATES
 from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
 from sadefect.provenance import commit, processor, versions
@@ -32,11 +33,10 @@ def origin(*sources):
     if len(trainings) <= MOST_NAMED:
         line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
         return Markdown(line, metadata=known)
-    items = "\n".join(f"- {line}" for line in (*trainings, *code))
     what = "results" if any(isinstance(s, Comparison) for s in sources) else "trainings"
     summary = f"Where this comes from: {len(trainings)} {what}"
-    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
-    return Markdown(folded, metadata=known)
+    template = TEMPLATES.get_template("folded.md")
+    return Markdown(template.render(summary=summary, lines=(*trainings, *code)), metadata=known)
 
 
 def benchmark_origins(benchmarks):

@@ -98,30 +98,11 @@ def _numerics():
 def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **settings):
     """Return what comes out of a baseline on a data set: found, or computed and stored.
 
-    It is fitted to the images that networks are trained on; those held out give the thresholds.
-
-    Parameters
-    ----------
-    name : str
-        Of `sadefect.baselines.BASELINES`.
-    dataset : str
-        Of `load_dataset`.
-    seed : int
-    root : path, optional
-        As in `load_dataset`.
-    train : {"split", "all"}
-        As of `Experiment`.
-    **settings
-        Of the baseline.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    DatasetNotFound
-        If it has to be computed, and images or a network's weights are not there.
+    It is fitted to the images that networks are trained on; those held out give the thresholds. The
+    name is one of `sadefect.baselines.BASELINES`, the data set and ``root`` are as in
+    `load_dataset`, ``train`` is as of `Experiment`, the settings are the baseline's. Returns a
+    `Comparison`. Raises `DatasetNotFound` if it has to be computed, and images or a network's
+    weights are not there.
     """
     baseline = build_baseline(name, seed, **settings)
     asked, key = _asked(baseline, name, dataset, train, root)

@@ -5,7 +5,7 @@ held-out images. What was settled is written down in ``recorded/``, and results 
 """
 
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,22 +74,14 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
     rows, best = [], int(shared.argmin())
     for curve, loss in zip(curves, losses[:, best], strict=True):
         settled = curve[best]
-        for scoring in SCORINGS:
-            scored = settled if scoring == "paper's" else own_scoring(settled)
-            if scored is not None:
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "method": settled.method,
-                        "recipe": "augmented",
-                        "scoring": scoring,
-                        "seed": seed,
-                        "held_out_loss": loss,
-                        "patches_seen": settled.patches_seen,
-                        "decay_from": settled.decay_from,
-                        "evaluation_key": scored.evaluation_key,
-                    }
-                )
+        scored = dict(zip(SCORINGS, (settled, own_scoring(settled)), strict=True))
+        row = {name: getattr(settled, name) for name in ("method", "patches_seen", "decay_from")}
+        row |= {"dataset": dataset, "recipe": "augmented", "seed": seed, "held_out_loss": loss}
+        rows += [
+            row | {"scoring": scoring, "evaluation_key": experiment.evaluation_key}
+            for scoring, experiment in scored.items()
+            if experiment is not None
+        ]
     return rows
 
 
@@ -156,6 +148,12 @@ def choose_own_scoring(experiment, root=None, destination=None):
     )
     settings = [score.candidate.scoring_settings() for score in scores]
     varied = [name for name in settings[0] if len({row.get(name) for row in settings}) > 1]
+    candidates = []
+    for score, row in zip(scores, settings, strict=True):
+        parts = {f"{kind} {radius}": round(a, 4) for (kind, radius), a in score.parts.items()}
+        numbers = {"auroc": round(score.auroc, 4), "by_kind": parts}
+        candidates.append({name: row.get(name) for name in varied} | numbers)
+    chosen = scores[0].candidate
     path = _scoring_path(experiment, destination)
     save_json(
         path,
@@ -165,22 +163,8 @@ def choose_own_scoring(experiment, root=None, destination=None):
             "network": experiment.training_key,
             "patches_seen": experiment.patches_seen,
             "commit": commit(),
-            "chosen": {
-                name: value
-                for name, value in asdict(scores[0].candidate).items()
-                if name in Scoring.__dataclass_fields__
-            },
-            "candidates": [
-                {name: row.get(name) for name in varied}
-                | {
-                    "auroc": round(score.auroc, 4),
-                    "by_kind": {
-                        f"{kind} {radius}": round(area, 4)
-                        for (kind, radius), area in score.parts.items()
-                    },
-                }
-                for score, row in zip(scores, settings, strict=True)
-            ],
+            "chosen": {field.name: getattr(chosen, field.name) for field in fields(Scoring)},
+            "candidates": candidates,
         },
     )
     return path
