@@ -10,11 +10,8 @@ COLOURS = {"encoder": "#0072B2", "decoder": "#009E73", "latent": "#D55E00", "pat
 def outputs_by_layer(autoencoder):
     """List what flows through the autoencoder of `sadefect.build_autoencoder`, from patch to patch.
 
-    Returns
-    -------
-    list of tuple
-        For the patch and for each convolution: name, side of the output in pixels, channels, and
-        the network that it belongs to, a key of `COLOURS`.
+    There is a tuple for the patch and for each convolution: name, side of the output in pixels,
+    channels, and the network that it belongs to, a key of `COLOURS`.
 
     Examples
     --------

@@ -24,11 +24,8 @@ def counted(verdicts) -> str:
 
 def claim_cards(verdicts) -> Markdown:
     """Show verdicts as cards, those of one kind together: reproduced first, untestable last."""
-    return Markdown("\n".join(map(_card, sorted(verdicts, key=_rank))))
-
-
-def _rank(verdict):
-    return VERDICTS.index(verdict.verdict)
+    ranked = sorted(verdicts, key=lambda verdict: VERDICTS.index(verdict.verdict))
+    return Markdown("\n".join(map(_card, ranked)))
 
 
 def _card(verdict):

@@ -52,17 +52,17 @@ def at_one_budget(experiments, patches_seen=0, *, results=None, compute=True):
     is recorded is computed again where `sadefect.paper.store.asked_for_fresh`. The list is empty
     where there is no such budget, or something is missing and not computed.
     """
-    results = stored_results() if results is None else results
-    runs = by_settings(experiments, results, ["patches_seen"])
-    point = (patches_seen,) if patches_seen else max(shared_points(runs), default=None)
-    if point is None or not (compute or point in shared_points(runs)):
-        return []
-    return [
-        run(replace(experiment, patches_seen=point[0]))
-        if compute and (point not in points or asked_for_fresh())
-        else points[point]
-        for experiment, points in zip(experiments, runs, strict=True)
-    ]
+    if not (patches_seen and compute):
+        results = stored_results() if results is None else results
+        runs = by_settings(experiments, results, ["patches_seen"])
+        shared = shared_points(runs)
+        point = (patches_seen,) if patches_seen else max(shared, default=None)
+        if point not in shared:
+            return []
+        if not (compute and asked_for_fresh()):
+            return [points[point] for points in runs]
+        (patches_seen,) = point
+    return [run(replace(experiment, patches_seen=patches_seen)) for experiment in experiments]
 
 
 def over_seeds(experiments, results=None):
@@ -89,7 +89,7 @@ def headline(datasets, methods, patches_seen=0, *, required=True, **settings):
     is left out. The settings are those of `Experiment`. Returns a dict of data set to a list of
     `Result`, in the order of ``methods``.
     """
-    compared, results = {}, stored_results()
+    compared, results = {}, None if patches_seen else stored_results()
     for dataset in datasets:
         experiments = [Experiment(dataset=dataset, method=method, **settings) for method in methods]
         if group := at_one_budget(experiments, patches_seen, results=results):
@@ -125,8 +125,9 @@ def table_2(dataset, columns, base, patches_seen=0):
     result have one, and leaves out the others. Returns names of settings to dicts of value to
     `Result`.
     """
-    cells, results = table_2_cells(dataset, columns, **base), stored_results()
+    cells, results = table_2_cells(dataset, columns, **base), None
     if not patches_seen:
+        results = stored_results()
         runs = by_settings(cells.values(), results, ["patches_seen"])
         cells = {cell: cells[cell] for cell, points in zip(cells, runs, strict=True) if points}
     group = at_one_budget(cells.values(), patches_seen, results=results)

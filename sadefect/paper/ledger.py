@@ -103,9 +103,9 @@ def _entry(verdict):
 
 
 def crate(folder):
-    """Return RO-Crate 1.1 metadata, https://w3id.org/ro/crate/1.1, of a folder of recorded results.
+    """Return RO-Crate 1.1 metadata of a folder of recorded results, with a hash of each file.
 
-    They have a hash of each file.
+    The format is https://w3id.org/ro/crate/1.1.
     """
     files = digests(folder)
     files.pop(CRATE, None)

@@ -13,7 +13,6 @@ from sadefect.paper.store import (
     claimed,
     find,
     keep,
-    places,
     training_folder,
     weights,
 )
@@ -129,30 +128,27 @@ def run(experiment, root=None):
 
 def _compute(experiment, folder, root):
     """Train, score and store an experiment; return its `Result`."""
+    from sadefect.training.loop import load_weights
+    from sadefect.training.resume import loss_history
+
     dataset = load_dataset(experiment.dataset, root)
-    if RETRAIN in asked_for_fresh() or not weights(experiment):
-        train_experiment(experiment, root)
-    model, source = trained_model(experiment)
+    known = [] if RETRAIN in asked_for_fresh() else weights(experiment)
+    source, path = known[0] if known else ("local", train_experiment(experiment, root))
+    model = load_weights(experiment.build_model(), path)
     start = time.monotonic()
     metrics, curves = evaluate_network(experiment, model, dataset)
-    history, seconds = _history(experiment)
+    evaluation = time.monotonic() - start
+    # Beside the weights: a state that can be resumed, or what was recorded of one.
+    state = path.parents[1] / "state.npz"
+    state = state if state.exists() else path.parents[1] / "history.npz"
+    history, training = loss_history(state, experiment.patches_seen)
     provenance = made_by() | {
         "data": dataset.fingerprint,
         "weights": source,
-        "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
+        "seconds": {"training": training, "evaluation": evaluation},
         "numerics": NUMERICS,
         "settings": experiment.training_settings | experiment.evaluation_settings,
     }
     result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
     keep(folder, result, **curves, **history)
     return Result(experiment, metrics, curves | history, provenance, "local", folder.name)
-
-
-def _history(experiment):
-    """Return the loss curves up to the experiment's budget, and the seconds they took."""
-    from sadefect.training.resume import loss_history
-
-    (_, local), (_, recorded) = places("trainings", experiment.training_key)
-    state = local / "state.npz"
-    path = state if state.exists() else recorded / "history.npz"
-    return loss_history(path, experiment.patches_seen)
