@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
 WORKFLOW := $(VENV)/workflow
+# Several processes, of which each takes one core.
+ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 # With Snakemake, once `make workflow-plan` has got it.
 RECORDER = $(firstword $(wildcard $(WORKFLOW)/bin/python) $(BIN)/python)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -41,8 +43,8 @@ book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/
 pdf: $(INSTALLED)  ## Print the whole book as book/_build/sadefect.pdf, with the system's Chromium
 	@$(BIN)/python -m book.builder pdf --profile $(PROFILE)
 
-test: $(INSTALLED)  ## Run the tests, the smoke book included
-	$(BIN)/python -m pytest
+test: $(INSTALLED)  ## Run the tests, the smoke book included, on all cores
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
 	$(BIN)/python -m pytest -m "slow or torch"

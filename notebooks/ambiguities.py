@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What the paper leaves open
 #
-# Where the paper is silent, or says a thing in two ways, this book had to choose, and a choice may matter
-# more than the method. Here each is changed alone, and both readings are scored on the same images after
-# the same number of patches.
+# Where the paper is silent or ambiguous, this book had to choose, and a choice may matter more than the
+# method. Here each choice is changed alone, and both readings are scored on the same images after the same
+# number of patches.
 #
 # - **Minutes**: smoke 2, quick 0.2, paper 5000
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # The paper's claims, one by one
 #
-# Each claim of the paper has a rule that decides it and the numbers that the rule compares. A claim that fails
-# is shown as failing; one that rests on too little training, or on less than seeds differ by, is undecided; one
-# that nothing here can test says what is missing.
+# Each claim of the paper stands beside the rule that decides it and the numbers that the rule compares. A claim
+# that fails is shown as failing. Where training was too short, or the difference is within the spread of seeds,
+# it is undecided; a claim that cannot be tested here says what is missing.
 #
 # - **Minutes**: smoke 0.3, quick 0.3, paper 0.3
 
@@ -62,11 +62,10 @@ claim_cards(of_kind[FORMULAS])
 # %% [markdown]
 # ```{admonition} What a verdict says
 # Rules compare runs of one budget, the largest that all of them have, with default settings. A claim is
-# undecided below a share of the paper's budget that its rule states, and where another seed could turn the
-# verdict: where the number is nearer to the rule's limit than seeds are to each other. Few runs have several
-# seeds; the others are measured by the nearest run that has, which the card names. Even so, "not reproduced"
-# may mean "not trained long enough": look at the budget of each. Thresholds are ours, fixed with first
-# results on nanofibres in view.
+# undecided if training was shorter than its rule requires, or if another seed could turn the verdict: if the
+# number is closer to the rule's limit than seeds are to each other. Few runs have several seeds; the others
+# borrow the spread of the nearest run that does, which the card names. What more training would bring is
+# extrapolated on [the page on the gap](gap.ipynb). We set the limits with first results on nanofibres in view.
 # ```
 #
 # The real fabrics could not be obtained for this book. Where synthetic cloth and MVTec AD's grid have

@@ -5,7 +5,7 @@
 # others that code small patches sparsely. Here they run on the same images and are scored by the same
 # metrics, together with filters that learn nothing and with methods that came later.
 #
-# - **Minutes**: smoke 0.5, quick 10, paper 600
+# - **Minutes**: smoke 0.5, quick 1, paper 600
 
 # %% tags=["parameters"]
 datasets: list = ["nanotwice", "synthetic/fibres"]  # The first that has results is drawn.
@@ -44,8 +44,8 @@ compared.best_of_each(entries[drawn], drawn)
 # | figure: fig-compared
 # | caption: >
 # |   Area under the ROC curve against the seconds that an image takes, one point for each method, at settings
-# |   that no test image was looked at for. Times are those of the machines that ran the methods, which
-# |   other work may have shared.
+# |   that no test image was looked at for. Times are those of the processor where they were measured,
+# |   and else those of the clock, on machines that other work may have shared.
 # | alt: >
 # |   Scatter of the area under the ROC curve against seconds an image on a logarithmic axis. Each point is
 # |   named; circles are methods that saw defect-free images alone, triangles those that use a network trained on
@@ -98,17 +98,18 @@ compared.choices_table(BASELINES, drawn)
 # %% [markdown]
 # ## One image, many maps
 #
-# Those methods that need a second for an image are fitted and run here. A map is bright where a method finds
-# the image unlike the defect-free ones; the true defect is outlined in blue.
+# Each map is bright where a method finds the first test image unlike the defect-free ones; each has a scale
+# of its own. The true defect is outlined in blue.
 
 # %%
 # | figure: fig-compared-maps
 # | caption: >
-# |   A synthetic test image, and the maps of methods that need no network. Blue: the true defect.
+# |   The first test image, where it is at hand, and its maps by all methods that kept one, the best method
+# |   first, at half the image's size. Blue: the true defect.
 # | alt: >
-# |   An image of synthetic fibres with a defect outlined, and four maps of it: mean over a window, local
-# |   standard deviation, gradient energy and the Mahalanobis distance of a filter bank.
-compared.maps_of_one_image(computed, synthetic[0]) if synthetic else None
+# |   Maps of one test image, one for each method, with the defect outlined. The better methods are dark but
+# |   for the defect; the others are also bright along fibres or in the gaps between them.
+compared.maps_of_one_image(entries[drawn], drawn)
 
 # %% [markdown]
 # ## Not run yet

@@ -8,7 +8,7 @@
 # - **Minutes**: smoke 0.1, quick 0.2, paper 0.2
 
 # %% tags=["parameters"]
-real: list = ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid"]  # Sets that have to be got.
+real: list = ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid"]  # Sets to download.
 synthetic: list = ["synthetic/fibres", "synthetic/weave", "synthetic/twill"]  # Sets computed here.
 first: int = 3  # Test images shown of each set that is computed.
 
@@ -78,8 +78,8 @@ show_panels(rows)
 #
 # ## All sets
 #
-# The checksum is over names and contents of all files that recorded results are from, the first digits of
-# SHA-256. Loaders compare it with the files that they find, and warn. For a computed set it is the
+# The checksum, the first digits of a SHA-256, covers names and contents of all files that recorded results
+# come from. Loaders compare it with the files that they find, and warn. For a computed set it is the
 # generator's version and seed.
 
 # %%

@@ -113,7 +113,7 @@ show_panels([list(inspection_panels(inspection, side).values()) for inspection i
 # %% [markdown]
 # ## Input and reconstruction
 #
-# What the SSIM network cannot reconstruct is what it finds. Move the seam over the defect.
+# What the SSIM network cannot reconstruct, it finds. Drag the seam across the defect.
 
 # %%
 last = synthetic[-1]

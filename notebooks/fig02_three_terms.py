@@ -95,7 +95,7 @@ table(("the paper says", "measured as", "ours", "agrees"), rows)
 # %% [markdown]
 # ## How the pairs are made
 #
-# All three are made of one pattern of spots, half of them bright. The first pair is faint and differs in
+# All three pairs come from one pattern of spots, half of it bright. The first pair is faint and differs in
 # brightness. The second has even gray beside the pattern at full strength. The third has the pattern
 # beside its negative.
 #
@@ -122,7 +122,7 @@ table(
 # ## Where it differs, and why
 #
 # The paper's own patches are not reproduced: we know only what the figure shows, recalled and not checked
-# against the page. An odd number of pixels cannot be half bright, so that a term may miss one by a little.
+# against the page. Of an odd number of pixels no half can be bright, so a term may fall a little short of one.
 
 # %% tags=["hide-input"]
 origin()

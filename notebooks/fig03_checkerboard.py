@@ -3,7 +3,7 @@
 #
 # An autoencoder that has seen only clean checkerboards cannot reconstruct gray strokes and dots, so they
 # remain in the difference between a picture and its reconstruction. So does every edge that the
-# reconstruction puts half a pixel off. Which of the two is brighter depends on how one compares.
+# reconstruction misplaces by half a pixel. Which of the two is brighter depends on how they are compared.
 #
 # - **Minutes**: smoke 0.5, quick 1.5, paper 100
 
@@ -136,8 +136,8 @@ table(
 #
 # Over all test pictures, the AUROC is the chance that a pixel of a defect is brighter than one without:
 # 0.5 is guessing, 1 is perfect. The paper's statement is about edges, so defects are also compared with
-# pixels within three of an edge alone. How strongly a residual responds is its mean on defects, to be
-# held against its mean elsewhere. The last column has the constants squared, $c_1 = 10^{-4}$ and
+# pixels within three of an edge alone. A residual's response is its mean on defects, to be compared with
+# its mean elsewhere. The last column has the constants squared, $c_1 = 10^{-4}$ and
 # $c_2 = 9 \cdot 10^{-4}$, as in all SSIM libraries.
 
 # %%
@@ -184,10 +184,10 @@ show_panels(
 #
 # As far as we know the paper's figure:
 #
-# - In the quick build the network sees smaller patches than the paper's, because one for the paper's
-#   reconstructs almost uniform gray after a minute of training. The `paper` profile trains that one, longer.
-# - The paper's range of squares is not known. Our black is not quite black, so that luminance, a
-#   ratio, is not decided by its last digit.
+# - In the quick build the network sees smaller patches than the paper's, because a network for the paper's
+#   still reconstructs almost uniform gray after a minute of training. The `paper` profile trains that one.
+# - The paper's range of squares is not known. Our black is slightly gray: luminance is a ratio, which would
+#   otherwise hang on the last digit.
 # - The constants are the ones that the paper writes, and here they matter: inside a square the
 #   variance is 0, and with squared constants contrast and structure take the faintest ripple of the
 #   reconstruction for a defect. The last column above shows what that costs.

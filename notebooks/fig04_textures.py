@@ -50,8 +50,8 @@ show_panels(rows)
 # - **The paper shows**: a good and a defective image of each fabric, with cuts, roughened areas and dirt.
 #
 # The paper's are photographs, ours are computed. Weave and twill resemble its fabrics in the size of the
-# threads, the gray values and the kinds of defects; dirt became pins. What a method scores on them says
-# that the code works, and nothing about the paper's fabrics. If you have these, set
+# threads, the gray values and the kinds of defects; pins take the place of dirt. A score on them shows that
+# the code works; it says nothing about the paper's fabrics. If you have these, set
 # `datasets=["fabric1", "fabric2"]`; [the page on data](data.ipynb) says where images come from.
 
 # %%

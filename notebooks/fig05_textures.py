@@ -2,7 +2,7 @@
 # # Figure 5: both textures compared
 #
 # What a user of the method would see: an image, and the pixels that a threshold calls defective. The
-# threshold is set on defect-free images, for a rate of false alarms.
+# threshold is set on defect-free images, to allow a given rate of false alarms.
 #
 # - **Minutes**: smoke 1, quick 0.5, paper 3000
 
@@ -83,7 +83,7 @@ inspection_table(
 # %% [markdown]
 # ## A photographed texture
 #
-# The wire grid of MVTec AD is the nearest regular texture of which there are photographs with masks.
+# The wire grid of MVTec AD is the closest regular texture with photographs and masks.
 
 # %%
 if real in results:
@@ -95,7 +95,7 @@ if real in results:
     )
 else:
     shown = Markdown(
-        "The figure is here in a build that has its images under `SADEFECT_DATA`: the page on "
+        "This figure appears in a build that has its images under `SADEFECT_DATA`: the page on "
         f"[data](data) says how to get `{real}`. Its numbers are on the page of [figure 6](fig06_roc)."
     )
 shown

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Figure 6: ROC curves
 #
-# How many defective pixels are found, at the price of how many false alarms, as the threshold of the
-# residual map goes through all values. Network and budget are the same; only the comparison differs.
+# As the threshold on the residual map passes through all values, how many defective pixels are found, and at
+# the price of how many false alarms? Network and budget are the same; only the comparison differs.
 #
 # - **Minutes**: smoke 1, quick 0.2, paper 6000
 
@@ -26,13 +26,15 @@ from dataclasses import replace
 from sadefect.baselines import FILTERS
 from sadefect.figures import charts
 from sadefect.figures.explorers.threshold import segmentations
+from sadefect.figures.gap import below_chance, residual_table
 from sadefect.figures.origins import origin
-from sadefect.figures.sentences import areas_beside_the_papers
+from sadefect.figures.sentences import areas_beside_the_papers, last_doublings
 from sadefect.figures.tables import augmentation_table, result_table, spread_table
 from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.comparisons import headline, learning_curve, over_seeds
 from sadefect.paper.headline import pictured
-from sadefect.paper.inspection import inspect
+from sadefect.paper.inspection import inspect_each
+from sadefect.paper.remainder import remainder
 from sadefect.paper.store import stored_results
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
@@ -74,7 +76,8 @@ result_table(result for found in compared for group in found.values() for result
 #
 # ## More training
 #
-# A curve that still rises says "not trained long enough" rather than "not reproduced".
+# How much is still to be had? [The page on the gap](gap.ipynb) fits such curves and draws them to the paper's
+# budget.
 
 # %%
 # | figure: fig-learning
@@ -85,16 +88,18 @@ result_table(result for found in compared for group in found.values() for result
 # |   Learning curves, one panel for each data set: area under the ROC curve against the number of patches
 # |   seen, for ℓ² and SSIM and for each seed, with the paper's values as dotted lines.
 stored = stored_results()
-charts.learning_curves(
-    {
-        dataset: [
-            learning_curve(replace(result.experiment, seed=seed), stored)
-            for result in group
-            for seed in seeds
-        ]
-        for dataset, group in results.items()
-    }
-)
+curves = {
+    dataset: [
+        learning_curve(replace(result.experiment, seed=seed), stored)
+        for result in group
+        for seed in seeds
+    ]
+    for dataset, group in results.items()
+}
+charts.learning_curves(curves)
+
+# %%
+last_doublings(curves)
 
 # %% [markdown]
 # ## One threshold at a time
@@ -105,10 +110,10 @@ charts.learning_curves(
 shown = pictured(datasets[-1:], methods, patches_seen, **settings)[datasets[-1]]
 segmentations(
     "roc",
-    [inspect(result, 0, 0.05) for result in shown],
+    inspect_each(shown, 0, 0.05),
     0.05,
     side=320,
-    alt="Synthetic fibres with a defect outlined in blue. Found pixels are yellow within it and pink "
+    alt=f"An image of {datasets[-1]} with a defect outlined in blue. Found pixels are yellow within it and pink "
     "elsewhere; the lower the threshold, the more of both.",
     caption="A square about the largest defect of the first test image. Yellow: found. Pink: false alarm. "
     "Blue: outline of the true defect. Point at the curve, or move the threshold.",
@@ -156,6 +161,33 @@ charts.roc_curves(with_augmentation) if with_augmentation else None
 augmentation_table(stored)
 
 # %% [markdown]
+# ## Why a curve can lie below the diagonal
+#
+# Guessing gives the diagonal, so that a curve below it says that a method finds defects *less* suspicious
+# than good material. On nanofibres that is what comparing pixels does: crossings of bright fibres are hard to
+# reconstruct, so that the squared difference follows the contrast of the neighbourhood, while most defects
+# are flat. Below are the rank correlation of the residual with its neighbourhood, over defect-free pixels;
+# the mean residual in the flattest and in the busiest fifth of these and on defects, over the mean of all;
+# and the AUROC if defects are compared with defect-free pixels of like contrast alone.
+
+# %%
+known = [
+    (result, remainder(result.experiment))
+    for result in stored
+    if result.experiment.dataset == datasets[0]
+]
+known = sorted(
+    (pair for pair in known if pair[1]),
+    key=lambda pair: (pair[0].experiment.method, pair[0].experiment.patches_seen),
+)
+residual_table(known)
+
+# %%
+below_chance(
+    known, [result for group in compared for results in group.values() for result in results]
+)
+
+# %% [markdown]
 # ## How much is chance
 #
 # The paper shows single runs. Here are the same trainings with other seeds, which give other weights and
@@ -171,8 +203,9 @@ spread_table([group for groups in repeated for group in groups])
 # %% [markdown]
 # ## Where it differs, and why
 #
-# The first table says how many patches our networks saw. The paper's fabrics could not be obtained, and its values for other methods are not known to us. What else may keep us from its number is
-# on [a page of its own](gap.ipynb).
+# The first table says how many patches our networks saw. The paper's fabrics could not be
+# obtained, and its values for other methods are not known to us. What else keeps us from its number is on
+# [a page of its own](gap.ipynb).
 
 # %% tags=["hide-input"]
-origin(*compared, filters, repeated)
+origin(*compared, filters, repeated, [result for result, _ in known])

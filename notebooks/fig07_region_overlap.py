@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Figure 7: how much of each defect is covered
 #
-# A large defect has more pixels than a hundred specks, so the ROC of figure 6 may look well while small
-# defects are missed. Here every defect counts the same: how much of it is segmented, at a given false
+# A large defect has more pixels than a hundred specks, so the ROC of figure 6 may look good while small
+# defects are missed. Here every defect counts the same: how much of it is segmented at a given false
 # positive rate?
 #
 # - **Minutes**: smoke 1, quick 0.2, paper 2000
@@ -28,19 +28,19 @@ from sadefect.paper.comparisons import headline
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 results = headline(datasets, methods, patches_seen, **settings)
 medians = {method_label(result): overlap(result)["median"] for result in results[datasets[0]]}
-sentence = "{} covers half of the defects by more than {}"
+sentence = "{} covers {} of the median defect"
 Markdown(
     f"At a false positive rate of {100 * numbers.OVERLAP_FPR.value:g} % on `{datasets[0]}`, "
-    f"{best_first(sentence, medians, percent)}. The paper's SSIM covers them by more "
-    f"than {100 * numbers.OVERLAP_MEDIAN.value:g} % ({numbers.OVERLAP_MEDIAN.where}; "
+    f"{best_first(sentence, medians, percent)}. The paper's SSIM covers more than "
+    f"{100 * numbers.OVERLAP_MEDIAN.value:g} % of it ({numbers.OVERLAP_MEDIAN.where}; "
     f"{numbers.OVERLAP_MEDIAN.source})."
 )
 
 # %%
 # | figure: fig-overlap
 # | caption: >
-# |   Overlap of each defect with the segmentation: median over defects (line) and the range from the 25 %
-# |   to the 75 % quantile (band), by false positive rate.
+# |   Overlap of each defect with the segmentation: median over defects (line) and the range between the
+# |   quartiles (band), by false positive rate.
 # | alt: >
 # |   One panel for each data set: median overlap of defects, with a band between the quartiles, against the
 # |   false positive rate, for ℓ² and SSIM; a cross marks what the paper says of its median.

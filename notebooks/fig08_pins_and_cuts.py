@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Figure 8: metal pins and a cut
 #
-# Two kinds of defect on one fabric. A metal pin differs from the threads in its gray values, so that
-# comparing pixels can find it. A cut has the gray values of the cloth around it and lacks its texture only.
+# Two kinds of defect on one fabric. A metal pin differs from the threads in gray value, so comparing pixels
+# can find it. A cut keeps the gray values of the cloth around it and lacks only its texture.
 #
 # - **Minutes**: smoke 1, quick 0.3, paper 1000
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # From a residual to regions
 #
-# A residual map says how anomalous each pixel is. Whoever has to sort out a part wants regions: here is a
-# defect, there is none. That takes a threshold, and an opening that removes specks too small to be a defect.
+# A residual map says how anomalous each pixel is. Whoever has to reject a part wants regions: a defect here,
+# none there. That takes a threshold, and an opening that removes specks too small to be a defect.
 #
 # - **Minutes**: smoke 0.5, quick 0.3, paper 500
 

@@ -1,9 +1,8 @@
 # %% [markdown]
-# # Performance
+# # Appendix: performance
 #
-# What the parts of this companion cost, each measured beside the alternatives, in one run on one machine, so
-# that a ratio means something on yours. Where a part multiplies matrices, a column says how close it comes
-# to the fastest that the processor does.
+# What each part of this software costs beside its alternatives, measured in one run on one machine, so that
+# a ratio means something on yours.
 #
 # - **Minutes**: smoke 0.2, quick 0.2, paper 0.2
 
@@ -11,14 +10,13 @@
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
 
 # %%
-
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from sadefect import Experiment, learning_curve
 from sadefect.figures.origins import benchmark_origins, origin
 from sadefect.figures.tables import table
-from sadefect.figures.timings import benchmark, benchmark_table, line_charts
+from sadefect.figures.timings import benchmark, folded, line_charts
 from sadefect.paper.comparisons import at_one_budget
 
 names = (
@@ -72,50 +70,53 @@ table(
 )
 
 # %% [markdown]
-# The aims were set before anything was measured on this machine. Those that were missed are explained
-# below, where the part is measured.
+# The aims were set before anything was measured on this machine; what was missed is explained below.
 #
 # ## Beside the paper
 #
 # - **The paper shows**: milliseconds per patch and seconds per image on a GPU, which the page on
 #   [run time](runtime) sets beside ours.
 #
-# ## SSIM as a loss
+# ## Details
 #
-# A window's means are products with two banded matrices, which a processor computes at nearly its peak
-# whatever the window's size. Most libraries convolve one channel with the window, which leaves most of a
-# processor's width unused.
+# Tables, figures and what was tried, to be folded out. Where a part multiplies matrices, a column says how
+# close it comes to the fastest that the processor does.
 
-# %%
-display(benchmark_table(measured["ssim_loss"]), benchmark_table(measured["ssim_loss-window"]))
-
-# %% [markdown]
-# In a whole training step the network costs far more than any loss, so that ratios of steps are small:
-
-# %%
-benchmark_table(steps)
-
-# %%
+# %% tags=["hide-input"]
 mse, ssim, theirs = (
     1e3 * 16 / steps.value("patches/s", name) for name in ("mse", "ssim", "tf.image.ssim")
 )
-Markdown(
+folded(
+    "SSIM as a loss",
+    "A window's means are products with two banded matrices, which a processor computes at nearly its "
+    "peak whatever the window's size. Most libraries convolve one channel with the window, which leaves "
+    "most of a processor's width unused.",
+    measured["ssim_loss"],
+    measured["ssim_loss-window"],
+    "In a whole training step the network costs far more than any loss, so that ratios of steps are small:",
+    steps,
     f"A step with the squared error takes {mse:.0f} ms for 16 patches, one with our SSIM {ssim:.0f}, one "
     f"with TensorFlow's {theirs:.0f}. Were our SSIM free, TensorFlow's step would still be no more than "
     f"{theirs / mse:.2f} times as long: an aim of three times cannot be met where the network costs this "
     "much. Most of our SSIM is products of matrices. A version that filters four images instead of five, "
-    "with a gradient written by hand, was tried: faster, and still short of the aim. It rounds the first, "
-    "nearly flat reconstructions differently, so that everything recorded would have to be trained again to "
-    "stay comparable."
+    "with a gradient written by hand, was faster and still short of the aim. It rounds the first, nearly "
+    "flat reconstructions differently, so that everything recorded would have to be trained again to stay "
+    "comparable.",
 )
 
-# %% [markdown]
-# ## Training
-#
-# Keras on TensorFlow is the default. `KERAS_BACKEND=torch` or `jax` selects another backend.
+# %% tags=["hide-input"]
+folded(
+    "Training: backends, batches and workers",
+    "Keras on TensorFlow is the default. `KERAS_BACKEND=torch` or `jax` selects another backend.",
+    backends,
+    "Two trainings with one thread each use two cores better than one training with two threads; that is "
+    "how `make record` fills a machine.",
+    measured["training-workers"],
+)
 
-# %%
+# %% tags=["hide-cell"]
 # | figure: fig-throughput
+# | fold: "Figure: patches per second, by the size of a batch"
 # | caption: >
 # |   Patches per second in training against the size of a batch. The dashed line is the processor's peak of
 # |   float32 matrix products over the operations of a step.
@@ -139,24 +140,9 @@ line_charts(
     }
 )
 
-# %%
-benchmark_table(backends)
-
-# %% [markdown]
-# Two trainings with one thread each use two cores better than one training with two threads; that is how
-# `make record` fills a machine.
-
-# %%
-benchmark_table(measured["training-workers"])
-
-# %% [markdown]
-# ## Time to quality
-#
-# On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is the
-# training loss alone, in seconds of one core, from the same weights on the same patches.
-
-# %%
+# %% tags=["hide-cell"]
 # | figure: fig-time-to-loss
+# | fold: "Figure: time to quality"
 # | caption: >
 # |   SSIM loss against CPU seconds for several batch sizes and learning rates (left), and AUROC against
 # |   seconds of training for the recorded trainings (right).
@@ -187,21 +173,11 @@ left = {"curves": losses, "labels": ("CPU seconds", "SSIM loss"), "ylim": (None,
 right = {"curves": areas, "labels": ("seconds of training", "AUROC"), "log": "x", "ylim": (None, 1)}
 line_charts({"loss": left, dataset: right})
 
-# %%
-benchmark_table(schedules)
-
-# %%
+# %% tags=["hide-input"]
 best = max((row for row in schedules.rows if row[-1] != "-"), key=lambda row: row[-1])
 mine = schedules.value("times fewer", ours)
 stuck = [row[0] for row in schedules.rows if row[-1] == "-"]
 lowest = min((row for row in schedules.rows if isinstance(row[1], float)), key=lambda row: row[1])
-Markdown(
-    f"{schedules.note} Ours takes {mine:.1f} times fewer seconds, the best of those tried, {best[0]}, "
-    f"{best[-1]:.1f} times. Not there after as many patches: {'; '.join(stuck) or 'none'}: a high rate "
-    f"can keep a training on its first plateau. Lowest at the end: {lowest[0]}."
-)
-
-# %%
 rates = {"paper": "128 at 2e-4", "cpu": "16 at 5e-4, ours", "small": "8 at 5e-4"}
 tried = {name: Experiment(dataset=dataset, schedule=name) for name in rates}
 group = at_one_budget(tried.values(), compute=False)
@@ -220,53 +196,56 @@ for name, result in whole.items():
         )
     )  # fmt: skip
 header = ("batch and rate", "patches", "seconds", "SSIM loss", "AUROC")
-table((*header, f"to {goal:.3f}, times sooner"), rows)
+folded(
+    "Time to quality: batch size and learning rate",
+    "On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is "
+    "the training loss alone, in seconds of one core, from the same weights on the same patches.",
+    schedules,
+    f"{schedules.note} Ours takes {mine:.1f} times fewer seconds, the best of those tried, {best[0]}, "
+    f"{best[-1]:.1f} times. Not there after as many patches: {'; '.join(stuck) or 'none'}: a high rate "
+    f"can keep a training on its first plateau. Lowest at the end: {lowest[0]}.",
+    "Whole trainings, recorded to compare, on cores that were shared with other work:",
+    table((*header, f"to {goal:.3f}, times sooner"), rows),
+    "The later in a training one compares, the less time there is to win. Batches of 16 stay also because "
+    "everything else that was recorded was trained so, and must be compared with its like.",
+)
 
-# %% [markdown]
-# These are whole trainings, recorded to compare, on cores that were shared with other work. The later
-# in a training one compares, the less time there is to win. Batches of 16 stay as they are also
-# because everything else that was recorded was trained so, and must be compared with its like.
-#
-# ## A map of an image
-#
-# OpenVINO runs trained networks where it is installed, which `make install` does: it fuses layers and
-# knows processors. It gets the network anew when a weight has changed, and is only used if it reconstructs a
-# trial patch as Keras does. `SADEFECT_ENGINE=keras` does without it.
-
-# %%
-benchmark_table(image)
-
-# %%
+# %% tags=["hide-input"]
 seconds, share = (image.value(column, fast) for column in ("seconds", "of the peak"))
 plain = image.value("of the peak", "predict")
 aim = next(aim for what, _, aim, _ in aims if what.startswith("`predict`"))
-Markdown(
+folded(
+    "A map of an image",
+    "OpenVINO runs trained networks where it is installed, which `make install` does: it fuses layers and "
+    "knows processors. It gets the network anew when a weight has changed, and is only used if it "
+    "reconstructs a trial patch as Keras does. `SADEFECT_ENGINE=keras` does without it.",
+    image,
     f"{image.note} The map takes {seconds:.2f} s, at {100 * share:.0f} % of the peak; the plain `predict` "
     f"is at {100 * plain:.0f} % already, so that {aim:g} times faster would be "
-    f"{100 * aim * plain:.0f} % of what the processor can do in float32."
+    f"{100 * aim * plain:.0f} % of what the processor can do in float32.",
+    measured["inference-equality"],
+    "A network that a detector [exports](your_own_images) for another runtime, beside Keras:",
+    measured["exporting"],
 )
 
-# %%
-benchmark_table(measured["inference-equality"])
+# %% tags=["hide-input"]
+growth = measured["scaling"]
+folded(
+    "How time and memory grow",
+    "Time grows as the number of patches does. So does the memory of one map with its pixels; a "
+    "[detector](your_own_images) cuts large images into tiles and needs no more for the largest.",
+    growth,
+    measured["scaling-window"],
+)
 
-# %% [markdown]
-# A network that a detector [exports](your_own_images) for another runtime, beside Keras:
-
-# %%
-benchmark_table(measured["exporting"])
-
-# %% [markdown]
-# Time grows as the number of patches does. So does the memory of one map with its pixels; a
-# [detector](your_own_images) cuts large images into tiles and needs no more for the largest.
-
-# %%
+# %% tags=["hide-cell"]
 # | figure: fig-scaling
+# | fold: "Figure: time and memory"
 # | caption: >
 # |   Seconds for a map against the number of its patches (left), and memory above that of a small image
 # |   against megapixels (right).
 # | alt: >
 # |   Two rising straight lines on logarithmic axes: seconds over patches, and megabytes over megapixels.
-growth = measured["scaling"]
 megapixels = [int(row[0].split("x")[0]) ** 2 / 1e6 for row in growth.rows]
 time = {"": (growth.column("patches"), growth.column("seconds"))}
 memory = {"": (megapixels, growth.column("MB"))}
@@ -277,25 +256,21 @@ line_charts(
     }
 )
 
-# %%
-display(benchmark_table(growth), benchmark_table(measured["scaling-window"]))
-
-# %% [markdown]
-# ## Metrics and start-up
-#
-# Values are counted in fixed bins, image by image, and nothing is sorted. Libraries that sort all pixels
-# give the same numbers. No framework is imported until a network is used.
-
-# %%
-display(benchmark_table(metrics), benchmark_table(measured["start_up"]))
-
-# %% [markdown]
-# ## Where this was measured
-#
-# The measurements were recorded; `make bench` repeats them in about half an hour on an idle machine.
+# %% tags=["hide-input"]
+folded(
+    "Metrics and start-up",
+    "Values are counted in fixed bins, image by image, and nothing is sorted. Libraries that sort all "
+    "pixels give the same numbers. No framework is imported until a network is used.",
+    metrics,
+    measured["start_up"],
+)
 
 # %% tags=["hide-input"]
-benchmark_origins(measured.values())
+folded(
+    "Where this was measured",
+    "The measurements were recorded; `make bench` repeats them in about half an hour on an idle machine.",
+    benchmark_origins(measured.values()),
+)
 
 # %% tags=["hide-input"]
 origin(recorded, whole)

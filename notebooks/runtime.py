@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Run time of one image
 #
-# A method that runs in a production line has to keep up with the line. Here one image of the size of
+# A method on a production line has to keep up with the line. Here one image of the size of
 # NanoTWICE's goes through the network window by window, on the machine that built this page.
 #
 # - **Minutes**: smoke 0.5, quick 0.5, paper 0.5
@@ -87,10 +87,7 @@ table(
             ("one image, features of a pretrained network", reported, "-")
             for reported in numbers.SECONDS_FEATURE_BASED
         ),
-        *(
-            (f"one image, {rival.about.label}", "-", rival.provenance["seconds"]["image"])
-            for rival in rivals
-        ),
+        *((f"one image, {rival.about.label}", "-", rival.seconds("image")) for rival in rivals),
     ],
 )
 

@@ -63,9 +63,8 @@ architecture(autoencoder)
 #
 # ## The decoder
 #
-# The paper lists the encoder only. Its mirror is how everybody who rebuilt it reads this, and so do we: layer
-# `deconvN` undoes `convN`, as a transposed convolution where sizes change, and as a plain one where they do
-# not.
+# The paper lists the encoder only. Everybody who rebuilt it mirrors the encoder, and so do we: layer `deconvN`
+# undoes `convN`, as a transposed convolution where sizes change, and as a plain one where they do not.
 
 # %%
 rows = [

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Table 2: latent dimension, window and patch size
 #
-# How much of the result depends on three numbers that one has to choose? One of them is changed at a time,
-# and everything else is as in the main experiment.
+# How much of the result depends on three numbers that somebody has to choose? Each is changed alone, while
+# everything else stays as in the main experiment.
 #
 # - **Minutes**: smoke 1, quick 0.2, paper 5500
 
@@ -62,7 +62,7 @@ charts.sensitivity(cells, reported)
 # - **The paper shows**: the area under the ROC curve on nanofibres for five latent dimensions, five
 #   windows of SSIM and three patch sizes, single runs.
 #
-# Our cells are from trainings of one equal length. Where it is shorter than the paper's, orders and
+# Our cells were all trained for the same number of patches. Where that is fewer than the paper's, orders and
 # differences can be compared, and absolute values cannot.
 
 # %%

@@ -17,6 +17,15 @@ from sadefect.cli.main import main
 from sadefect.paper.store import FRESH
 
 
+def pytest_collection_modifyitems(items):
+    """Give the tests of a file to one worker, and the book, which takes longest, to the first."""
+    of_the_book = {item.path for item in items if "smoke_book" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "book" if item.path in of_the_book else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path not in of_the_book)
+
+
 @pytest.fixture(scope="session")
 def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smoke book, from an empty store; what it was built into."""

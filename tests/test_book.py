@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import papermill
 import pytest
 from bs4 import BeautifulSoup
@@ -79,8 +80,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     (tmp_path / "book" / "references.bib").write_text("")
     (tmp_path / "book" / "index.md").write_text("# Preface\n\nSee {numref}`fig-dot`.\n")
+    shutil.copy(ROOT / "book" / "gallery.md", tmp_path / "book")
     (tmp_path / "book" / "_toc.yml").write_text(
-        "format: jb-book\nroot: index\nchapters:\n"
+        "format: jb-book\nroot: index\nchapters:\n  - file: gallery\n"
         "  - file: notebooks/first\n  - file: notebooks/second\n"
     )
     (tmp_path / "notebooks/first.py").write_text(HEADER.replace("NAME", "first") + GOOD)
@@ -129,6 +131,23 @@ def test_the_paper_profile_asks_for_the_papers_budget_on_every_page() -> None:
     own = {"fig03_checkerboard"}  # It trains on pictures of ours.
     assert own < set(budgets) and {"gap", "ambiguities", "tab02_sensitivity"} < set(budgets)
     assert {budgets[name] for name in set(budgets) - own} == {paper.BUDGET}
+
+
+# Results, shares and counts as they stand in a text: 0.966, 54 %, 640,000.
+TYPED = re.compile(r"(?<![\w.])(?:0?\.\d{2,}|\d+(?:\.\d+)? ?%|\d{1,3}(?:,\d{3})+)(?!\w)")
+# What is no prose: code, formulas, where links lead.
+NO_PROSE = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)", re.DOTALL)
+
+
+def test_no_result_is_typed_into_prose() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}
+    for page in pages():
+        cells = page.notebook().cells
+        captions = [str(cell.metadata.get("mystnb", "")) for cell in cells]
+        prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+        texts[page.name] = "\n".join([*prose, *captions])
+    typed = {name: TYPED.findall(NO_PROSE.sub("", text)) for name, text in texts.items()}
+    assert {name: found for name, found in typed.items() if found} == {}
 
 
 # Twins, headers and profiles of any book
@@ -475,7 +494,11 @@ def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
     assert 'alt="One black dot"' in page
     assert "A dot: it is black." in page and "caption:" not in page
     assert page.index("One black dot") < page.index("b64decode"), "its result comes before its code"
-    assert "Our figure 1" in index.read_text()
+    assert "Our figure A.1" in index.read_text()
+    assert 'loading="lazy"' not in page, "it would stay blank in print"
+    gallery = (index.parent / "gallery.html").read_text()
+    assert 'alt="One black dot"' in gallery and "notebooks/first.html#fig-dot" in gallery
+    assert "Our figure A.1" in gallery or "our figure A.1" in gallery
     assert "Their values in this build" in page
 
     assert "github.com" not in page, "a button for a repository that has no address"
@@ -483,7 +506,7 @@ def test_html_has_figures_and_warnings_stop_it(project: Path) -> None:
     (project / "book/index.md").write_text("# Preface\n\nSee {doc}`nowhere`.\n")
     with pytest.raises(BookError, match="nowhere"):
         render(project)
-    assert "Our figure 1" in index.read_text(), "the last build stays"
+    assert "Our figure A.1" in index.read_text(), "the last build stays"
 
 
 def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
@@ -516,7 +539,9 @@ def test_one_address_makes_all_links_to_the_repository(project: Path) -> None:
         assert any(r > 200 and g < 110 and b < 20 for r, g, b in corner), "the sign's orange dot"
 
 
-def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
+def test_pages_get_the_smaller_of_two_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "_images").mkdir()
     ramp = Image.linear_gradient("L").convert("RGB").resize((300, 200))
     ramp.save(tmp_path / "_images/ramp.png")
@@ -527,6 +552,16 @@ def test_pages_get_the_smaller_of_two_formats(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == f'<img src="_images/{file.name}"> <a href="other.png">'
     assert Image.open(file).convert("RGB").tobytes() == ramp.tobytes(), "nothing is lost"
+    photograph = tmp_path / "_images/photograph.png"
+    noise = np.random.default_rng(0).integers(0, 99, (400, 400), "uint8")
+    Image.fromarray(noise).save(photograph)
+    before = photograph.stat().st_size
+    webpage.shrink_pictures(tmp_path)
+    assert photograph.with_suffix(".webp").stat().st_size < before
+    monkeypatch.setattr(webpage, "LARGE", 100)
+    Image.fromarray(noise).save(photograph)
+    webpage.shrink_pictures(tmp_path)
+    assert photograph.with_suffix(".webp").stat().st_size < before / 2
 
 
 def test_the_bibliography_names_authors_and_years() -> None:
@@ -537,6 +572,21 @@ def test_the_bibliography_names_authors_and_years() -> None:
     entries = [entry("2019", "A", "B", "C"), entry("2019", "A", "D", "E"), entry("2015", "K", "B")]
     labels = list(webpage.AuthorYear().format_labels(entries))
     assert labels == ["A et al. 2019a", "A et al. 2019b", "K and B 2015"]
+
+
+def test_figures_are_numbered_by_the_page_that_they_are_on() -> None:
+    numbers = {
+        "index": {},
+        "notebooks/data": {"figure": {"fig-a": (1,), "fig-b": (2,)}},
+        "notebooks/fig06_roc": {"figure": {"fig-roc": (3,), "fig-learning": (4,)}},
+        "notebooks/tab02_sensitivity": {"figure": {"fig-s": (5,)}, "table": {"t": (1,)}},
+        "notebooks/gap": {"figure": {"fig-gap": (6,)}},
+    }
+    webpage.number_by_page(None, SimpleNamespace(toc_fignumbers=numbers))
+    assert numbers["notebooks/data"]["figure"] == {"fig-a": ("A", 1), "fig-b": ("A", 2)}
+    assert numbers["notebooks/fig06_roc"]["figure"]["fig-learning"] == ("6", 2)
+    assert numbers["notebooks/tab02_sensitivity"]["figure"] == {"fig-s": ("T2", 1)}
+    assert numbers["notebooks/gap"]["figure"] == {"fig-gap": ("B", 1)}
 
 
 @pytest.mark.book

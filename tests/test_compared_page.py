@@ -4,9 +4,11 @@ from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from sadefect.baselines import BASELINES, FILTERS, IMAGENET, NORMALS
+from sadefect.baselines import BASELINES, FILTERS, IMAGENET, NORMALS, build_baseline
+from sadefect.datasets import load_dataset
 from sadefect.figures import charts
 from sadefect.figures import compared as page
 from sadefect.figures.origins import origin
@@ -69,10 +71,23 @@ def test_only_results_at_settings_chosen_without_masks_are_taken(store):
     )  # fmt: skip
     row = page.choices_table(["level", "padim"], TINY).data.splitlines()[2:]
     assert len(row) == 1 and f"| {len(BASELINES['level'].choices)} |" in row[0]
-    figure = page.maps_of_one_image(["level"], TINY)
-    assert [axes.get_title() for axes in figure.axes[:2]] == [
-        "input, debris", "mean over a window"
-    ]  # fmt: skip
+    figure = page.maps_of_one_image([shown], TINY)
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["input", "mean over a window"]
+
+
+def test_the_map_of_the_first_image_is_kept_in_8_bit_and_made_again(store):
+    result = compared.evaluate_baseline("level", TINY, window=9)
+    kept = compared.example_map(result)
+    data = load_dataset(TINY)
+    fitted = build_baseline("level", window=9).fit([good.image for good in data.split()[0]])
+    exact = fitted.anomaly_map(data.test[0].image)
+    exact = exact.reshape(kept.shape[0], 2, kept.shape[1], 2).mean((1, 3))
+    low, high = np.quantile(exact, (0.01, 0.99))
+    assert np.abs(kept.clip(low, high) - exact.clip(low, high)).max() < (high - low) / 100
+    (_, folder), *_ = compared.places("compared", result.key)
+    (folder / "map.npz").unlink()
+    assert compared.example_map(result) is None
+    assert np.array_equal(compared.keep_example_map(result), kept)
 
 
 def test_the_sentence_names_the_best_of_each_kind():

@@ -71,6 +71,18 @@ def test_conda_environment_installs_the_lock() -> None:
     assert f"--python-version {version}" in LOCK
 
 
+def test_binder_installs_the_lock_and_the_project() -> None:
+    folder = ROOT / "binder"  # repo2docker reads nothing else once it is there.
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["-r ../requirements.lock"]
+    python = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python="))
+    runtime = (folder / "runtime.txt").read_text(encoding="utf-8").strip()
+    assert runtime == python.replace("=", "-")
+    after = folder / "postBuild"
+    assert after.stat().st_mode & 0o111, "repo2docker runs it"
+    assert "--no-deps" in after.read_text(encoding="utf-8")
+
+
 def test_everything_imported_is_declared() -> None:
     declared = {canonicalize_name(requirement.name) for requirement in direct(*EXTRAS)}
     distributions = metadata.packages_distributions()

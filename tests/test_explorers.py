@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 from html import unescape
+from io import BytesIO
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from book.builder.pages import ROOT, pages
 from sadefect.figures.explorers.markup import webp
@@ -113,7 +115,8 @@ def test_a_build_gets_the_numbers_behind_it(monkeypatch):
     one = json.loads(json.dumps(data))["methods"]["SSIM"]
     cut = Levels.of(MASK, RESIDUAL, 0.7)
     assert one["true_positive_rate"] == pytest.approx(cut.tpr, rel=1e-5)
-    assert np.array_equal(one["thresholds_reached"], cut.levels)
+    png = base64.b64decode(one["thresholds_reached"].removeprefix("data:image/png;base64,"))
+    assert np.array_equal(Image.open(BytesIO(png)), cut.levels)
     moved = in_two_steps()
     assert moved.offered["positions"][1] == {"Size": "b", "AUROC": 0.75}
     assert inside(moved)["texts"] == ["AUROC 0.500", "AUROC 0.750"]

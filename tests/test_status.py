@@ -8,6 +8,7 @@ from book.builder.status import (
     PLACE_OF_RESULTS,
     foot_of_notebook,
     foot_of_prose,
+    table_of_limits,
     table_of_pages,
     table_of_results,
 )
@@ -85,3 +86,12 @@ def test_a_page_says_which_results_it_used():
 def test_there_is_one_place_for_the_table():
     text = (ROOT / "book/status.md").read_text(encoding="utf-8")
     assert [text.count(place) for place in (PLACE, PLACE_OF_RESULTS)] == [1, 1]
+
+
+def test_what_a_build_takes_stands_beside_what_is_allowed():
+    copies = [(page, executed(900.0, gigabytes=1.5)) for page in PAGES]
+    text = table_of_limits(copies).data
+    assert "| time on two processors | 8 h | 0.50 h for all notebooks in turn |" in text
+    assert "| memory | 7.5 GB | 3.0 GB for 2 pages at once of the largest |" in text
+    assert "| disk | 10 GB |" in text
+    assert "not measured" in table_of_limits([(PAGES[0], executed())]).data

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from test_workflow import ROOT, TINY, empty_store, trained  # noqa: F401
 
+from sadefect.files import store_folder
 from sadefect.paper.engine import has_engine
 from sadefect.paper.jobs import as_argument
 from sadefect.paper.store import find, training_folder
@@ -27,12 +30,13 @@ INSTALLED = Path("/etc/slurm/slurm.conf")
 MISSING = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(bool(MISSING), reason="needs apt-get install slurm-wlm munge"),
     pytest.mark.skipif(INSTALLED.exists(), reason=f"this machine has a cluster: {INSTALLED}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="SLURM's daemons run as root here"),
     pytest.mark.skipif(not has_engine(), reason='needs pip install "sadefect[workflow]"'),
 ]
+HOST = socket.gethostname().partition(".")[0]
 # No accounting on loopback; and a cluster of one node answers at once.
 OPTIONS = (
     *("--slurm-no-account", "--slurm-status-command", "squeue"),
@@ -64,6 +68,12 @@ PartitionName=batch Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 # What a job of this kind is worth: enough patches that there is a middle to be cut off in.
 LONG = replace(TINY, patches_seen=6400)
+SIX = [
+    replace(TINY, seed=seed, method=method, residual=method)
+    for seed in range(3)
+    for method in ("ssim", "l2")
+]
+PAGES = ("fig02_three_terms", "method_ssim", "tab01_architecture")
 SMALL_PAPER = """
 import json, sys
 from sadefect.paper.engine import How, work
@@ -73,7 +83,7 @@ settings = json.loads(sys.argv[1])
 points, costs = [Experiment(**each) for each in settings["points"]], Costs()
 jobs = training_jobs(points, costs)
 scorings = scoring_jobs(points, jobs, costs)
-pages = page_jobs(settings["pages"], scorings)[:-1]
+pages = page_jobs(settings["pages"], scorings) if settings["pages"] else []
 how = How("slurm", book_profile="smoke", options=tuple(settings["options"]))
 work([*jobs, *scorings, *pages], how)
 """
@@ -91,6 +101,29 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
 
 
+def daemon(name):
+    return subprocess.Popen([name, "-D"], stderr=subprocess.DEVNULL)
+
+
+def restart_last(daemons):
+    """Stop the controller, and start it again with what it had saved."""
+    controller = daemons.pop()
+    controller.terminate()
+    controller.wait(60)
+    time.sleep(2)
+    daemons.append(daemon("slurmctld"))
+
+
+def state_of_node(*wanted):
+    """Wait for a state; whatever it is, after a minute."""
+    for _ in range(60):
+        time.sleep(1)
+        asked = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
+        if (state := asked.stdout.strip()) in wanted:
+            break
+    return state
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     """A cluster of this machine alone, that nothing else on it knows of."""
@@ -101,8 +134,7 @@ def slurm(tmp_path_factory):
     for name in ("state", "spool"):
         (folder / name).mkdir()
     conf = folder / "slurm.conf"
-    host = socket.gethostname().partition(".")[0]
-    conf.write_text(CONF.format(folder=folder, host=host, ports=free_ports(2)))
+    conf.write_text(CONF.format(folder=folder, host=HOST, ports=free_ports(2)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", PATH)
         INSTALLED.symlink_to(conf)
@@ -117,23 +149,17 @@ def slurm(tmp_path_factory):
         ]  # fmt: skip
         try:
             time.sleep(1)
-            daemons.append(subprocess.Popen(["slurmctld", "-D"], stderr=subprocess.DEVNULL))
-            daemons.append(subprocess.Popen(["slurmd", "-D"], stderr=subprocess.DEVNULL))
-            for _ in range(60):
-                time.sleep(1)
-                states = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
-                if states.stdout.strip() == "idle":
-                    break
-            else:
+            daemons += [daemon("slurmd"), daemon("slurmctld")]
+            if state_of_node("idle") != "idle":
                 logs = [path.read_text()[-2000:] for path in folder.glob("*.log")]
                 pytest.fail("SLURM did not start:\n" + "\n".join(logs))
-            yield folder
+            yield SimpleNamespace(restart_controller=partial(restart_last, daemons))
         finally:
             subprocess.run(["scancel", "--user=root"], check=False, timeout=30)
             INSTALLED.unlink()
-            for daemon in reversed(daemons):
-                daemon.terminate()
-                daemon.wait(60)
+            for running in reversed(daemons):
+                running.terminate()
+                running.wait(60)
 
 
 def start(points, pages=None, checkout=ROOT, **options):
@@ -145,14 +171,14 @@ def start(points, pages=None, checkout=ROOT, **options):
     }
     return subprocess.Popen(
         [sys.executable, "-c", SMALL_PAPER, json.dumps(settings)],
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env=os.environ | {"PYTHONPATH": str(checkout)}, cwd=checkout,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         **options,
     )  # fmt: skip
 
 
 def finish(workflow):
-    said = workflow.communicate(timeout=1200)[0]
+    said = workflow.communicate(timeout=2000)[0]
     assert workflow.returncode == 0, said[-6000:]
     return said
 
@@ -182,7 +208,7 @@ def by_hand(tmp_path_factory):
         patch.setenv("SADEFECT_RECORDED", str(tmp_path_factory.mktemp("recorded")))
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             patch.setenv(name, "1")
-        for experiment in (TINY, replace(TINY, method="l2", residual="l2"), LONG):
+        for experiment in (*SIX, LONG):
             command = [sys.executable, "-m", "sadefect", "run-one", as_argument(experiment)]
             subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
             expected[experiment] = dict(trained(experiment)), find(experiment).metrics
@@ -206,14 +232,13 @@ def copy_of_checkout(folder):
 
 def test_a_small_paper_gives_the_numbers_of_one_process_after_another(slurm, by_hand, tmp_path):
     checkout = copy_of_checkout(tmp_path / "checkout")
-    experiments = [TINY, replace(TINY, method="l2", residual="l2")]
-    pages = {"tab01_architecture": 0.2, "fig02_three_terms": 0.2}
-    said = finish(start(experiments, pages, checkout))
-    assert "6 of 6 steps" in said or "(100%) done" in said
-    check(experiments, by_hand)
-    for page in pages:
+    said = finish(start(SIX, dict.fromkeys(PAGES, 0.2), checkout))
+    assert "16 of 16 steps" in said or "(100%) done" in said
+    check(SIX, by_hand)
+    for page in PAGES:
         executed = json.loads((checkout / f"book/_build/executed/{page}.ipynb").read_text())
         assert executed["metadata"]["sadefect"]["failed"] is False
+        assert (checkout / f"book/_build/html/notebooks/{page}.html").exists()
 
 
 def test_a_training_that_is_cancelled_goes_on_from_its_state(slurm, by_hand):
@@ -246,3 +271,33 @@ def test_two_workflows_on_one_store_train_nothing_twice(slurm, by_hand):
     assert all("Error" not in text for text in said)
     state = np.load(training_folder(LONG) / "state.npz")
     assert int(state["patches_seen"]) == LONG.patches_seen
+
+
+def test_a_node_that_is_drained_and_a_controller_that_restarts_cost_no_patch(slurm, by_hand):
+    workflow = start([LONG])
+    job = wait_for(lambda: job_of(LONG), workflow)
+    run("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
+    run("scontrol", "requeue", job)  # As a node that is taken away would do.
+    wait_for(lambda: not job_of(LONG), workflow)
+    slurm.restart_controller()
+    assert state_of_node("drained", "draining").startswith("drain")
+    run("scontrol", "update", f"nodename={HOST}", "state=resume")
+    finish(workflow)
+    check([LONG], by_hand)
+
+
+def test_a_full_disk_ends_one_job_and_says_so(slurm, by_hand, tmp_path):
+    folder = training_folder(LONG)
+    folder.mkdir(parents=True)
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
+    try:
+        full = start([LONG, TINY])
+        said = full.communicate(timeout=1200)[0]
+        logs = [path.read_text() for path in store_folder().rglob("*.log")]
+        assert full.returncode
+        assert "the disk is full; free some room" in "\n".join([said, *logs])
+    finally:
+        run("umount", str(folder))
+    check([TINY], by_hand)  # Other jobs went on.
+    finish(start([LONG, TINY]))
+    check([LONG], by_hand)

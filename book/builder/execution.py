@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -262,6 +262,7 @@ def _execute_page(job: _Job) -> tuple[float, str]:
         notebook.metadata["sadefect"] = {
             "profile": job.profile.name,
             "seconds": round(seconds, 1),
+            "gigabytes": _gigabytes(),
             "commit": commit(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
             "inputs": job.inputs,
@@ -271,6 +272,16 @@ def _execute_page(job: _Job) -> tuple[float, str]:
     if failure:
         failure += f"\n  executed copy: {job.executed}\n  what its kernel said: {job.log}"
     return seconds, failure
+
+
+def _gigabytes() -> float | None:
+    """Return the memory of the largest kernel that this process has run; None where unknown."""
+    with suppress(ImportError):
+        import resource  # Not on Windows.
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9, 2)
+    return None
 
 
 def _explain(error: Exception, job: _Job) -> str:

@@ -83,9 +83,7 @@ class Page:
             kept = {key: cell.metadata[key] for key in ("mystnb", "tags") if key in cell.metadata}
             if about := cell.cell_type == "code" and CAPTION.match(cell.source):
                 cell["source"] = cell.source[about.end() :]
-                words = yaml.safe_load(about.group().replace("# | ", ""))
-                figure = {"name": words["figure"], "caption": words["caption"].strip()}
-                kept["mystnb"] = {"figure": figure, "image": {"alt": words["alt"].strip()}}
+                kept["mystnb"] = _figure(yaml.safe_load(about.group().replace("# | ", "")))
             cell["metadata"] = nbformat.from_dict(kept)
         notebook["metadata"] = nbformat.from_dict(METADATA)
         notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
@@ -160,6 +158,18 @@ class Page:
                 f"# what it is'; this holds for {', '.join(declared) or 'none'} only"
             )
         return declared
+
+
+def _figure(about: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what MyST-NB needs of a figure's name, caption and alternative text.
+
+    A figure in a cell that is folded away says on the fold what it is.
+    """
+    figure = {"name": about["figure"], "caption": about["caption"].strip()}
+    fold = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), about.get("fold"))
+    return {"figure": figure, "image": {"alt": about["alt"].strip()}} | (
+        fold if "fold" in about else {}
+    )
 
 
 def repository(root: Path = ROOT) -> tuple[str, str]:

@@ -17,6 +17,8 @@ import yaml
 
 from book.builder import status
 from book.builder.execution import one_build
+from book.builder.gallery import PLACE as PLACE_OF_GALLERY
+from book.builder.gallery import gallery
 from book.builder.inputs import digest, digest_of_files, digest_of_libraries
 from book.builder.pages import ROOT, BookError, Page, pages, repository, write_notebook
 from sadefect.figures.data import MEDIA_TYPE
@@ -45,6 +47,7 @@ def stage(root: Path, output: Path) -> Path:
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
     linked = (folder / "status.md").is_file()
     executed = [(page, _read_executed(page, output / "executed")) for page in pages(root)]
+    figures = gallery(executed, folder)
     for page, notebook in executed:
         foot = status.foot_of_notebook(page, notebook, linked)
         _prepare(notebook, foot, folder / "notebooks")
@@ -54,6 +57,9 @@ def stage(root: Path, output: Path) -> Path:
             status.PLACE, status.table_of_pages(executed)
         )
         text = text.replace(status.PLACE_OF_RESULTS, status.table_of_results(executed))
+        text = text.replace(PLACE_OF_GALLERY, figures)
+        if status.PLACE_OF_LIMITS in text:
+            text = text.replace(status.PLACE_OF_LIMITS, status.table_of_limits(executed))
         path.write_text(text + status.foot_of_prose(linked), encoding="utf-8")
     for name in SHOWN:
         if (root / name).is_file():

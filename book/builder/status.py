@@ -1,7 +1,9 @@
 """Tells what a build knows of its own pages: the foot of each, and tables of all."""
 
+import sys
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from book.builder.pages import PROFILES, Page
@@ -10,6 +12,9 @@ from sadefect.provenance import commit
 
 # In book/status.md, where the tables go.
 PLACE, PLACE_OF_RESULTS = "STATUS-OF-ALL-PAGES", "RESULTS-OF-ALL-PAGES"
+PLACE_OF_LIMITS = "LIMITS-OF-THIS-BUILD"
+# What NeuroLibre allows a preprint: hours of two processors, and gigabytes.
+HOURS, MEMORY, DISK = 8, 7.5, 10
 ORIGINS = {  # Of a result, and how the table calls it.
     "recorded": "recorded",
     "local": "from this machine's store",
@@ -73,6 +78,31 @@ def table_of_results(executed: list[tuple[Page, Any]]) -> str:
         for (key, origin), links in sorted(users.items())
     ]
     return tables.table(("result", "where from", "pages"), rows).data
+
+
+def table_of_limits(executed: list[tuple[Page, Any]], workers: int = 2) -> str:
+    """Set what this build took beside what NeuroLibre allows, as Markdown."""
+    records = [notebook.metadata["sadefect"] for _, notebook in executed]
+    minutes = sum(record["seconds"] for record in records) / 60
+    largest = max((record.get("gigabytes") or 0 for record in records), default=0)
+    installed = sum(path.stat().st_size for path in files_below(Path(sys.prefix))) / 1e9
+    rows = [
+        ("time on two processors", f"{HOURS} h", f"{minutes / 60:.2f} h for all notebooks in turn"),
+        (
+            "memory",
+            f"{MEMORY} GB",
+            f"{workers * largest:.1f} GB for {workers} pages at once of the largest"
+            if largest
+            else "not measured on this system",
+        ),
+        ("disk", f"{DISK} GB", f"{installed:.1f} GB of installed packages"),
+    ]
+    return tables.table(("what", "NeuroLibre allows", "this build"), rows).data
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the files below a folder, links to others left out."""
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
 
 
 def _row(page, notebook):

@@ -1,9 +1,9 @@
 """Adds to the pages of the book, as a Sphinx extension, what Jupyter Book does not give them.
 
 No request leaves a page, from a disk or from a server: MathJax lies beside the pages, with its
-licence. Images say how large they are and are loaded when they come into view; each is in the
-smaller of two formats without loss. The bibliography names authors and years. Needs the extra
-``sadefect[book]``.
+licence. Images say how large they are, and load at once, so that a page prints whole; each is in
+the smaller of two formats. Figures are numbered by page. The bibliography names authors and years.
+Needs the extra ``sadefect[book]``.
 """
 
 import re
@@ -27,7 +27,9 @@ MATHJAX = (
     "es5/input/tex/extensions",
     "es5/output/chtml/fonts/woff-v2",
 )
+LARGE = 150_000  # Bytes of a picture without loss, from which on it is compressed with loss.
 _ICONS = re.compile(r'<script [^>]*\bsrc="[^"]*scripts/fontawesome\.js[^"]*"></script>\s*')
+_ITEM = re.compile(r"\b(?P<kind>fig|tab)0*(?P<number>\d+)_")  # Of the paper, in a page's name.
 _IMAGE = re.compile(r'<img\b(?P<rest>[^>]*?\bsrc="(?P<source>[^"]+)"[^>]*?)\s*/?>')
 
 
@@ -67,11 +69,16 @@ def remove_unused(site):
 
 
 def shrink_pictures(site):
-    """Give pages their pictures as lossless WebP where that is smaller, by a third as a rule."""
+    """Give pages their pictures as WebP where that is smaller, by a third as a rule.
+
+    It is lossless, but for the large ones: photographs and maps, of which a page may have many.
+    """
 
     def smaller(file):
-        other = file.with_suffix(".webp")
-        Image.open(file).convert("RGB").save(other, "webp", lossless=True, quality=60)
+        other, image = file.with_suffix(".webp"), Image.open(file).convert("RGB")
+        image.save(other, "webp", lossless=True, quality=60)
+        if other.stat().st_size > LARGE:
+            image.save(other, "webp", quality=90)
         better, worse = sorted((other, file), key=lambda path: path.stat().st_size)
         worse.unlink()
         return file.name, better.name
@@ -116,10 +123,9 @@ register_plugin("pybtex.style.formatting", "sadefect", AuthorYearStyle)
 
 
 def complete_page(app, pagename, templatename, context, doctree):
-    """Load images when they come into view, into room kept for them, and MathJax for formulas."""
+    """Keep room for images, and load MathJax for formulas only."""
     if not doctree:
         return
-    when = "" if app.builder.name == "singlehtml" else ' loading="lazy" decoding="async"'
     files = {name: Path(app.srcdir) / source for source, name in app.builder.images.items()}
 
     def complete(match):
@@ -129,7 +135,7 @@ def complete_page(app, pagename, templatename, context, doctree):
             width, height = imagesize.get(file)
             if width > 0:
                 tag += f' width="{width}" height="{height}"'
-        return f"<img{when}{tag}>"
+        return f"<img{tag}>"
 
     # docutils calls a bibliography a list, and its entries what a list may not have.
     body = context["body"].replace('<div role="list" class="citation-list">', "<div>")
@@ -140,7 +146,22 @@ def complete_page(app, pagename, templatename, context, doctree):
         ]
 
 
+def number_by_page(app, env):
+    """Number figures by page: 6.1 on that of figure 6, T2.1 on that of table 2, A.1 on others.
+
+    Numbers that run through the book would set "our figure 13" on the page of figure 6.
+    """
+    letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    for name, kinds in env.toc_fignumbers.items():  # In the order of the contents.
+        if figures := kinds.get("figure"):
+            item = _ITEM.search(name)
+            label = item["kind"] + item["number"] if item else next(letters)
+            label = label.removeprefix("fig").replace("tab", "T")
+            kinds["figure"] = {key: (label, n) for n, key in enumerate(figures, 1)}
+
+
 def setup(app):
+    app.connect("env-updated", number_by_page)
     app.connect("html-page-context", complete_page, priority=900)  # After all others.
     app.connect("build-finished", complete_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

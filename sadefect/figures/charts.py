@@ -206,36 +206,3 @@ def differences(readings) -> Figure:
     axes.margins(x=0.2)
     axes.set_xlabel("change of AUROC by the other reading")
     return figure
-
-
-def waterfall(steps, paper=None) -> Figure:
-    """Draw how AUROC changes step by step, and what is left to the paper's value.
-
-    Parameters
-    ----------
-    steps : dict
-        What was changed to `Result`, in order.
-    paper : float, optional
-        The value that the paper reports, dotted.
-    """
-    areas = [result.metrics["auroc"] for result in steps.values()]
-    low = np.floor(20 * min(areas) - 1) / 20
-    starts = [low, *areas[:-1]]
-    with house_style():
-        figure = Figure(figsize=(WIDTH, 0.9 + 0.45 * len(areas)))
-        axes = figure.subplots()
-        changes = np.subtract(areas, starts)
-        colours = ["#888888", *(METHODS["ssim" if c < 0 else "l2"].colour for c in changes[1:])]
-        axes.barh(list(steps), changes, left=starts, height=0.6, color=colours)
-        right = max([*areas, paper or 0]) + 0.005
-        for row, (area, change) in enumerate(zip(areas, changes, strict=True)):
-            axes.text(
-                right, row, f"{change:+.3f} = {area:.3f}" if row else f"{area:.3f}", va="center"
-            )
-        if paper:
-            axes.axvline(paper, color=INK, linestyle=":", label=f"the paper: {paper:.3f}")
-            figure.legend(loc="outside upper right")
-        axes.invert_yaxis()
-        axes.set(xlim=(low, right + 0.25 * (right - low)), xlabel="area under the ROC curve")
-        axes.set_xticks(np.arange(low, right, 0.05))
-    return figure

@@ -1,21 +1,24 @@
 """The methods that the paper is compared with, beside the autoencoders: points, rows, pictures."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from sadefect.baselines import BASELINES, IMAGENET, NORMALS, PUBLISHED, build_baseline
+from sadefect.baselines import BASELINES, IMAGENET, NORMALS, PUBLISHED
 from sadefect.datasets import load_dataset
+from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.figures.panels import Panel, show_panels
 from sadefect.figures.style import WIDTH, Figure, house_style
 from sadefect.figures.tables import OVERLAP, overlap, table
 from sadefect.methods import METHODS
 from sadefect.paper import numbers
 from sadefect.paper.claims import SECONDS
-from sadefect.paper.compared import chosen_comparisons, chosen_settings, written_choice
+from sadefect.paper.compared import SHRINK, chosen_comparisons, example_map, written_choice
 from sadefect.paper.headline import compared_recipes
+from sadefect.paper.inspection import inspect
 
 AUTOENCODER = "autoencoder"
 # What a method was given: in words, its colour (of Okabe and Ito's palette) and its marker.
@@ -73,11 +76,11 @@ def stored_entries(dataset, seeds=(0,)):
     entries = []
     for result in first:
         again = [other for group in others for other in group if other.name == result.name]
-        took, about = result.provenance["seconds"], result.about
+        about = result.about
         entries.append(
             Entry(
                 result.name, about.label, about.given, about.faithful, result,
-                (took["image"], took["fit"]), result.provenance["parameters"],
+                (result.seconds("image"), result.seconds("fit")), result.provenance["parameters"],
                 tuple(seed.metrics["auroc"] for seed in (result, *again)),
             )
         )  # fmt: skip
@@ -265,31 +268,42 @@ def _plain(value):
     return " and ".join(value) if isinstance(value, (list, tuple)) else value
 
 
-def maps_of_one_image(names, dataset, number=0, seed=0) -> Figure:
-    """Show a test image and the maps of baselines that are fitted here, at their chosen settings.
+def maps_of_one_image(entries, dataset) -> Figure:
+    """Show the maps of the first test image, one for each method that kept it.
+
+    The image itself is shown where the data set is at hand; maps are at half its size.
 
     Parameters
     ----------
-    names : list of str
+    entries : list of Entry
     dataset : str
-    number : int
-        Of the test image.
-    seed : int
-
-    Returns
-    -------
-    Figure
     """
-    data = load_dataset(dataset)
-    sample, (fitted_to, _) = data.test[number], data.split()
-    image, mask = sample.image, sample.mask
-    panels = [Panel(image, f"input, {sample.kind}", outline=mask)]
-    normal = [good.image for good in fitted_to]
-    for name in names:
-        baseline = build_baseline(name, seed, **chosen_settings(name, dataset)).fit(normal)
-        map = baseline.anomaly_map(image)
+    maps = {entry.label: _example(entry) for entry in entries}
+    maps = {label: map for label, map in maps.items() if map is not None}
+    image, mask = _first_image(dataset, entries)
+    panels = [] if image is None else [Panel(image, "input", outline=mask)]
+    for label, map in maps.items():
         limits = tuple(float(limit) for limit in np.quantile(map, (0.01, 0.999)))
-        panels.append(
-            Panel(map, BASELINES[name].label, "standard deviations from normal", limits, mask)
-        )
+        outline = None if mask is None else mask[: map.shape[0], : map.shape[1]]
+        panels.append(Panel(map, label, "anomaly score", limits, outline))
     return show_panels([panels[start : start + 3] for start in range(0, len(panels), 3)])
+
+
+def _example(entry):
+    """Return a method's map of the first test image at half its size, or None."""
+    if entry.given != AUTOENCODER:
+        return example_map(entry.result)
+    with suppress(StoreError):
+        return inspect(entry.result, 0).residual[::SHRINK, ::SHRINK]
+
+
+def _first_image(dataset, entries):
+    """Return the first test image and its mask at half their size, None where they are not here."""
+    with suppress(DatasetNotFound):
+        sample = load_dataset(dataset).test[0]
+        return sample.image[::SHRINK, ::SHRINK], sample.mask[::SHRINK, ::SHRINK]
+    for entry in entries:
+        if entry.given == AUTOENCODER:
+            with suppress(StoreError):
+                return None, inspect(entry.result, 0).mask[::SHRINK, ::SHRINK]
+    return None, None

@@ -6,6 +6,7 @@ from IPython.display import Markdown
 from sadefect.figures.style import method_label
 from sadefect.figures.tables import percent
 from sadefect.paper import numbers
+from sadefect.paper.extrapolation import last_doubling
 from sadefect.paper.rules import listed
 
 
@@ -52,29 +53,21 @@ def areas_beside_the_papers(results):
     return Markdown(f"{text}, after {patches:,} patches{paper}.")
 
 
-def gap_sentence(steps, reported=None):
-    """Say what each step from the printed recipe to the headline brings, and what remains.
+def last_doublings(curves):
+    """Say what the last doubling of the training brought, by data set and method.
 
-    Parameters
-    ----------
-    steps : dict
-        Of `sadefect.paper.headline.gap_steps`.
-    reported : sadefect.paper.numbers.Number, optional
-        What the paper reports.
+    `curves` are a dict of data set to learning curves, each a list of `Result` of one trajectory;
+    of several seeds of a method, the first is told.
     """
-    if not steps:
-        return Markdown(
-            "No headline is settled for this data set yet: `sadefect record --group augmented` "
-            "trains its networks, `sadefect settle` chooses among them."
-        )
-    areas = [result.metrics["auroc"] for result in steps.values()]
-    (first, *others), changes = steps, np.diff(areas)
-    brought = [f"{name} {change:+.3f}" for name, change in zip(others, changes, strict=True)]
-    text = f"The recipe {first} reaches an AUROC of {areas[0]:.3f}"
-    text += f"; {', '.join(brought)}, together {areas[-1]:.3f}." if brought else "."
-    if reported:
-        rest = reported.value - areas[-1]
-        text += f" The paper reports {reported.value:.3f}: " + (
-            f"{rest:.3f} remain." if rest > 0 else f"ours is {-rest:.3f} above it."
-        )
-    return Markdown(text)
+    told = []
+    for dataset, group in curves.items():
+        gains = {}
+        for curve in filter(None, group):
+            if doubled := last_doubling(curve):
+                earlier, last = (result.metrics["auroc"] for result in doubled)
+                gains.setdefault(method_label(curve[0]), last - earlier)
+        if gains:
+            each = listed([f"{gain:+.3f} to {method}" for method, gain in gains.items()])
+            told.append(f"on `{dataset}` it added {each}")
+    text = f"The last doubling of the training: {'; '.join(told)}." if told else ""
+    return Markdown(text or "No training was scored at two budgets, one twice the other.")

@@ -18,7 +18,10 @@ SETTINGS = {
 
 
 def table(header, rows) -> Markdown:
-    """Make a table; floats with three digits, where numbers of the paper are from below it.
+    """Make a table, with where numbers of the paper are from below it.
+
+    All floats have one number of decimals: three, or four where one of them would else be left
+    with a single digit. Numbers of the paper keep the digits that it gives.
 
     Examples
     --------
@@ -30,15 +33,20 @@ def table(header, rows) -> Markdown:
     ᵃ The paper, table 2, seen on the paper's last page.
     """
     marks = {}  # Of what is said below.
+    rows = [list(row) for row in rows]
+    floats = [abs(value) for row in rows for value in row if isinstance(value, float)]
+    decimals = 4 if any(0.0005 <= value < 0.0095 for value in floats) else 3
 
     def cell(value):
         if isinstance(value, numbers.Reported):
             note = f"{value.publication}, {value.where}, {value.source}."
             if note not in marks:
                 marks[note] = MARKS[len(marks)]
-            return f"{value.value:g} {marks[note]}"
+            shown = f"{value.value:.{decimals}f}"
+            same = float(shown) == value.value and not float(value.value).is_integer()
+            return f"{shown if same else f'{value.value:g}'} {marks[note]}"
         if isinstance(value, float):
-            return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.3f}"
+            return f"{value:.{decimals}f}"
         return f"{value:,}" if isinstance(value, int) else str(value)
 
     lines = [header, ["---"] * len(header), *([cell(value) for value in row] for row in rows)]

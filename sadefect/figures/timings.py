@@ -59,6 +59,28 @@ def benchmark_table(measured) -> Markdown:
     return table(measured.columns, rows)
 
 
+def folded(summary, *parts) -> Markdown:
+    """Fold paragraphs, tables and `Benchmark`s below a line that opens.
+
+    Examples
+    --------
+    >>> print(folded("More", "Text.", Markdown("- item")).data)
+    <details><summary>More</summary>
+    <BLANKLINE>
+    Text.
+    <BLANKLINE>
+    - item
+    <BLANKLINE>
+    </details>
+    """
+    texts = [
+        part if isinstance(part, str) else getattr(part, "data", None) or benchmark_table(part).data
+        for part in parts
+    ]
+    opening = f"<details><summary>{summary}</summary>"
+    return Markdown("\n\n".join([opening, *texts, "</details>"]))
+
+
 # What tells lines apart: a colour, a mark and dashes, in the order that the lines come in.
 LOOKS = (
     (METHODS["ssim"].colour, "o-"),

@@ -7,12 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean
+from itertools import count
+
+import numpy as np
+from skimage.transform import downscale_local_mean
 
 from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
-from sadefect.files import load_json, save_json, store_folder
+from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder
 from sadefect.methods import settings_digest
 from sadefect.paper.experiment import COLUMNS
 from sadefect.paper.run import evaluate_maps
@@ -21,16 +24,18 @@ from sadefect.paper.store import (
     columns,
     find_folder,
     keep,
+    places,
     read_folders,
     record_folder,
     recorded_folder,
     stored_json,
 )
-from sadefect.provenance import NUMERICS, commit, made_by
+from sadefect.provenance import NUMERICS, Stopwatch, commit, made_by
 
 FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
+MAP_LEVELS, SHRINK = 255, 2  # Of the map of the first test image, which is kept for pages.
 KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
 
 
@@ -61,8 +66,9 @@ class Comparison:
     settings: dict  # All that it was run with, defaults included.
     metrics: dict
     curves: dict
-    # As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation``;
-    # ``parameters`` counts the numbers that the fitted method holds.
+    # As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation`` by the
+    # clock, and ``fit_processor`` and ``image_processor``, which other work on the machine does not
+    # lengthen; ``parameters`` counts the numbers that the fitted method holds.
     provenance: dict
     source: str
     key: str
@@ -78,6 +84,11 @@ class Comparison:
         usual = _plain(build_baseline(self.name).settings)
         changed = [f"{k}={v}" for k, v in self.settings.items() if usual.get(k) != v]
         return ", ".join(changed) or "default"
+
+    def seconds(self, phase):
+        """Return the seconds of ``"fit"`` or of an ``"image"``: the processor's, where measured."""
+        took = self.provenance["seconds"]
+        return took.get(f"{phase}_processor", took[phase])
 
     def row(self):
         """Return one row of `sadefect results --json`; None where a column means nothing."""
@@ -126,27 +137,69 @@ def _find(key):
 
 def _compute(baseline, asked, dataset, folder):
     """Fit, score and store a baseline; return its `Comparison`."""
-    images, start = [], time.monotonic()
-    baseline.fit(_Images(dataset.split(asked["train"])[0]))
-    fit = time.monotonic() - start
+    fitted_to, held_out = dataset.split(asked["train"])
+    fitting, scoring, numbers, example = Stopwatch(), Stopwatch(), count(), {}
+    with fitting:
+        baseline.fit(_Images(fitted_to))
 
     def map_of(image):
-        before = time.monotonic()
-        map = baseline.anomaly_map(image)
-        images.append(time.monotonic() - before)
+        with scoring:
+            map = baseline.anomaly_map(image)
+        if next(numbers) == len(held_out):  # Of the first test image.
+            example.update(_shrunk(map))
         return map
 
+    start, total = time.monotonic(), len(held_out) + len(dataset.test)
     metrics, curves = evaluate_maps(map_of, dataset, asked["train"], asked["name"])
-    evaluation = time.monotonic() - start - fit
     provenance = made_by() | {
         "data": dataset.fingerprint,
-        "seconds": {"fit": fit, "image": fmean(images), "evaluation": evaluation},
+        "seconds": {
+            "fit": fitting.clock,
+            "fit_processor": fitting.processor,
+            "image": scoring.clock / total,
+            "image_processor": scoring.processor / total,
+            "evaluation": time.monotonic() - start,
+        },
         "parameters": baseline.parameters,
         "numerics": _numerics(),
     }
     result = {"baseline": asked, "metrics": metrics, "provenance": provenance}
-    keep(folder, result, **curves)
+    keep(folder, result, curves=curves, map=example)
     return _comparison(result, metrics, curves, provenance, "local", folder.name)
+
+
+def _shrunk(map):
+    """Return a map as what is kept of it: in 8 bit, at half its size."""
+    low, high = np.quantile(map, (0.001, 0.999))
+    levels = downscale_local_mean(map, (SHRINK, SHRINK)) - low
+    levels *= MAP_LEVELS / max(high - low, 1e-12)
+    limits = np.array([low, high], "float32")
+    return {"levels": np.round(levels.clip(0, MAP_LEVELS)).astype("uint8"), "limits": limits}
+
+
+def example_map(comparison):
+    """Return the map of the first test image at half its size; None where none was kept."""
+    for _, folder in places(FOLDER, comparison.key):
+        if (path := folder / "map.npz").exists():
+            kept = load_arrays(path)
+            low, high = map(float, kept["limits"])
+            return (low + kept["levels"] * ((high - low) / MAP_LEVELS)).astype("float32")
+    return None
+
+
+def keep_example_map(comparison, root=None):
+    """Fit a baseline again, for the map of the first test image, where its result is in the store.
+
+    Returns what `example_map` does then, float32 ``(H / 2, W / 2)``.
+    """
+    settings = {name: v for name, v in comparison.settings.items() if name != "train"}
+    dataset = load_dataset(comparison.dataset, root)
+    fitted_to, _ = dataset.split(comparison.settings.get("train", "split"))
+    baseline = build_baseline(comparison.name, comparison.seed, **settings).fit(_Images(fitted_to))
+    example = _shrunk(baseline.anomaly_map(dataset.test[0].image))
+    path = store_folder() / FOLDER / comparison.key / "map.npz"
+    save_arrays(path, compressed=True, **example)
+    return example_map(comparison)
 
 
 def _comparison(stored, metrics, curves, provenance, source, key):

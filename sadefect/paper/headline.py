@@ -192,32 +192,6 @@ def compared_recipes(dataset, method):
     return {name: result for name, result in results.items() if result}
 
 
-def gap_steps(dataset, method="ssim"):
-    """Return results from the printed recipe to the headline, one thing changed at a time.
-
-    That is a dict of what was changed to `Result`; what is not scored is left out. Empty without a
-    headline.
-    """
-    if (settled := headline_experiment(dataset, method)) is None:
-        return {}
-    constant = settled.trunk or settled
-    printed = replace(constant, **{name: getattr(Experiment, name) for name in AUGMENTED})
-    curve = learning_curve(printed)
-    # No less training than what it is compared with, where there is more.
-    longer = [run for run in curve if run.experiment.patches_seen >= constant.patches_seen]
-    results = {
-        "as printed": (longer or curve[::-1] or [None])[0],
-        "fresh crops in eight symmetries": find(constant),
-        "learning rate decayed": None if constant == settled else find(settled),
-        "our scoring": headline_result(dataset, method, "ours"),
-    }
-    return {
-        f"{name}, {result.experiment.patches_seen:,} patches": result
-        for name, result in results.items()
-        if result
-    }
-
-
 def pictured(datasets, methods, patches_seen=0, **settings):
     """Return results to show images of: those that were settled for the headline, where there are.
 

@@ -65,6 +65,19 @@ def inspect(result, number, fpr=0.01):
     return Inspection(result, sample.name, sample.kind, sample.image, *pair, sample.mask, found)
 
 
+def inspect_each(results, number, fpr=0.01):
+    """Return `inspect` of one test image by several results; empty where it cannot be shown.
+
+    That is where neither the images and weights nor recorded maps are here, or maps without an
+    image.
+    """
+    try:
+        inspections = [inspect(result, number, fpr) for result in results]
+    except StoreError:
+        return []
+    return inspections if all(inspection.image is not None for inspection in inspections) else []
+
+
 def _recorded(result, number, fpr, error):
     path = recorded_path(result, number)
     if not path.exists():

@@ -150,5 +150,6 @@ def _compute(experiment, folder, root):
         "settings": experiment.training_settings | experiment.evaluation_settings,
     }
     result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
-    keep(folder, result, **curves, **history)
-    return Result(experiment, metrics, curves | history, provenance, "local", folder.name)
+    curves |= history
+    keep(folder, result, curves=curves)
+    return Result(experiment, metrics, curves, provenance, "local", folder.name)

@@ -193,11 +193,15 @@ def claimed(kind, key):
         yield folder
 
 
-def keep(folder, result, **arrays):
-    """Write what `_read` reads: a dict of JSON values, and arrays; whole or not at all."""
+def keep(folder, result, **files):
+    """Write what `_read` reads, a dict of JSON values and ``curves``, and other files of arrays.
+
+    All of them appear, or none.
+    """
     with whole(folder) as temporary:
         save_json(temporary / "result.json", result)
-        save_arrays(temporary / "curves.npz", **arrays)
+        for name, arrays in files.items():
+            save_arrays(temporary / f"{name}.npz", compressed=name != "curves", **arrays)
 
 
 def _read(folder, source, make):

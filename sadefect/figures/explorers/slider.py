@@ -22,7 +22,7 @@ from sadefect.provenance import BUILDING
 STEP_WIDTH = 6.0  # Inches of a step's panels.
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Explorer:
     """A picture behind a slider.
 
@@ -50,6 +50,10 @@ class Explorer:
         first |= {"value": values[self.start], "text": texts[self.start]}
         template = TEMPLATES.select_template([f"{self.data['kind']}.html", "explorer.html"])
         return template.render(vars(self) | first)
+
+    def __repr__(self):
+        """Name it; all of its data would make a notebook large."""
+        return f"Explorer({self.name!r})"
 
     def _repr_html_(self):
         return self.html

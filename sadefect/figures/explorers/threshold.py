@@ -6,9 +6,10 @@ One of the explorers of `sadefect.figures.explorers.slider`. Needs the extra ``s
 from typing import NamedTuple
 
 import numpy as np
+from IPython.display import Markdown
 
 from sadefect.detector.overlay import COLOURS, OPACITY, outline, overlay, paint
-from sadefect.figures.data import picture_data, plain_numbers
+from sadefect.figures.data import picture_data, plain_numbers, png_address
 from sadefect.figures.explorers.markup import base64_of, uri, webp
 from sadefect.figures.explorers.slider import shown
 from sadefect.figures.panels import Panel
@@ -58,7 +59,7 @@ class Levels(NamedTuple):
             "thresholds": plain_numbers(self.thresholds),
             "false_positive_rate": plain_numbers(self.fpr),
             "true_positive_rate": plain_numbers(self.tpr),
-            "thresholds_reached": self.levels.tolist(),
+            "thresholds_reached": png_address(self.levels),
         }
 
     def moved(self, unit, positions):
@@ -86,9 +87,11 @@ def segmentations(name, inspections, fpr, *, side=0, **words):
     is a square of `side` pixels, or all for 0. `name` and the rest are parameters of
     `sadefect.figures.explorers.slider.Explorer`, ``alt`` and ``caption`` among them.
 
-    Returns an `Explorer`, or a widget in a live kernel. Raises `ValueError` where not some of the
-    pixels shown are defective and some not.
+    Returns an `Explorer`, or a widget in a live kernel; a note without `inspections`. Raises
+    `ValueError` where not some of the pixels shown are defective and some not.
     """
+    if not inspections:
+        return Markdown("The picture is here in a build that has the images and the weights.")
     window = inspections[0].window(side)
     image, mask = inspections[0].image[window], inspections[0].mask[window]
     if mask.all() or not mask.any():

@@ -1,0 +1,270 @@
+"""The page on the gap: the waterfall, fitted learning curves, and what takes a network apart."""
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from sadefect.figures.style import INK, WIDTH, Figure, house_style, label_level, method_label
+from sadefect.figures.tables import percent, table
+from sadefect.methods import METHODS
+from sadefect.paper.extrapolation import CONFIDENCE, LEAST_POINTS, fit, last_doubling
+from sadefect.paper.gap import DECAYED, LONGER, OVERFITTING, SCORED
+from sadefect.paper.numbers import BUDGET
+from sadefect.paper.rules import listed
+
+ADDS = {
+    OVERFITTING: "undoing the overfitting",
+    LONGER: "training longer",
+    DECAYED: "letting the learning rate decay",
+    SCORED: "our scoring",
+}
+CHANCE = 0.5
+UP, DOWN, REST = METHODS["l2"].colour, METHODS["ssim"].colour, "#888888"
+
+
+def gap_sentences(steps, reported=None, printed=(), spread=None) -> Markdown:
+    """Say what each step from the printed recipe to the headline brings, and what remains.
+
+    Parameters
+    ----------
+    steps : list of `sadefect.paper.gap.Step`
+    reported : sadefect.paper.numbers.Reported, optional
+        The paper's AUROC.
+    printed : list of Result
+        The learning curve of the printed recipe.
+    spread : sadefect.paper.seeds.SeedSpread, optional
+        Of the nearest run with several seeds.
+    """
+    if not steps:
+        return Markdown(
+            "No headline is settled for this data set yet: `sadefect record --group augmented` "
+            "trains its networks, `sadefect settle` chooses among them."
+        )
+    first, *others = steps
+    patches = first.result.experiment.patches_seen
+    text = f"Trained as printed for {patches:,} patches, SSIM reaches an AUROC of {first.area:.3f}"
+    text += f", {reported.value - first.area:.3f} below the paper's" if reported else ""
+    changes = np.diff([step.area for step in steps])
+    adds = [f"{ADDS[s.change]} adds {d:+.3f}" for s, d in zip(others, changes, strict=True)]
+    text += f": {listed(adds)}." if adds else "."
+    if reported:
+        text += " " + _remaining(steps, reported.value)
+    if reported and (law := fit_of(printed)):
+        area, low, high = (float(value) for value in law.at(BUDGET))
+        enough = "might" if high >= reported.value else "does not"
+        text += (
+            f" More training alone {enough} do it: extrapolated to the paper's {BUDGET:,} "
+            f"patches, the printed recipe reaches {area:.3f} ({low:.3f} to {high:.3f})."
+        )
+    several = [step for step in steps if len(step.seeds) > 1]
+    if not several:
+        text += " Every step is one seed"
+        text += f"; {spread} are {spread.width:.3f} apart." if spread else "."
+    return Markdown(text)
+
+
+def _remaining(steps, reported):
+    """Say what is left to the paper's number, in its scoring and in ours."""
+    parts = []
+    for scored, whose in ((False, "the paper's scoring"), (True, "ours")):
+        for step in [s for s in steps if (s.change == SCORED) == scored][-1:]:
+            rest = reported - step.area
+            distance = f"{rest:.3f} remain" if rest > 0 else f"it is {-rest:.3f} above the paper"
+            parts.append(f"with {whose} {distance}")
+    text = "; ".join(parts) + "."
+    return text[0].upper() + text[1:]
+
+
+def waterfall(steps, paper=None) -> Figure:
+    """Draw how AUROC changes step by step, and what remains to the paper's value.
+
+    Parameters
+    ----------
+    steps : list of `sadefect.paper.gap.Step`
+        Where several seeds ran, a line shows from where to where they reach.
+    paper : float, optional
+        The value that the paper reports, dotted.
+    """
+    areas = [step.area for step in steps]
+    low = np.floor(20 * min(areas) - 1) / 20
+    rows = [
+        (step.label, start, step.area - start, _said(step, step.area - start if row else None))
+        for row, (step, start) in enumerate(zip(steps, [low, *areas[:-1]], strict=True))
+    ]
+    if paper:
+        rest = paper - areas[-1]
+        rows.append(("remainder to the paper", areas[-1], rest, f"{rest:+.3f} = {paper:.3f}"))
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.45 * len(rows)))
+        axes = figure.subplots()
+        names, starts, changes, said = zip(*rows, strict=True)
+        colours = [REST, *(DOWN if change < 0 else UP for change in changes[1:])]
+        if paper:
+            colours[-1] = "#CCCCCC"
+            axes.axvline(paper, color=INK, linestyle=":", label=f"the paper: {paper:.3f}")
+            figure.legend(loc="outside upper right")
+        axes.barh(names, changes, left=starts, height=0.6, color=colours)
+        right = max([*areas, paper or 0]) + 0.005
+        for row, text in enumerate(said):
+            axes.text(right, row, text, va="center")
+        for row, step in enumerate(steps):
+            if len(step.seeds) > 1:
+                axes.plot([min(step.seeds), max(step.seeds)], [row, row], color=INK, linewidth=2)
+        axes.invert_yaxis()
+        axes.set(xlim=(low, right + 0.6 * (right - low)), xlabel="area under the ROC curve")
+        axes.set_xticks(np.arange(low, right, 0.05))
+    return figure
+
+
+def _said(step, change):
+    seeds = "one seed"
+    if len(step.seeds) > 1:
+        seeds = f"{len(step.seeds)} seeds, {min(step.seeds):.3f} to {max(step.seeds):.3f}"
+    return (
+        f"{step.area:.3f}; {seeds}"
+        if change is None
+        else f"{change:+.3f} = {step.area:.3f}; {seeds}"
+    )
+
+
+def fit_of(curve):
+    """Return the power law fitted to a learning curve; None for too few points."""
+    return fit(
+        [result.experiment.patches_seen for result in curve],
+        [result.metrics["auroc"] for result in curve],
+    )
+
+
+@house_style()
+def fitted_curves(curves, paper=None) -> Figure:
+    """Draw learning curves, and power laws fitted to them up to the paper's budget.
+
+    Parameters
+    ----------
+    curves : dict
+        Name to a learning curve, a list of `Result`. Those with too few points have no law.
+    paper : float, optional
+        The value that the paper reports, dotted.
+    """
+    figure = Figure(figsize=(WIDTH, 3.8))
+    axes = figure.subplots()
+    axes.grid(color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    lowest = 1.0
+    for (name, curve), (colour, mark) in zip(
+        curves.items(), ((REST, "s"), (METHODS["ssim"].colour, "o")), strict=False
+    ):
+        patches = [result.experiment.patches_seen for result in curve]
+        areas = [result.metrics["auroc"] for result in curve]
+        lowest = min(lowest, *areas, 1.0)
+        axes.plot(patches, areas, mark, color=colour, label=name)
+        if law := fit_of(curve):
+            along = np.geomspace(patches[0], BUDGET, 200)
+            area, low, high = law.at(along)
+            axes.plot(along, area, color=colour, linewidth=1.2, label=f"{name}, fitted")
+            axes.fill_between(along, low, high, color=colour, alpha=0.18, lw=0)
+    if paper:
+        axes.axhline(paper, color=INK, linestyle=":", linewidth=1.2)
+        label_level(axes, paper, f"the paper: {paper:g}", above=2)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda patches, _: f"{patches / 1000:,g}k")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(ylim=(lowest - 0.02, 1.0), xlabel="patches seen in training", ylabel="AUROC")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def fit_table(curves) -> Markdown:
+    """Tabulate what the last doubling of each learning curve brought, and where its law leads."""
+    rows = []
+    for name, curve in curves.items():
+        doubled, gained = last_doubling(curve), "-"
+        if doubled:
+            earlier, last = (result.metrics["auroc"] for result in doubled)
+            start, end = (f"{result.experiment.patches_seen:,}" for result in doubled)
+            gained = f"{last - earlier:+.3f}, from {start} to {end} patches"
+        law = fit_of(curve)
+        expected = f"no fit: {len(curve)} points, {LEAST_POINTS} are needed"
+        limit = "-"
+        if law:
+            area, low, high = (float(value) for value in law.at(BUDGET))
+            expected = f"{area:.3f}, {low:.3f} to {high:.3f}"
+            limit = float(law.parameters[0])
+        rows.append((name, len(curve), gained, expected, limit))
+    band = f"at {BUDGET:,} patches, with its {100 * CONFIDENCE:g} % band"
+    return table(("recipe", "points", "the last doubling added", band, "limit of the law"), rows)
+
+
+def threshold_table(account) -> Markdown:
+    """Tabulate what one threshold for all images finds, and the best for each image."""
+    found = f"defective pixels found at {100 * account['fpr']:g} % false positives"
+    return table(
+        ("threshold", found, "best intersection over union"),
+        [(name, percent(row["found"]), row["iou"]) for name, row in account["thresholds"].items()],
+    )
+
+
+def speck_sentence(account) -> Markdown:
+    """Say how many false alarms look like defects that nobody marked, and what they cost."""
+    specks = account["specks"]
+    return Markdown(
+        f"Away from marked defects there are {specks['regions']:,} regions of false alarms. Of "
+        f"these {specks['alike']:,}, with {percent(specks['alarms'])} of all false alarms, are as "
+        "large, as bright and as flat as marked defects. Were they all defects that nobody marked, "
+        f"and left out of the counting, the AUROC would be {specks['auroc_without']:.3f} instead "
+        f"of {specks['auroc']:.3f}."
+    )
+
+
+def residual_table(accounts) -> Markdown:
+    """Tabulate what residuals follow where there is no defect.
+
+    `accounts` are pairs of a `Result` and what `sadefect.paper.remainder.remainder` says of it.
+    """
+    header = (
+        "method", "patches seen", "correlation with contrast", "with brightness",
+        "residual in the flattest fifth", "on defects", "in the busiest fifth", "AUROC",
+        "AUROC, like contrast",
+    )  # fmt: skip
+    rows = []
+    for result, account in accounts:
+        told = account["residual"]
+        rows.append(
+            (
+                method_label(result), result.experiment.patches_seen,
+                f"{told['contrast']:+.3f}", f"{told['brightness']:+.3f}",
+                told["fifths"][0], told["defects"], told["fifths"][-1],
+                result.metrics["auroc"], told["auroc_like"],
+            )
+        )  # fmt: skip
+    return table(header, rows or [("not recorded", *8 * "-")])
+
+
+def below_chance(accounts, results) -> Markdown:
+    """Say which results lie below chance, and whether defects among their like explain it.
+
+    `accounts` are as in `residual_table`, `results` a list of `Result`.
+    """
+    low = [r for r in [*results, *(r for r, _ in accounts)] if r.metrics["auroc"] < CHANCE]
+    below = dict.fromkeys(
+        f"{method_label(r)} {r.metrics['auroc']:.3f} ({r.experiment.patches_seen:,} patches)"
+        for r in low
+    )
+    if not below:
+        return Markdown("No curve of this page lies below the diagonal.")
+    text = f"Below {CHANCE:g} are {listed(list(below))}."
+    explained = [
+        f"{told['auroc']:.3f} becomes {told['auroc_like']:.3f} for {method_label(result)}"
+        for result, account in accounts
+        if (told := account["residual"])["auroc"] < CHANCE
+    ]
+    if explained:
+        text += f" Among pixels of like contrast, {listed(explained)}."
+    unknown = {method_label(r) for r in low} - {method_label(result) for result, _ in accounts}
+    if unknown:
+        text += (
+            f" {listed(sorted(unknown))} judges pixels one by one as well; its weights were not "
+            "kept, so that it has no row."
+        )
+    return Markdown(text)

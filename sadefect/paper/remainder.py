@@ -1,0 +1,201 @@
+"""Takes apart what a trained network gets wrong: its threshold, its residual, the masks themselves.
+
+`sadefect.paper.false_alarms` says where false alarms lie; this, what would remove them.
+"""
+
+import numpy as np
+from scipy import ndimage, stats
+
+from sadefect.anomaly_maps import scored_map
+from sadefect.datasets import load_dataset
+from sadefect.files import load_json, save_json, store_folder
+from sadefect.paper.false_alarms import EVERY, FIFTHS, NEAR, surroundings
+from sadefect.paper.run import trained_model
+from sadefect.paper.store import places
+
+LEVELS = 4096  # Of the residual, equally frequent; rates are known to a thousandth.
+VERSION = 1  # Raised when the same map would give other numbers.
+ALIKE = (0.25, 0.75)  # Quantiles of marked defects that an unmarked speck has to resemble.
+
+
+def account(samples, maps, fpr=0.05):
+    """Take apart the errors of residual maps.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Test images.
+    maps : sequence of float32 arrays (H, W)
+        Their residual maps.
+    fpr : float
+        False positive rate of the test set at which alarms are looked at.
+
+    Returns
+    -------
+    dict
+        ``thresholds``, for one threshold of all images and for the best of each: the share
+        ``found`` of defective pixels at the false positive rate of all images, and the largest
+        ``iou`` (intersection over union). ``specks``: ``regions`` of false alarms away from marked
+        defects, of which ``alike`` are as large, bright and flat as marked defects are; their share
+        ``alarms`` of all false alarms; ``auroc``, and ``auroc_without`` if these were not counted.
+        ``residual``: rank correlations of defect-free pixels with ``brightness`` and ``contrast``
+        of their neighbourhood; ``fifths``, the mean residual by fifth of contrast, flattest first,
+        and ``defects``, that of defects, both over the mean of defect-free pixels; ``flat``, the
+        share of defective pixels in the flattest fifth; ``auroc_like``, the AUROC against
+        defect-free pixels of like contrast alone.
+    """
+    around = [surroundings(sample.image, sample.mask) for sample in samples]
+    masks = [sample.mask for sample in samples]
+    edges = np.quantile(
+        np.concatenate([residual.ravel()[::EVERY] for residual in maps]),
+        np.linspace(0, 1, LEVELS + 1)[1:-1],
+    )
+    counts = np.array([_counts(*pair, edges) for pair in zip(masks, maps, strict=True)])
+    residual = _residual(masks, maps, around, edges)
+    return {
+        "fpr": fpr,
+        "thresholds": {
+            "one for all images": _reached(counts.sum(axis=0, keepdims=True), fpr),
+            "the best for each image": _reached(counts, fpr),
+        },
+        "specks": _specks(masks, maps, around, counts, edges, fpr),
+        "residual": residual,
+    }
+
+
+def _counts(mask, residual, edges, where=True):
+    """Count pixels at or above each level: defective ones, and others, ``(2, LEVELS + 1)``."""
+    level = np.searchsorted(edges, residual, side="right")
+    return [
+        np.bincount(level[part & where], minlength=LEVELS + 1)[::-1].cumsum()[::-1]
+        for part in (mask, ~mask)
+    ]
+
+
+def _area(counts):
+    """Return the AUROC of counts of defective and other pixels."""
+    hits, false = (np.append(part, 0) / max(part[0], 1) for part in np.asarray(counts))
+    return float(-np.trapezoid(hits, false))
+
+
+def _reached(counts, fpr):
+    """Return what the best threshold of each group of images reaches, over all groups.
+
+    Of all choices with the false positive rate, thresholds are taken that find most: those at which
+    one more hit costs the same number of false alarms in each group.
+    """
+    hits, false = counts[:, 0].astype(float), counts[:, 1].astype(float)
+    defective, allowed = hits[:, :1], fpr * false[:, 0].sum()
+    union = defective + false
+    best = np.argmax(hits / np.maximum(union, 1), axis=1)[:, None]
+
+    def taken(price):
+        chosen = np.argmax(hits - price * false, axis=1)[:, None]
+        return np.take_along_axis(hits, chosen, 1).sum(), np.take_along_axis(false, chosen, 1).sum()
+
+    if len(counts) == 1:
+        found = hits[0, np.argmax(false[0] <= allowed)]
+    else:
+        prices = np.geomspace(1e-6, 1e3, 400)
+        found = max(hit for hit, alarms in map(taken, prices) if alarms <= allowed)
+    return {
+        "found": float(found / defective.sum()),
+        "iou": float(
+            np.take_along_axis(hits, best, 1).sum() / np.take_along_axis(union, best, 1).sum()
+        ),
+    }
+
+
+def _specks(masks, maps, around, counts, edges, fpr):
+    """Find false alarms that look like defects that nobody marked."""
+    false = counts[:, 1].sum(axis=0)
+    threshold = edges[max(int(np.argmax(false <= fpr * false[0])) - 1, 0)]
+    marked, suspects, without, alarms = [], [], [], 0
+    for mask, residual, near in zip(masks, maps, around, strict=True):
+        alarm = (residual >= threshold) & ~mask
+        alarms += alarm.sum()
+        marked += _described(mask, near)[0]
+        suspects.append(_described(alarm & (near["defect"] > NEAR[1]), near))
+    low, high = np.quantile(marked, ALIKE, axis=0)
+    found = specks = pixels = 0
+    for mask, residual, (rows, labels) in zip(masks, maps, suspects, strict=True):
+        alike = [
+            number
+            for number, (area, bright, contrast) in enumerate(rows, 1)
+            if area >= low[0] and bright >= low[1] and contrast <= high[2]
+        ]
+        left_out = np.isin(labels, alike)
+        found, specks, pixels = found + len(rows), specks + len(alike), pixels + left_out.sum()
+        without.append(_counts(mask, residual, edges, ~left_out))
+    return {
+        "regions": found,
+        "alike": specks,
+        "alarms": float(pixels / max(alarms, 1)),
+        "auroc": _area(counts.sum(axis=0)),
+        "auroc_without": _area(np.sum(without, axis=0)),
+    }
+
+
+def _described(mask, around):
+    """Return area, brightness and contrast of each connected region, and the regions numbered."""
+    labels, number = ndimage.label(mask, np.ones((3, 3)))
+    index = np.arange(1, number + 1)
+    columns = [np.bincount(labels.ravel(), minlength=number + 1)[1:]]
+    columns += [ndimage.mean(around[name], labels, index) for name in ("brightness", "contrast")]
+    return [tuple(map(float, row)) for row in zip(*columns, strict=True)], labels
+
+
+def _residual(masks, maps, around, edges):
+    """Say what the residual follows where there is no defect."""
+    free, names = {}, ("brightness", "contrast")
+    for name in names:
+        parts = [near[name][~mask][::EVERY] for near, mask in zip(around, masks, strict=True)]
+        free[name] = np.concatenate(parts)
+    values = np.concatenate([r[~m][::EVERY] for r, m in zip(maps, masks, strict=True)])
+    defects = np.concatenate([r[m] for r, m in zip(maps, masks, strict=True)])
+    fifths = np.quantile(free["contrast"], FIFTHS)
+    group = np.digitize(free["contrast"], fifths)
+    like = np.zeros((len(FIFTHS) + 1, 2, LEVELS + 1))
+    for mask, residual, near in zip(masks, maps, around, strict=True):
+        fifth = np.digitize(near["contrast"], fifths)
+        for number, total in enumerate(like):
+            total += _counts(mask, residual, edges, fifth == number)
+    shares = like[:, 0, 0] / like[:, 0, 0].sum()
+    mean = float(values.mean())
+    return {
+        **{name: float(stats.spearmanr(values, free[name]).statistic) for name in names},
+        "fifths": [float(values[group == n].mean() / mean) for n in range(len(like))],
+        "defects": float(defects.mean() / mean),
+        "flat": float(shares[0]),
+        "auroc": _area(like.sum(axis=0)),
+        "auroc_like": float(sum(s * _area(c) for s, c in zip(shares, like, strict=True) if s)),
+    }
+
+
+def remainder(experiment, fpr=0.05, compute=False):
+    """Return `account` of an experiment: stored, recorded, or computed and stored.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    fpr : float
+    compute : bool
+        Whether to compute it if it is not known; else None is returned.
+
+    Raises
+    ------
+    DatasetNotFound, StoreError
+        If it has to be computed and the images or the weights are not here.
+    """
+    name = f"{experiment.evaluation_key}_{fpr:g}.json"
+    for _, path in places("remainder", name):
+        if path.exists() and (stored := load_json(path))["version"] == VERSION:
+            return stored
+    if not compute:
+        return None
+    samples = load_dataset(experiment.dataset).test
+    model, _ = trained_model(experiment)
+    maps = [scored_map(model, s.image, experiment, experiment.seed).residual for s in samples]
+    counted = account(samples, maps, fpr) | {"version": VERSION}
+    save_json(store_folder() / "remainder" / name, counted)
+    return counted
