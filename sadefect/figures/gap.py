@@ -198,9 +198,9 @@ def fit_table(curves) -> Markdown:
 
 def threshold_table(account) -> Markdown:
     """Tabulate what one threshold for all images finds, and the best for each image."""
-    found = f"defective pixels found at {100 * account['fpr']:g} % false positives"
+    share = f"defective pixels found at {100 * account['fpr']:g} % false positives"
     return table(
-        ("threshold", found, "best intersection over union"),
+        ("threshold", share, "best intersection over union"),
         [(name, percent(row["found"]), row["iou"]) for name, row in account["thresholds"].items()],
     )
 

@@ -94,12 +94,12 @@ def _reached(counts, fpr):
         return np.take_along_axis(hits, chosen, 1).sum(), np.take_along_axis(false, chosen, 1).sum()
 
     if len(counts) == 1:
-        found = hits[0, np.argmax(false[0] <= allowed)]
+        hit = hits[0, np.argmax(false[0] <= allowed)]
     else:
         prices = np.geomspace(1e-6, 1e3, 400)
-        found = max(hit for hit, alarms in map(taken, prices) if alarms <= allowed)
+        hit = max(hit for hit, alarms in map(taken, prices) if alarms <= allowed)
     return {
-        "found": float(found / defective.sum()),
+        "found": float(hit / defective.sum()),
         "iou": float(
             np.take_along_axis(hits, best, 1).sum() / np.take_along_axis(union, best, 1).sum()
         ),
@@ -117,7 +117,7 @@ def _specks(masks, maps, around, counts, edges, fpr):
         marked += _described(mask, near)[0]
         suspects.append(_described(alarm & (near["defect"] > NEAR[1]), near))
     low, high = np.quantile(marked, ALIKE, axis=0)
-    found = specks = pixels = 0
+    regions = specks = pixels = 0
     for mask, residual, (rows, labels) in zip(masks, maps, suspects, strict=True):
         alike = [
             number
@@ -125,10 +125,10 @@ def _specks(masks, maps, around, counts, edges, fpr):
             if area >= low[0] and bright >= low[1] and contrast <= high[2]
         ]
         left_out = np.isin(labels, alike)
-        found, specks, pixels = found + len(rows), specks + len(alike), pixels + left_out.sum()
+        regions, specks, pixels = regions + len(rows), specks + len(alike), pixels + left_out.sum()
         without.append(_counts(mask, residual, edges, ~left_out))
     return {
-        "regions": found,
+        "regions": regions,
         "alike": specks,
         "alarms": float(pixels / max(alarms, 1)),
         "auroc": _area(counts.sum(axis=0)),
