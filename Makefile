@@ -29,7 +29,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test test-slow test-cluster install lab notebooks lint record ledger workflow-plan image \
+.PHONY: help book pdf article test test-slow test-cluster install lab notebooks lint record ledger workflow-plan image \
 	numerics bench clean
 
 help:  ## List the verbs
@@ -42,6 +42,9 @@ book: $(INSTALLED)  ## Run the notebooks and build the book at book/_build/html/
 
 pdf: $(INSTALLED)  ## Print the whole book as book/_build/sadefect.pdf, with the system's Chromium
 	@$(BIN)/python -m book.builder pdf --profile $(PROFILE)
+
+article: $(INSTALLED)  ## Print the replication article as book/_build/article.pdf, from recorded results
+	@$(BIN)/python -m book.builder article
 
 test: $(INSTALLED)  ## Run the tests, the smoke book included, on all cores
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup

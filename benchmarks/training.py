@@ -132,7 +132,7 @@ def augmentation(size=16):
 
 
 def side_by_side():
-    """One training on all cores, or one on each."""
+    """One training on all cores, one on each, or one on one while the others are idle."""
     settings = {"repeats": repeats(16)}
     together = Worker("keras_training", "ssim", 16, **settings)
     apart = [Worker("keras_training", "ssim", 16, threads=1, **settings) for _ in range(CORES)]
@@ -146,17 +146,20 @@ def side_by_side():
         for worker in apart:
             worker.until("done")
 
-    times = taking_turns({"together": together, "apart": all_at_once}, warm_up=1)
+    ways = {"together": together, "apart": all_at_once, "alone": apart[0]}
+    times = taking_turns(ways, warm_up=1)
     for worker in (together, *apart):
         worker.close()
     speeds = [float(PATCHES / np.median(times["together"]))]
     speeds.append(float(CORES * PATCHES / np.median(times["apart"])))
+    speeds.append(float(PATCHES / np.median(times["alone"])))
     report(
         "training-workers",
         ("trainings", "patches/s in all", "over the first"),
         [
             (f"one on {CORES} cores", speeds[0], 1.0),
             (f"{CORES} on one core each", speeds[1], CORES / ratio(times, "apart", "together")),
+            ("one on one core", speeds[2], 1 / ratio(times, "alone", "together")),
         ],
         "SSIM, d = 500, batches of 16, Keras on TensorFlow.",
     )

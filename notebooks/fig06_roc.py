@@ -167,7 +167,7 @@ augmentation_table(stored)
 # than good material. On nanofibres that is what comparing pixels does: crossings of bright fibres are hard to
 # reconstruct, so that the squared difference follows the contrast of the neighbourhood, while most defects
 # are flat. Below are the rank correlation of the residual with its neighbourhood, over defect-free pixels;
-# the mean residual in the flattest and in the busiest fifth of these and on defects, over the mean of all;
+# the median residual in the flattest and in the busiest fifth of these and on defects, over the median of all;
 # and the AUROC if defects are compared with defect-free pixels of like contrast alone.
 
 # %%

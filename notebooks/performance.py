@@ -9,7 +9,7 @@
 # %% tags=["parameters"]
 dataset: str = "nanotwice"  # Whose trainings the curves of AUROC over time are of.
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 from IPython.display import Markdown
 
@@ -28,7 +28,7 @@ measured = {name: benchmark(name) for name in names}
 steps, image, schedules = (measured[n] for n in ("training-losses", "inference", "schedules"))
 backends, metrics = measured["training-backends"], measured["metrics_speed"]
 
-# %%
+# %% tags=["hide-input"]
 fast = "our map, OpenVINO"
 ours = next(row[0] for row in schedules.rows if row[0].endswith("ours on a CPU"))
 keras, torch = (
@@ -60,7 +60,7 @@ Markdown(
     f"{sum(met)} of {len(aims)} aims are met."
 )
 
-# %%
+# %% tags=["hide-input"]
 table(
     ("what", "aim", "measured", "met"),
     [
@@ -82,7 +82,7 @@ table(
 # Tables, figures and what was tried, to be folded out. Where a part multiplies matrices, a column says how
 # close it comes to the fastest that the processor does.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 mse, ssim, theirs = (
     1e3 * 16 / steps.value("patches/s", name) for name in ("mse", "ssim", "tf.image.ssim")
 )
@@ -104,7 +104,7 @@ folded(
     "comparable.",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 folded(
     "Training: backends, batches and workers",
     "Keras on TensorFlow is the default. `KERAS_BACKEND=torch` or `jax` selects another backend.",
@@ -173,7 +173,7 @@ left = {"curves": losses, "labels": ("CPU seconds", "SSIM loss"), "ylim": (None,
 right = {"curves": areas, "labels": ("seconds of training", "AUROC"), "log": "x", "ylim": (None, 1)}
 line_charts({"loss": left, dataset: right})
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 best = max((row for row in schedules.rows if row[-1] != "-"), key=lambda row: row[-1])
 mine = schedules.value("times fewer", ours)
 stuck = [row[0] for row in schedules.rows if row[-1] == "-"]
@@ -210,7 +210,7 @@ folded(
     "everything else that was recorded was trained so, and must be compared with its like.",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 seconds, share = (image.value(column, fast) for column in ("seconds", "of the peak"))
 plain = image.value("of the peak", "predict")
 aim = next(aim for what, _, aim, _ in aims if what.startswith("`predict`"))
@@ -228,7 +228,7 @@ folded(
     measured["exporting"],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 growth = measured["scaling"]
 folded(
     "How time and memory grow",
@@ -256,7 +256,7 @@ line_charts(
     }
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 folded(
     "Metrics and start-up",
     "Values are counted in fixed bins, image by image, and nothing is sorted. Libraries that sort all "
@@ -265,7 +265,7 @@ folded(
     measured["start_up"],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 folded(
     "Where this was measured",
     "The measurements were recorded; `make bench` repeats them in about half an hour on an idle machine.",

@@ -1,7 +1,7 @@
 """What earlier versions wrote is read as it was: saved detectors, recorded results and their keys.
 
 ``fixtures/detector_format2.*`` was written by commit 671c3fb: a detector, an image of 8 bit, and
-what that version said of it.
+what that version said of it. ``detector_format3.*`` is by commit 93f59d4, a filter bank.
 """
 
 from pathlib import Path
@@ -31,6 +31,22 @@ def test_a_detector_saved_before_gives_the_same_map(tmp_path):
     assert detector.image_threshold(0.05).value == before["image_threshold"]
     again = Detector.load(detector.save(tmp_path / "again.sadefect"))
     np.testing.assert_array_equal(again.look(before["image"]).map, found.map)
+
+
+def test_a_detector_of_format_3_gives_the_same_verdict(tmp_path):
+    detector = Detector.load(FIXTURES / "detector_format3.sadefect")
+    with np.load(FIXTURES / "detector_format3.npz") as stored:
+        before = dict(stored)
+    found = detector.look(before["image"])
+    assert (detector.colour, detector.image_score) == ("luminance", "area")
+    np.testing.assert_allclose(found.map, before["map"], rtol=1e-4, atol=1e-4)
+    assert (found.score, found.threshold) == (before["score"], before["threshold"])
+    assert found.defect == before["defect"] and np.mean(found.mask != before["mask"]) < 1e-3
+    assert detector.threshold(0.01).value == pytest.approx(before["pixel_threshold"])
+    again = Detector.load(detector.save(tmp_path / "again.sadefect"))
+    assert again.look(before["image"]).score == found.score
+    again.calibrate([before["image"]])
+    assert again.look(before["image"]).score > 0 and not again.look(before["image"]).defect
 
 
 def test_all_recorded_results_are_found():

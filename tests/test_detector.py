@@ -17,7 +17,7 @@ from sadefect.segmentation import threshold_for_fpr
 
 PAPER = {
     "average": "reconstructions", "frame": 0, "smoothing": 0.0, "opening": 4, "margin": 0,
-    "crops": "fixed", "symmetries": "none",
+    "crops": "fixed", "symmetries": "none", "image_score": "area",
 }  # fmt: skip
 SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 19_200} | PAPER
 
@@ -298,9 +298,9 @@ def test_a_saved_detector_says_the_same(detector, saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 4, "version": "9.9"}, "format 4, of sadefect 9.9; upgrade"),
+        ({"format": 5, "version": "9.9"}, "format 5, of sadefect 9.9; upgrade"),
         ({"format": 1}, "format 1, whose verdicts .* is in the store"),
-        ({"settings": {"colour": True}}, "unexpected keyword argument 'colour'"),
+        ({"settings": {"hue": True}}, "unexpected keyword argument 'hue'"),
         ({"settings": {"latent_dim": 10**9}}, "latent_dim 1000000000"),
         ({"settings": {"patch_size": "__import__('os')"}}, "patch_size must be"),
         ({"settings": []}, "does not fit together"),
@@ -361,6 +361,8 @@ def test_mutated_files_are_read_or_refused(saved, tmp_path):
         ({"shrink": 0}, "shrink must be"),
         ({"stride": 200}, "stride must be"),
         ({"average": "mean"}, "average must be"),
+        ({"colour": "red"}, "colour must be"),
+        ({"image_score": "peak"}, "image_score must be"),
     ],
 )
 def test_settings_are_checked_when_the_detector_is_built(settings, message):

@@ -1,6 +1,7 @@
 """Verdicts on sets that nobody has seen: borders, sizes, symmetries, and what to compare with."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from sadefect import DataError, Detector, StoreError
 from sadefect.baselines.base import Gaussian
 from sadefect.detector import learning as learning_module
 from sadefect.detector import yardsticks
-from sadefect.detector.calibration import Calibration, largest_region
+from sadefect.detector.calibration import Calibration, choose_calibration, largest_region
+from sadefect.detector.colour import choose_colour
 from sadefect.detector.folder_check import check_folder
 from sadefect.detector.learning import Learning, sentence
 from sadefect.detector.region import Continued, Crowding, continued, counted_pixels
 from sadefect.metrics import PixelMetrics
 from sadefect.training.trajectory import milestones, risen
 
+FORMAT_3 = Path(__file__).with_name("fixtures") / "detector_format3.sadefect"
 QUICK = {"latent_dim": 4, "patch_size": 32, "window_size": 7, "patches": 320}
 
 
@@ -270,6 +273,107 @@ def test_a_threshold_means_the_same_at_any_size():
     same = calibration.image_threshold(0.05, 0.01)
     assert calibration.image_threshold(0.05, 0.01, 64**2) == same
     assert calibration.image_threshold(0.05, 0.01, 32**2) == same
+
+
+def test_of_equal_areas_the_more_anomalous_scores_higher():
+    settings = {"patch_size": 32, "image_score": "mass"}
+    bank = Detector("filter_bank", **settings).fit([texture(seed) for seed in range(24)])
+    map = bank.anomaly_map(texture(60))
+    low, excess = bank.threshold().value, bank.calibration_.excess[6]
+    faint, strong, noisy = map.copy(), map.copy(), map.copy()
+    faint[30:42, 40:52], strong[30:42, 40:52] = low, low + 2 * excess
+    scores = [bank.judge(texture(60), one).score for one in (faint, strong)]
+    by_area = Detector.load(FORMAT_3)
+    assert scores[1] > 2 * scores[0] > 0 and by_area.calibration_.excess is None
+    noisy[35, 45] = 100 * map.max()  # One pixel makes no defect, however anomalous.
+    before, after = (bank.judge(texture(60), one) for one in (map, noisy))
+    assert after.defect == before.defect and after.score <= before.score + 3
+
+
+def test_a_score_is_chosen_by_planted_defects():
+    rng = np.random.default_rng(0)
+    good = rng.random((6, 40, 40), dtype="float32")
+    small, large = good.copy(), good.copy()
+    small[:, 10:11, 10:12] = 9  # As large as specks of good images, and far above them.
+    large[:, 5:35, 5:35] = 0.999
+    for planted, best in ((small, "mass"), (large, "area")):
+        found, reached = choose_calibration(good, 1, None, planted)
+        assert max(reached, key=reached.get) == best, reached
+        assert (found.excess is None) == (best == "area")
+
+
+def test_a_score_keeps_its_promise_on_the_images_it_was_set_by(bank):
+    limit = bank.image_threshold(0.5)
+    held = [bank.look(texture(seed)).score for seed in (22, 23)]  # The last two of 24.
+    assert sorted(held) == sorted(bank.calibration_.scores().tolist())
+    assert limit.value == max(held) + 1
+
+
+# Colour
+
+
+def tinted(seed=0, stain=False):
+    """A colour texture; a stain changes its colour, not its luminance."""
+    gray, rng = texture(seed), np.random.default_rng(seed)
+    image = np.stack([0.2 + 0.5 * gray, 0.3 + 0.4 * gray, 0.2 + 0.3 * gray], axis=-1)
+    image += rng.normal(0, 0.01, image.shape)
+    if stain:
+        image[20:40, 30:60] += (0.25, -0.25 * 0.2125 / 0.7154, 0)
+    return np.clip(image, 0, 1).astype("float32")
+
+
+def test_channels_see_a_stain_of_the_same_luminance():
+    images, found = [tinted(seed) for seed in range(24)], {}
+    for colour in ("luminance", "channels"):
+        bank = Detector("filter_bank", patch_size=32, colour=colour).fit(images)
+        assert bank.look(tinted(30)).defect is False
+        found[colour] = bank.look(tinted(30, stain=True)).mask[20:40, 30:60].mean()
+    assert found["luminance"] < 0.1 and found["channels"] > 0.5
+    gray = bank.anomaly_map(texture(1))
+    np.testing.assert_array_equal(gray, bank.anomaly_map(np.stack([texture(1)] * 3, axis=-1)))
+
+
+@pytest.mark.parametrize(
+    ("losses", "chosen"),
+    [((0.2, 0.2), "channels"), ((0.2, 0.3), "luminance"), ((0.95, 0.9), "luminance")],
+)
+def test_colour_is_what_held_out_images_agree_with(monkeypatch, tmp_path, losses, chosen):
+    losses, trained = dict(zip(("luminance", "channels"), losses, strict=True)), []
+
+    class Trial:
+        def __init__(self, images):
+            self.colour = "channels" if len(images) > 3 else "luminance"
+
+        def best(self, budget):
+            assert budget == 2_000
+            return budget, losses[self.colour], None
+
+    def learn(self, budget, symmetries):
+        trained.append(len(self.images))
+        record = {"symmetries": "none", "trials": {}, "trained": budget, "best": budget}
+        return self.recipe.build_model(), np.zeros((0, 2)), 0.0, record
+
+    monkeypatch.setattr(Learning, "training", lambda self, name, label: Trial(self.images))
+    monkeypatch.setattr(Learning, "flat_loss", lambda self: 1.0)
+    monkeypatch.setattr(Learning, "learn", learn)
+    quick = QUICK | PAPER | {"patches": 20_000, "seed": 3}
+    detector = Detector(**quick).fit([tinted(seed) for seed in range(4)])
+    assert trained == [9 if chosen == "channels" else 3]
+    text = f"Colour images are judged by {chosen}"
+    assert any(note.startswith(text) for note in detector.notes())
+    again = Detector.load(detector.save(tmp_path / "one.sadefect"))
+    assert again.colour_ == chosen and again.provenance_["training"]["colour trials"] == losses
+    image = tinted(9)
+    np.testing.assert_array_equal(again.anomaly_map(image), detector.anomaly_map(image))
+    assert detector.reconstruct(image).shape == image.shape[:2]
+
+
+def test_gray_images_and_short_trainings_leave_no_colour_to_choose(monkeypatch):
+    monkeypatch.setattr(Learning, "training", None)  # Would be called.
+    assert choose_colour({"luminance": None}, 10**6) == ("luminance", {})
+    assert choose_colour({"luminance": None, "channels": None}, 19_999) == ("luminance", {})
+    bank = Detector("filter_bank", patch_size=32).fit([tinted(seed) for seed in range(3)])
+    assert bank.colour_ == "luminance" and not bank.notes()
 
 
 def test_new_thresholds_without_training(bank, tmp_path):

@@ -116,8 +116,8 @@ def test_the_first_sentences_answer_where_the_gap_comes_from():
     text = gap_sentences(STEPS, numbers.AUROC["nanotwice", "ssim"]).data
     assert text.startswith(
         "Trained as printed for 80,000 patches, SSIM reaches an AUROC of 0.800, 0.166 below the "
-        "paper's: undoing the overfitting adds +0.050, training longer adds +0.050 and our scoring "
-        "adds +0.070. With the paper's scoring 0.066 remain; with ours it is 0.004 above the paper."
+        "paper's: undoing the overfitting adds 0.050, training longer adds 0.050 and our scoring "
+        "adds 0.070. With the paper's scoring 0.066 remain; with ours it is 0.004 above the paper."
     )
     assert "Every step is one seed." in text and "More training" not in text
     assert "Every step" not in gap_sentences([step(gap.PRINTED, 0.8, 0.81)]).data
@@ -141,8 +141,8 @@ def test_a_curve_is_only_fitted_with_enough_points():
     seen = [20_000 * 2**n for n in range(6)]
     curve = [reached(0.95 - 0.05 * (n / 1e5) ** -0.7, n) for n in seen]
     text = fit_table({"long": curve, "short": curve[:4], "none": []}).data
-    assert "| long | 6 | +0.009, from 320,000 to 640,000 patches | 0.944, 0.944 to 0.944 |" in text
-    assert "| short | 4 | +0.022, from 80,000 to 160,000 patches | no fit: 4 points" in text
+    assert "| long | 6 | +0.009, to 640,000 patches | 0.944, 0.944 to 0.944 |" in text
+    assert "| short | 4 | +0.022, to 160,000 patches | no fit: 4 points" in text
     assert "| none | 0 | - |" in text
     [axes] = fitted_curves({"long": curve, "short": curve[:4]}, 0.966).axes
     labels = [text.get_text() for text in axes.get_legend().get_texts()]

@@ -15,7 +15,7 @@ from book.builder.pages import ROOT
 
 PLAIN, LIVE = "fig02_three_terms", "your_own_images"
 # Of the second page: as little as its sliders need.
-SMALL = {"good: int = 40": "good: int = 6", "8_000": "320", "[2, 20, 100]": "[2]"}
+SMALL = {"good: int = 24": "good: int = 6"}
 SECONDS = 240  # Until the figure is there: a server, a kernel and a framework have to start.
 
 

@@ -108,9 +108,6 @@ def test_too_few_points_are_not_fitted_and_a_noisy_curve_has_a_wide_band():
 
 
 def test_the_last_doubling_is_at_least_a_doubling():
-    curve = [
-        SimpleNamespace(experiment=SimpleNamespace(patches_seen=seen)) for seen in (20, 57, 80, 113)
-    ]
-    earlier, last = last_doubling(curve)
-    assert (earlier.experiment.patches_seen, last.experiment.patches_seen) == (20, 113)
-    assert last_doubling(curve[1:3]) is None and last_doubling([]) is None
+    assert last_doubling([20, 40, 57, 80], [0.5, 0.6, 0.65, 0.7]) == pytest.approx(0.1)
+    assert last_doubling([20, 80], [0.5, 0.7]) == pytest.approx(0.1)
+    assert last_doubling([57, 80], [0.6, 0.7]) is None and last_doubling([], []) is None

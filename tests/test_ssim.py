@@ -44,6 +44,19 @@ def test_equals_scikit_image_in_float64(pair, ours, theirs, size):
     assert float(ssim(x, y, data_range=1.0, **ours)) == pytest.approx(expected.mean(), abs=2e-6)
 
 
+@pytest.mark.parametrize(("ours", "theirs"), WINDOWS)
+def test_colour_equals_scikit_image(ours, theirs):
+    image = data.astronaut()[100:200, 180:300] / 255
+    noise = np.random.default_rng(0).normal(0, [0.02, 0.1, 0.3], image.shape)
+    other = np.clip(image + noise, 0, 1)
+    expected = oracle(image, other, channel_axis=-1, **theirs)
+    x, y = (array[None].astype("float32") for array in (image, other))
+    found = ops.convert_to_numpy(ssim_map(x, y, data_range=1.0, **ours))[0]
+    np.testing.assert_allclose(found, expected, atol=5e-5, rtol=0)
+    loss = SSIMLoss(data_range=1.0, padding="reflect", **ours)(x, y)
+    assert float(loss) == pytest.approx(1 - expected.mean(), abs=1e-5)
+
+
 @pytest.mark.parametrize("ours", [ours for ours, _ in WINDOWS])
 def test_valid_is_the_inside_of_reflect(pair, ours):
     inside, whole = (

@@ -92,6 +92,16 @@ def _pdf(profile: _Profile = "quick") -> None:
     print(f"Printed {target}")
 
 
+@app.command("article")
+def _article() -> None:
+    """Print the replication article as one PDF, of recorded results; no page is executed."""
+    from book.builder.article import write_article
+
+    print("Computing and printing the article, less than a minute ...")
+    print(f"Printed {write_article()}")
+    warn_if_not_publishable()
+
+
 @app.command("execute")
 def _execute(
     names: Annotated[

@@ -161,7 +161,7 @@ def number_by_page(app, env):
 
 
 def setup(app):
-    app.connect("env-updated", number_by_page)
+    app.connect("env-check-consistency", number_by_page)  # Once Sphinx has numbered them.
     app.connect("html-page-context", complete_page, priority=900)  # After all others.
     app.connect("build-finished", complete_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

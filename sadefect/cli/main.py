@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sadefect import errors
-from sadefect.cli import own_images, store, weights, workflow
+from sadefect.cli import own_images, presets, store, weights, workflow
 from sadefect.cli.own_images import Json, load_framework
 from sadefect.cli.printing import show_table
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 data = typer.Typer(help="Data sets: list, fetch, check.", no_args_is_help=True)
 OWN, PAPER = "Your own images", "The paper"
 app.add_typer(data, name="data", rich_help_panel=PAPER)
+app.add_typer(presets.app, name="preset", rich_help_panel=OWN)
 app.add_typer(weights.app, name="weights", rich_help_panel=PAPER)
 app.add_typer(store.app, name="store", rich_help_panel=PAPER)
 for verb in ("check", "train", "segment", "evaluate", "calibrate", "export"):

@@ -23,7 +23,9 @@ MaskValues = Annotated[
     typer.Option(help='Values that mean a defect: "1,2", "128-255", "#ff0000", or half.'),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for scripts.")]
-Model = Annotated[Path, typer.Argument(help="A detector that `sadefect train` saved.")]
+Model = Annotated[
+    Path, typer.Argument(help="A detector that `sadefect train` saved, or preset:NAME.")
+]
 Fpr = Annotated[float, typer.Option(help="Share of good pixels that may be flagged.")]
 ImageFpr = Annotated[float, typer.Option(help="Share of good images that may be judged defective.")]
 STOPPED = 130  # As shells say it of Ctrl-C.
@@ -91,6 +93,9 @@ def train(
     symmetries: Annotated[
         str, typer.Option(help="Of the texture: auto, none, half_turns, mirrors, turns, all.")
     ] = "auto",
+    colour: Annotated[
+        str, typer.Option(help="What colour images are judged by: auto, luminance, channels.")
+    ] = "auto",
     border: Annotated[int, typer.Option(help="Pixels along the border that are ignored.")] = 0,
     ignore: Annotated[
         Path | None, typer.Option(help="A mask for all images, white where they are ignored.")
@@ -110,7 +115,7 @@ def train(
         detector = Detector(
             method, latent_dim=int(latent_dim) if latent_dim.isdecimal() else latent_dim,
             patch_size=patch_size, window_size=window_size, shrink=shrink, patches=patches,
-            seed=seed, symmetries=symmetries, border=border,
+            seed=seed, symmetries=symmetries, colour=colour, border=border,
         )  # fmt: skip
     with explained(output):  # Not after hours of training.
         if output.is_dir():
@@ -136,7 +141,7 @@ def train(
     for note in detector.notes():
         print(f"{note}.")
     print(
-        f"An image will be judged defective from a flagged region of {limit.value} pixels on; "
+        f"An image will be judged defective from a score of {limit.value} pixels on; "
         f"{limit.sentence()}."
     )
 
@@ -154,6 +159,8 @@ def calibrate(
 
     The old thresholds stay noted in the file.
     """
+    if output is None and str(model).startswith("preset:"):
+        raise DataError("expected -o FILE, where to save it; a preset stays as it is")
     detector, _, _ = _load(model, FPR, image_fpr)
     before = detector.image_threshold(image_fpr).value
     detector.calibrate(folder).save(output or model)
@@ -163,7 +170,7 @@ def calibrate(
         print(json.dumps({"output": str(output or model)} | pixels))
         return
     print(
-        f"saved {output or model}: an image will be judged defective from a flagged region of "
+        f"saved {output or model}: an image will be judged defective from a score of "
         f"{limit.value} pixels on, {before} before; {limit.sentence()}."
     )
     for text in detector.calibration_.crowded:
@@ -312,10 +319,9 @@ def export(
     It needs more packages: pip install "sadefect\[export,engine]".
     """
     load_framework()
-    from sadefect.detector.detector import Detector
 
     with usage("--format or --output"):
-        print(Detector.load(model).export(output, format))
+        print(_detector(model)[0].export(output, format))
 
 
 def check(
@@ -352,14 +358,27 @@ def _load(model, fpr, image_fpr):
         with usage(option):
             check_share(share, option)
     load_framework()
-    from sadefect.detector.detector import Detector
     from sadefect.provenance import describe_engine
 
-    detector = Detector.load(model)
+    detector, digest = _detector(model)
     print(f"{describe_engine()} runs the network.", file=sys.stderr)
-    key = {"model": hashlib.sha256(model.read_bytes()).hexdigest()}
+    key = {"model": digest}
     top = BRIGHTEST * detector.threshold(0).value  # The same for all images.
     return detector, top, key | {"fpr": fpr, "image_fpr": image_fpr}
+
+
+def _detector(model):
+    """Load a file or a preset; return the detector, and a digest of what it was read from."""
+    from sadefect.detector.detector import Detector
+    from sadefect.detector.presets import SCHEME, preset_folder
+
+    if not str(model).startswith(SCHEME):
+        return Detector.load(model), hashlib.sha256(model.read_bytes()).hexdigest()
+    folder = preset_folder(str(model).removeprefix(SCHEME))
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.read_bytes())
+    return Detector.from_preset(folder), digest.hexdigest()
 
 
 def _identity(path):

@@ -6,6 +6,9 @@ from functools import partial
 from operator import index
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from sadefect.datasets.base import Dataset, Sample, fingerprint_of, verified, with_size
 from sadefect.datasets.images import (
     SUFFIXES,
@@ -19,6 +22,7 @@ from sadefect.datasets.images import (
 )
 from sadefect.datasets.masks import check_mask_values, paired_mask
 from sadefect.errors import DataError, DatasetNotFound
+from sadefect.files import explained
 
 TEXTURE_SIZE = 256  # Section 4.2: textures are scaled down to give a patch more context.
 
@@ -139,3 +143,16 @@ def laid_out(name, base, size, usual, source, licence, *, known=None, mask_value
     fingerprint = with_size(fingerprint, size, usual)
     train = good_samples(base / "train" / "good", size)
     return Dataset(name, train, tuple(test), fingerprint, source, licence)
+
+
+def write_test_images(folder, samples):
+    """Write samples as images of 8 bit and masks, laid out like MVTec AD's test images."""
+    for number, sample in enumerate(samples):
+        pictures = {f"test/{sample.kind}/{number:03d}": sample.image}
+        if sample.read_mask:
+            pictures[f"ground_truth/{sample.kind}/{number:03d}_mask"] = sample.mask
+        for name, picture in pictures.items():
+            path = Path(folder) / f"{name}.png"
+            with explained(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.uint8(np.round(picture * np.float32(255)))).save(path)

@@ -1,8 +1,9 @@
 """Thresholds of pixels, and of whole images, from the maps of held-out defect-free images.
 
-An image is judged by its largest region of flagged pixels. Good images hold many small specks that
-reach far up; a defect is a region. The largest value of a map, by contrast, is that of its noisiest
-pixel, and a threshold on it is that of the noisiest good image.
+An image is judged by its largest region of flagged pixels, by its area or its mass (Bullmore et al.
+1999, doi:10.1109/42.750253). Good images hold many small specks that reach far up; a defect is a
+region. The largest value of a map, by contrast, is that of its noisiest pixel, and a threshold on
+it is that of the noisiest good image.
 
 A larger image has more specks, and larger ones among them. In noise the areas of regions above a
 threshold fall off exponentially (Friston et al. 1994, doi:10.1002/hbm.460010306), so that the
@@ -16,7 +17,7 @@ from scipy import ndimage
 from scipy.stats import binomtest
 
 from sadefect.datasets.base import HELD_OUT
-from sadefect.detector.defaults import FPR, IMAGE_FPR
+from sadefect.detector.defaults import FPR, IMAGE_FPR, IMAGE_SCORES
 from sadefect.detector.region import Crowding
 from sadefect.metrics import PixelMetrics
 from sadefect.segmentation import check_share
@@ -25,6 +26,7 @@ from sadefect.segmentation import check_share
 RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 CONFIDENCE = 0.95
 TAIL = 30  # Regions of held-out images, the largest, that say how fast areas fall off.
+HEAVIEST = 2.5  # What a pixel counts at most in the mass of a region.
 LARGER = 1.05  # Times the calibrated area: from there on an image is a larger one.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
 
@@ -119,23 +121,44 @@ def conformal_threshold(scores, image_fpr):
     return int(ascending[-1 - allowed]) + 1 if allowed < len(scores) else 1
 
 
-def label_regions(flagged, side=1):
+def label_regions(flagged, side=1, weights=None):
     """Number the 8-connected regions of a mask; return int labels ``(H, W)`` and areas by label.
 
-    The background has the label and the area 0. Where each pixel of a map stands for a block of
-    ``side``, pixels that are left over at the border do not count, so that areas are those that the
-    map itself gives.
+    The background has the label and the area 0. Pixels count by their ``weights``, an array of the
+    mask's shape, where there are some: areas are masses then, rounded. Where each pixel of a map
+    stands for a block of ``side``, pixels that are left over at the border do not count, so that
+    areas are those that the map itself gives.
     """
     labels, count = ndimage.label(flagged, EIGHT_NEIGHBOURS)
     height, width = (length // side * side for length in labels.shape)
-    areas = np.bincount(labels[:height:side, :width:side].ravel(), minlength=count + 1) * side**2
+    block = slice(None, height, side), slice(None, width, side)
+    weights = None if weights is None else weights[block].ravel()
+    areas = np.bincount(labels[block].ravel(), weights, minlength=count + 1) * side**2
     areas[0] = 0
-    return labels, areas
+    return labels, np.round(areas).astype("int64")
 
 
 def largest_region(flagged):
     """Return the area of the largest region of a mask, in pixels; 0 if there is none."""
     return int(label_regions(flagged)[1].max())
+
+
+def _weights(map, limit, excess):
+    """Return what pixels at or above a limit count: 1 at the mean excess, at most `HEAVIEST`."""
+    if not excess:
+        return np.ones(map.shape)
+    return np.clip((1 + (map - limit) / excess) / 2, 0.5, HEAVIEST)
+
+
+def _mean_excess(maps, counted, limits):
+    """Compute how far pixels at or above each limit are above it on average, 0 without any."""
+    sums = np.zeros((len(limits), 2))
+    for map, mask in zip(maps, counted, strict=True):
+        values = np.asarray(map if mask is None else map[mask], "float64")
+        for row, limit in zip(sums, limits, strict=True):
+            above = values[values >= limit]
+            row += above.sum() - limit * above.size, above.size
+    return np.maximum(sums[:, 0], 0) / np.maximum(sums[:, 1], 1)
 
 
 class Calibration:
@@ -146,6 +169,11 @@ class Calibration:
     areas of regions fall off, in pixels, and ``size`` how many pixels an image has, both 0 where
     an earlier version did not count them; ``crowded`` sentences of `Crowding`.
 
+    Where regions are judged by their mass, ``excess`` ``(len(RATES),)`` is how far flagged pixels
+    of these images are above the threshold on average, and ``areas`` are masses: a pixel at the
+    threshold counts half, one that is so far above it once, and none more than `HEAVIEST`, so that
+    no single one makes a defect. A good image's mass is about its area.
+
     Examples
     --------
     >>> maps = np.random.default_rng(0).random((20, 64, 64), dtype="float32")
@@ -154,27 +182,31 @@ class Calibration:
     (0, 20, 0.048)
     """
 
-    def __init__(self, pixels, areas, tails=None, size=0, crowded=()):
+    def __init__(self, pixels, areas, tails=None, size=0, crowded=(), excess=None):
         self.pixels, self.areas, self.size = pixels, np.asarray(areas), float(size)
+        self.excess = None if excess is None else np.asarray(excess, "float64")
         self.tails = np.zeros(len(RATES)) if tails is None else np.asarray(tails, "float64")
         self.crowded = list(crowded)
 
     @classmethod
-    def of(cls, maps, side=1, counted=None):
+    def of(cls, maps, side=1, counted=None, image_score="area"):
         """Count a sequence of opened maps ``(H, W)``; each pixel stands for a block of ``side``.
 
-        ``counted`` has a mask for each map, of the pixels that count, or None for all.
+        ``counted`` has a mask for each map, of the pixels that count, or None for all; regions are
+        judged by their "area" or their "mass".
         """
         pixels, counted = PixelMetrics(), counted or [None] * len(maps)
         for map, mask in zip(maps, counted, strict=True):
             pixels.update(np.zeros(map.shape, bool), map, mask)
         limits = [pixels.threshold(rate).value for rate in RATES]
+        excess = _mean_excess(maps, counted, limits) if image_score == "mass" else None
         areas, largest = np.zeros((len(maps), len(RATES)), "int64"), [[] for _ in RATES]
         crowding, sizes = Crowding(), []
         for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
             for column, limit in enumerate(limits):
                 above = map >= limit if mask is None else (map >= limit) & mask
-                regions = np.sort(label_regions(above)[1])[::-1] * side**2
+                weights = None if excess is None else _weights(map, limit, excess[column])
+                regions = np.sort(label_regions(above, 1, weights)[1])[::-1] * side**2
                 areas[number, column] = regions[0]
                 largest[column] = sorted([*largest[column], *regions[: TAIL + 1].tolist()])
                 largest[column] = largest[column][-TAIL - 1 :]
@@ -182,7 +214,19 @@ class Calibration:
                     crowding.add(above)
             sizes.append(map.size if mask is None else int(mask.sum()))
         tails = [np.mean(top[1:]) - top[0] if len(top) > 1 else top[0] for top in largest]
-        return cls(pixels, areas, tails, np.mean(sizes) * side**2, crowding.sentences())
+        return cls(pixels, areas, tails, np.mean(sizes) * side**2, crowding.sentences(), excess)
+
+    def score(self, map, side=1):
+        """Return the score of an opened map by its largest region, as those of held-out images."""
+        above = map >= self.pixels.threshold(FPR).value
+        return int(label_regions(above, 1, self.weights(map))[1].max()) * side**2
+
+    def weights(self, map, fpr=FPR):
+        """Return what each pixel of a map counts in a region, an array of its shape; None for 1."""
+        if self.excess is None:
+            return None
+        excess = self.excess[np.searchsorted(RATES, fpr)]
+        return _weights(map, self.pixels.threshold(fpr).value, excess)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR, size=None):
         """Return how large a region of pixels at or above ``threshold(fpr)`` a defect has to be.
@@ -208,10 +252,28 @@ class Calibration:
         check_share(fpr, "fpr")
         return self.areas[:, np.searchsorted(RATES, fpr)]
 
+    def thinned(self, shares=4096):
+        """Return it with far fewer bins of pixels, for small files.
+
+        Thresholds of `RATES` and of 0 stay exactly what they are; between them there are those of
+        so many ``shares``, evenly spread by their logarithm, and others are a little lower.
+        """
+        state = self.pixels.state()
+        at_least = np.cumsum(state["counts"][::-1])[::-1]
+        rates = np.r_[0, RATES, np.geomspace(1 / at_least[0], 1, shares)]
+        # The highest bin that has too many pixels at or above it decides each threshold.
+        deciding = np.searchsorted(-at_least, -rates * at_least[0]) - 1
+        kept = np.unique(np.r_[0, np.maximum(deciding, 0), len(at_least) - 1])
+        counts = np.add.reduceat(state["counts"], kept)
+        pixels = PixelMetrics.from_state(state | {"bins": state["bins"][kept], "counts": counts})
+        own = self.areas, self.tails, self.size, self.crowded, self.excess
+        return Calibration(pixels, *own)
+
     def state(self):
         """Return everything as a dict of arrays that `from_state` takes."""
         pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
         regions = {"areas": self.areas, "tails": self.tails, "size": np.array(self.size)}
+        regions |= {} if self.excess is None else {"excess": self.excess}
         return pixels | regions | {"rates": np.array(RATES)}
 
     @classmethod
@@ -232,6 +294,34 @@ class Calibration:
         tails, size = arrays.get("tails", np.zeros(len(RATES))), arrays.get("size", np.array(0.0))
         if tails.shape != (len(RATES),) or size.shape or min(size, *tails) < 0:
             raise ValueError(f"expected {len(RATES)} tails and a size; got {tails.shape}, {size}")
-        calibration = cls(pixels, areas, tails, size)
+        excess = arrays.get("excess")
+        if excess is not None and (excess.shape != (len(RATES),) or excess.min() < 0):
+            raise ValueError(f"expected {len(RATES)} mean excesses; got shape {excess.shape}")
+        calibration = cls(pixels, areas, tails, size, excess=excess)
         pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration
+
+
+def choose_calibration(maps, side, counted, planted):
+    """Return the `Calibration` by the image score that tells images with defects best.
+
+    Parameters
+    ----------
+    maps, side, counted
+        As in `Calibration.of`.
+    planted : list of arrays (H, W)
+        Opened maps of good images with synthetic defects.
+
+    Returns
+    -------
+    Calibration
+    dict
+        The AUROC of each of `IMAGE_SCORES` among these images.
+    """
+    calibrations = {name: Calibration.of(maps, side, counted, name) for name in IMAGE_SCORES}
+    reached = {}
+    for name, calibration in calibrations.items():
+        scores = np.array([calibration.score(map, side) for map in planted])
+        order = np.sign(scores[:, None] - calibration.scores())
+        reached[name] = float(0.5 + order.mean() / 2)
+    return calibrations[max(reached, key=reached.get)], reached

@@ -1,25 +1,26 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from sadefect.anomaly_maps import post_processed
 from sadefect.datasets.base import held_out
-from sadefect.detector import yardsticks
-from sadefect.detector.calibration import Calibration, label_regions
+from sadefect.datasets.synthetic.planted import planted_samples
+from sadefect.detector import presets, yardsticks
+from sadefect.detector.calibration import Calibration, choose_calibration, label_regions
+from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
 from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.export import export_network, thresholds
 from sadefect.detector.finding import Finding
-from sadefect.detector.inputs import Downscaled, name_of, named_images
+from sadefect.detector.inputs import name_of, named_images
 from sadefect.detector.learning import Learning, sentence
-from sadefect.detector.region import Continued, continued, counted_pixels, cropped, read_ignored
+from sadefect.detector.mapping import Mapping
+from sadefect.detector.region import cropped, read_ignored
 from sadefect.detector.saving import fitting_together, read_file, restored, saved_parts, write_file
-from sadefect.detector.settings import Settings
 from sadefect.detector.stack import stacked
-from sadefect.detector.tiles import map_in_tiles
-from sadefect.errors import DataError, StoreError, out_of_memory
+from sadefect.errors import DataError
 from sadefect.files import store_folder
 from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, made_by
@@ -27,7 +28,7 @@ from sadefect.segmentation import segment
 
 
 @dataclass(eq=False)
-class Detector(Settings):
+class Detector(Mapping):
     """Learns what defect-free images look like, and finds what does not look like them.
 
     Parameters
@@ -57,6 +58,13 @@ class Detector(Settings):
         Pixels along the border of an image, of its own, that are ignored; see ``ignore`` of `fit`.
     crops : {"fresh", "fixed"}
         Whether each patch is at a new position, or one of 10,000, as in the paper.
+    colour : {"auto", "luminance", "channels"}
+        What colour images are judged by: their luminance, or each channel for itself. "auto" tries
+        both where ``patches`` are 20,000 or more, and is luminance otherwise.
+    image_score : {"auto", "area", "mass"}
+        What an image is judged by: the area of its largest flagged region, or its mass, where
+        pixels count from a half to 2.5 times, by how far they are above the threshold. "auto" is
+        what better tells synthetic defects in held-out good images from these.
     symmetries : {"auto", "none", "half_turns", "mirrors", "turns", "all"}
         In which patches are shown. "auto" tries them out where ``patches`` are 20,000 or more, each
         with a tenth of them, and takes those that held-out images agree with.
@@ -71,10 +79,9 @@ class Detector(Settings):
     model_ : keras.Model
     calibration_ : Calibration
         What the maps of the held-out defect-free images say; all thresholds come from it.
-    history_ : array (N, 2)
-        Patches seen and mean loss.
-    provenance_ : dict
-        Data, commit, versions, machine, seconds; how training went, and what was chosen.
+    history_, provenance_ : array (N, 2), dict
+        Patches seen and mean loss; data, commit, versions, machine, seconds, how training went, and
+        what was chosen.
 
     Notes
     -----
@@ -116,43 +123,57 @@ class Detector(Settings):
         """
         place, margin = store_folder() / "detectors", self._margin
         self.ignored_ = read_ignored(ignore)
-        downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
-        wide, fingerprint = stacked(place, (continued(image, margin) for image in downscaled))
-        if len(wide) < 2:
+        prepared = (self._prepared(image, name) for name, image in named_images(images))
+        wide, fingerprint = stacked_planes(place, prepared, self._colours, margin)
+        count = len(next(iter(wide.values())))
+        if count < 2:
             raise DataError(
                 f"expected at least 2 defect-free images, one to hold out for thresholds; got "
-                f"{len(wide)}; add images, or cut the one into two"
+                f"{count}; add images, or cut the one into two"
             )
-        count = held_out(len(wide))
-        images = [cropped(image, margin) for image in wide]
-        trained_on, kept = images[:-count], images[-count:]
-        self.history_, seconds, record = np.zeros((0, 2)), None, None
+        last, record = held_out(count), None
+        self.history_, seconds, self.colour_ = np.zeros((0, 2)), None, next(iter(wide))
         if self._network:
-            learning = Learning(
-                place, self.recipe, lambda recipe: self._training_settings(fingerprint, recipe),
-                wide[:-count], wide[-count:],
-            )  # fmt: skip
-            self.model_, self.history_, seconds, record = learning.learn(
+            learnings = {
+                colour: Learning(
+                    place, self.recipe, partial(self._training_settings, fingerprint, colour),
+                    flat(planes[:-last]), flat(planes[-last:]),
+                )
+                for colour, planes in wide.items()
+                if colour == "luminance" or len(wide) == 1 or max(map(len, planes)) > 1
+            }  # fmt: skip
+            self.colour_, tried = choose_colour(learnings, self.patches)
+            self.model_, self.history_, seconds, record = learnings[self.colour_].learn(
                 self.patches, self.symmetries
             )
             self.symmetries_ = record["symmetries"]
+            record |= {"colour": self.colour_, "colour trials": tried} if tried else {}
+        images = [[cropped(plane, margin) for plane in planes] for planes in wide[self.colour_]]
+        about = {"data": fingerprint, "training": record, "seconds": seconds}
+        return self._finish(images[:-last], images[-last:], about)
+
+    def _finish(self, trained_on, kept, about):
+        """Choose how maps are made, and set thresholds, both with images that were held out.
+
+        Images are lists of planes; ``about`` has the data, the training and its seconds.
+        """
         scorings = yardsticks.allowed_scorings(self._scoring(), self.patch_size, self.get_params())
         model = self.model_ if self._network else None
-        chosen = yardsticks.Ranking(trained_on, kept, scorings, model, margin, self.seed)
+        chosen = yardsticks.Ranking(
+            flat(trained_on), flat(kept), scorings, model, self._margin, self.seed
+        )
         self.yardsticks_, self.scoring_ = chosen.yardsticks, chosen.scoring or self._scoring()
         if not self._network:
             self.model_ = self.yardsticks_["filter_bank"]
         self.calibrations_ = []
-        self.provenance_ = {
-            "data": fingerprint,
-            "images": {"trained on": len(trained_on), "held out": count},
-            "training": record,
+        self.provenance_ = about | {
+            "images": {"trained on": len(trained_on), "held out": len(kept)},
             "scoring": chosen.compared,
             "synthetic defects": chosen.aurocs,
-            "seconds": seconds,
             **made_by(),
         }
-        self._calibrate(kept, place)
+        self.image_score_ = self.image_score
+        self.provenance_["image scores"] = self._calibrate(kept)
         return self
 
     def calibrate(self, images):
@@ -169,97 +190,54 @@ class Detector(Settings):
         Detector
         """
         place, old = store_folder() / "detectors", thresholds(self)
-        downscaled = (self._prepared(image, name)[:, :] for name, image in named_images(images))
-        kept, fingerprint = stacked(place, downscaled)
-        if not kept:
+        prepared = (self._prepared(image, name) for name, image in named_images(images))
+        colour = "channels" if self._by_channel else "luminance"
+        planes, fingerprint = stacked_planes(place, prepared, [colour])
+        if not planes[colour]:
             raise DataError("expected at least one good image to set thresholds with; got none")
-        self._calibrate(kept, place)
+        self._calibrate(planes[colour])
         self.calibrations_.append(old | {"followed by": fingerprint})
         return self
 
-    def _calibrate(self, images, place):
-        counted = [self._counted(image.shape, self.shrink) for image in images]
-        maps, _ = stacked(place, self._residuals(images))
-        self.calibration_ = Calibration.of(maps, self.shrink, counted)
-
-    def _counted(self, shape, factor=1):
-        """Return the pixels that count, bool of an image's shape or of the downscaled one."""
-        ignored = getattr(self, "ignored_", None)
-        if factor > 1 and ignored is not None:
-            ignored = Downscaled(np.float32(ignored), factor, 1)[:, :] > 0
-        return counted_pixels(shape, -(-self.border // factor), ignored)
+    def _calibrate(self, images):
+        """Set thresholds by good images; return what image scores reached that were tried."""
+        counted = [self._counted(planes[0].shape, self.shrink) for planes in images]
+        maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
+        score = getattr(self, "image_score_", self.image_score)
+        if score == "auto":
+            planted = planted_samples(flat(images), self.seed)
+            bad = [self._map_of([sample.image], "residual") for sample in planted]
+            self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)
+            self.image_score_ = max(reached, key=reached.get)
+            return reached
+        self.calibration_ = Calibration.of(maps, self.shrink, counted, score)
+        return {}
 
     def notes(self):
         """Return what a user should know of this training, a list of sentences."""
         known = self._learnt("provenance_")
         record, aurocs = known.get("training"), known.get("synthetic defects", {})
-        told = [sentence(record, self.patches)] if record else []
+        told = [colour_sentence(record), sentence(record, self.patches)] if record else []
         told += [yardsticks.verdict(aurocs)] if "network" in aurocs else []
         return [text for text in [*told, *self.calibration_.crowded] if text]
 
-    def _training_settings(self, data, recipe=None):
+    def _training_settings(self, data, colour="luminance", recipe=None):
         """Return what the trajectory depends on: the recipe's settings and the images."""
         known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
         known |= {"data": data, "shrink": self.shrink}
         known |= {"margin": self._margin} if self._margin else {}
+        known |= {"colour": colour} if colour == "channels" else {}
         return (recipe or self.recipe).recipe_settings() | known
 
     def _residuals(self, images):
         """Yield the maps of downscaled images, of good ones that were not trained on."""
         with progress("setting thresholds", len(images), "images") as report:
-            for done, image in enumerate(images, 1):
-                yield self._map_of(image, "residual")
+            for done, planes in enumerate(images, 1):
+                yield self._map_of(planes, "residual")
                 report(done)
 
-    def _prepared(self, image, name=None):
-        return Downscaled(image, self.shrink, self.patch_size, name)
-
-    def _map(self, prepared, part):
-        """Compute a part of the `AnomalyMap` of a prepared image, at the image's own size."""
-        try:
-            map = self._map_of(prepared, part)
-        except Exception as error:
-            if out_of_memory(error):
-                height, width = prepared.full_shape
-                error.add_note(f"while looking at {prepared.name}, {height}x{width} pixels")
-            raise
-        return prepared.enlarged(map)
-
-    def _map_of(self, image, part):
-        """Compute a part of the `AnomalyMap` of a downscaled image."""
-        model, scoring, margin = self._learnt("model_"), self.scoring, self._margin
-        if self._network:
-            wide = Continued(image, margin) if margin else image
-            return cropped(map_in_tiles(model, wide, scoring, self.seed, part), margin)
-        if part != "residual":
-            raise DataError("expected a network to reconstruct with; a filter bank has none")
-        return post_processed(yardsticks.baseline_in_tiles(model, image), scoring)
-
-    def _learnt(self, name):
-        if not hasattr(self, name):
-            raise StoreError("this detector has learnt nothing yet; call fit, or Detector.load")
-        return getattr(self, name)
-
-    def anomaly_map(self, image):
-        """Compute the opened residual map of an image: larger where it is more anomalous.
-
-        Returns
-        -------
-        float32 array (H, W)
-
-        Raises
-        ------
-        DataError
-            If the image, an array or a path, cannot be used; the message says why.
-        """
-        return self._map(self._prepared(image), "residual")
-
-    def reconstruct(self, image):
-        """Reconstruct an image, float32 ``(H, W)``, which shows whether settings suit it."""
-        return self._map(self._prepared(image), "reconstruction")
-
     def score(self, image, fpr=FPR):
-        """Return the area in pixels of the largest region at or above ``threshold(fpr)``."""
+        """Return the score of the largest region at or above ``threshold(fpr)``; see `Finding`."""
         return self.look(image, fpr).score
 
     def threshold(self, fpr=FPR):
@@ -335,9 +313,10 @@ class Detector(Settings):
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
         """Return the `Finding` of an image whose map is known; its verdict and its mask agree."""
         flagged, counted = self._flagged(map, fpr)
-        labels, areas = label_regions(flagged, self.shrink)
-        score, limit = int(areas.max()), self.image_threshold(image_fpr, fpr, counted).value
-        mask = flagged & (areas >= limit)[labels]
+        weights = self.calibration_.weights(map, fpr)
+        labels, scores = label_regions(flagged, self.shrink, weights)
+        score, limit = int(scores.max()), self.image_threshold(image_fpr, fpr, counted).value
+        mask = flagged & (scores >= limit)[labels]
         return Finding(name or name_of(image), image, map, mask, score, score >= limit, limit)
 
     def evaluate(self, dataset, fpr=FPR, *, image_fpr=IMAGE_FPR, show=None, resume=None):
@@ -386,5 +365,33 @@ class Detector(Settings):
         header, arrays = read_file(path)
         with fitting_together(path, header):
             return restored(cls, header, arrays)
+
+    def save_to_preset(self, folder):
+        """Write this detector as a preset, in KerasHub's layout, and return the folder.
+
+        Weights are float16 if that loses nothing; some thresholds may come back a little lower.
+        """
+        return presets.save_to_preset(self, folder)
+
+    @classmethod
+    def from_preset(cls, name):
+        """Return a trained detector: "weave" or "twill", of synthetic textures, or one made here.
+
+        Parameters
+        ----------
+        name : str or path
+            One that ``sadefect preset list`` names, or the folder of a preset.
+
+        Raises
+        ------
+        StoreError
+            If there is none of that name; the message lists those that there are.
+
+        Examples
+        --------
+        >>> Detector.from_preset("weave").method
+        'ssim'
+        """
+        return presets.from_preset(cls, name)
 
     export = export_network

@@ -5,7 +5,6 @@ import json
 import numpy as np
 
 from sadefect.datasets import Dataset, load_dataset
-from sadefect.detector.yardsticks import baseline_in_tiles
 from sadefect.errors import DataError, StoreError
 from sadefect.files import load_arrays, save_arrays
 from sadefect.metrics import FPRS, PixelMetrics, auroc, summarise
@@ -100,11 +99,7 @@ def evaluate_detector(detector, dataset, show=None, resume=None, **shares):
             if done > len(evaluation.images):
                 finding = detector.look(sample.image, shares["fpr"], sample.name,
                                         image_fpr=shares["image_fpr"])  # fmt: skip
-                image = detector._prepared(sample.image)
-                others = {
-                    name: image.enlarged(baseline_in_tiles(baseline, image))
-                    for name, baseline in detector.yardsticks_.items()
-                }
+                others = detector.yardstick_maps(sample.image)
                 counted = detector._counted(finding.map.shape)
                 evaluation.update(finding, sample.mask, sample.kind, counted, others)
             if show:

@@ -1,5 +1,6 @@
 """Images as they are given, arrays, files, folders or data sets; read, named and downscaled."""
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,7 @@ class Downscaled:
 
     def __init__(self, image, factor, patch_size, name=None):
         self.pixels, self.factor, self.name = read(image), factor, name or name_of(image)
+        self.channel = None  # Luminance.
         if self.pixels.ndim not in (2, 3):
             raise DataError(
                 "expected an image, (H, W) or (H, W, 3); got shape "
@@ -125,10 +127,23 @@ class Downscaled:
     def __getitem__(self, part):
         spans = [span.indices(length)[:2] for span, length in zip(part, self.shape, strict=True)]
         rows, columns = (slice(start * self.factor, stop * self.factor) for start, stop in spans)
-        gray = as_gray(self.pixels[rows, columns], self.name)
+        pixels = self.pixels[rows, columns]
+        gray = as_gray(pixels if self.channel is None else pixels[..., self.channel], self.name)
         (top, bottom), (left, right) = spans
         blocks = (bottom - top, self.factor, right - left, self.factor)
         return gray.reshape(blocks).mean(axis=(1, 3))
+
+    def channels(self):
+        """List the image's red, green and blue, of this class; of a gray image itself alone."""
+        pixels = self.pixels
+        if pixels.ndim < 3 or pixels.shape[-1] not in (3, 4):
+            return [self]
+        if (pixels[..., :1] == pixels[..., 1:3]).all():
+            return [self]  # Gray, saved as colour.
+        planes = [copy(self) for _ in range(3)]
+        for number, plane in enumerate(planes):
+            plane.channel = number
+        return planes
 
     def enlarged(self, map):
         """Return a map, of this object's shape, with a value for each of the image's own pixels.

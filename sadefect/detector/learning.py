@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sadefect.detector.defaults import LEAST_TRIAL, TRIAL
 from sadefect.methods import Recipe, settings_digest
 from sadefect.patches import RandomPatches
 from sadefect.training.loop import load_weights
@@ -14,8 +15,6 @@ from sadefect.training.resume import Training, loss_history
 from sadefect.training.trajectory import milestones, risen
 
 FIRST = 2_000  # Patches before held-out images are scored for the first time.
-TRIAL = 10  # A trial takes this part of the budget.
-LEAST_TRIAL = 2_000  # Patches; shorter trials tell nothing.
 AGREE = 1.01  # Symmetries are the texture's if the held-out loss is at most so many times as high.
 LEARNT = 0.75  # Of the loss of flat gray patches: above it, a trial has learnt nothing yet.
 PATIENCE = 2  # Milestones at which the held-out loss has risen before training stops.

@@ -17,11 +17,16 @@ from sadefect.files import whole
 from sadefect.methods import METHODS
 from sadefect.provenance import versions
 
-FORMAT = 3  # Raised when what is written no longer means the same.
-# Settings that detectors of format 2 had without saying so; all else of it means what it did.
+FORMAT = 4  # Raised when what is written no longer means the same.
+# Settings that detectors of earlier formats had without saying so; all else means what it did.
+BEFORE_4 = {"colour": "luminance", "image_score": "area"}
 BEFORE = {
-    "crops": "fixed", "symmetries": "none", "margin": 0, "frame": 0, "smoothing": 0.0,
-}  # fmt: skip
+    2: {"crops": "fixed", "symmetries": "none", "margin": 0, "frame": 0, "smoothing": 0.0}
+    | BEFORE_4,
+    3: BEFORE_4,
+    FORMAT: {},
+}
+LEARNT = ("symmetries", "colour", "image_score")  # Chosen in training, if not given.
 OLDER = {1: "whose verdicts were by the largest value of a map; they are by its largest region now"}
 MOST_BYTES = 1_000_000_000  # The largest network of table 2, with d = 1000, has 19 million.
 
@@ -56,7 +61,7 @@ def saved_parts(detector):
         "version": versions()["sadefect"],
         "settings": detector.get_params(),
         "chosen": {name: getattr(detector.scoring, name) for name in AUTO}
-        | {"symmetries": getattr(detector, "symmetries_", None)},
+        | {name: getattr(detector, f"{name}_", None) for name in LEARNT},
         "yardsticks": fitted,
         "crowded": detector.calibration_.crowded,
         "calibrations": detector.calibrations_,
@@ -66,15 +71,14 @@ def saved_parts(detector):
 
 def restored(cls, header, arrays):
     """Return the detector of a class whose `saved_parts` were read; raise if they do not fit."""
-    before = BEFORE if header["format"] == 2 else {}
-    detector = cls(**(before | header["settings"]))
+    detector = cls(**(BEFORE[header["format"]] | header["settings"]))
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity")
     chosen = dict(header.get("chosen", {}))
-    symmetries = chosen.pop("symmetries", None)
-    if symmetries is not None:
-        detector.symmetries_ = symmetries
+    for name in LEARNT:
+        if (value := chosen.pop(name, None)) is not None:
+            setattr(detector, f"{name}_", value)
     detector.scoring_ = replace(detector.scoring, **chosen)
     detector.yardsticks_ = yardsticks.from_state(
         arrays, header.get("yardsticks", {}), detector.seed
@@ -132,7 +136,7 @@ def read_file(path):
         with safe_open(path, framework="numpy") as opened:
             header = json.loads((opened.metadata() or {})["sadefect"])
             number = header["format"]
-            if number in (2, FORMAT):
+            if number in BEFORE:
                 return header, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise StoreError(

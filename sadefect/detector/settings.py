@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY, asdict, dataclass, fields
 
-from sadefect.detector.defaults import PATCHES
+from sadefect.detector.defaults import IMAGE_SCORES, LEAST_TRIAL, PATCHES, TRIAL
 from sadefect.errors import require_choice
 from sadefect.methods import METHODS, Recipe, Scoring, make_plain
 from sadefect.models import PATCH_SIZES
@@ -32,6 +32,8 @@ class Settings:
     border: int = 0
     crops: str = "fresh"
     symmetries: str = "auto"
+    colour: str = "auto"
+    image_score: str = "auto"
     patches: int = PATCHES
     schedule: str = "cpu"
     seed: int = 0
@@ -51,6 +53,8 @@ class Settings:
         require_choice("average", self.average, ("auto", "reconstructions", "maps"))
         require_choice("crops", self.crops, CROPS)
         require_choice("symmetries", self.symmetries, ("auto", *SYMMETRIES))
+        require_choice("colour", self.colour, ("auto", "luminance", "channels"))
+        require_choice("image_score", self.image_score, ("auto", *IMAGE_SCORES))
         require_choice("method", self.method, (*METHODS, "filter_bank"))
         if self.smoothing != "auto" and not isinstance(self.smoothing, int | float):
             raise ValueError(f"smoothing must be pixels or 'auto'; received {self.smoothing!r}")
@@ -80,6 +84,18 @@ class Settings:
     @property
     def _network(self):
         return self.method in METHODS
+
+    @property
+    def _colours(self):
+        """List what images are stacked as: both, where it is tried out which is better."""
+        tried = self._network and self.patches // TRIAL >= LEAST_TRIAL
+        if self.colour == "auto":
+            return ["luminance", "channels"] if tried else ["luminance"]
+        return [self.colour]
+
+    @property
+    def _by_channel(self):
+        return getattr(self, "colour_", self.colour) == "channels"
 
     @property
     def _margin(self):

@@ -45,11 +45,14 @@ def gap_sentences(steps, reported=None, printed=(), spread=None) -> Markdown:
     text = f"Trained as printed for {patches:,} patches, SSIM reaches an AUROC of {first.area:.3f}"
     text += f", {reported.value - first.area:.3f} below the paper's" if reported else ""
     changes = np.diff([step.area for step in steps])
-    adds = [f"{ADDS[s.change]} adds {d:+.3f}" for s, d in zip(others, changes, strict=True)]
+    adds = [
+        f"{ADDS[step.change]} {'adds' if change >= 0 else 'costs'} {abs(change):.3f}"
+        for step, change in zip(others, changes, strict=True)
+    ]
     text += f": {listed(adds)}." if adds else "."
     if reported:
         text += " " + _remaining(steps, reported.value)
-    if reported and (law := fit_of(printed)):
+    if reported and (law := fit(*points_of(printed))):
         area, low, high = (float(value) for value in law.at(BUDGET))
         enough = "might" if high >= reported.value else "does not"
         text += (
@@ -127,9 +130,9 @@ def _said(step, change):
     )
 
 
-def fit_of(curve):
-    """Return the power law fitted to a learning curve; None for too few points."""
-    return fit(
+def points_of(curve):
+    """Return the patches seen along a learning curve, a list of `Result`, and the AUROC there."""
+    return (
         [result.experiment.patches_seen for result in curve],
         [result.metrics["auroc"] for result in curve],
     )
@@ -154,11 +157,10 @@ def fitted_curves(curves, paper=None) -> Figure:
     for (name, curve), (colour, mark) in zip(
         curves.items(), ((REST, "s"), (METHODS["ssim"].colour, "o")), strict=False
     ):
-        patches = [result.experiment.patches_seen for result in curve]
-        areas = [result.metrics["auroc"] for result in curve]
+        patches, areas = points_of(curve)
         lowest = min(lowest, *areas, 1.0)
         axes.plot(patches, areas, mark, color=colour, label=name)
-        if law := fit_of(curve):
+        if law := fit(patches, areas):
             along = np.geomspace(patches[0], BUDGET, 200)
             area, low, high = law.at(along)
             axes.plot(along, area, color=colour, linewidth=1.2, label=f"{name}, fitted")
@@ -179,12 +181,10 @@ def fit_table(curves) -> Markdown:
     """Tabulate what the last doubling of each learning curve brought, and where its law leads."""
     rows = []
     for name, curve in curves.items():
-        doubled, gained = last_doubling(curve), "-"
-        if doubled:
-            earlier, last = (result.metrics["auroc"] for result in doubled)
-            start, end = (f"{result.experiment.patches_seen:,}" for result in doubled)
-            gained = f"{last - earlier:+.3f}, from {start} to {end} patches"
-        law = fit_of(curve)
+        patches, areas = points_of(curve)
+        doubling = last_doubling(patches, areas)
+        gained = "-" if doubling is None else f"{doubling:+.3f}, to {patches[-1]:,} patches"
+        law = fit(patches, areas)
         expected = f"no fit: {len(curve)} points, {LEAST_POINTS} are needed"
         limit = "-"
         if law:
@@ -200,7 +200,7 @@ def threshold_table(account) -> Markdown:
     """Tabulate what one threshold for all images finds, and the best for each image."""
     share = f"defective pixels found at {100 * account['fpr']:g} % false positives"
     return table(
-        ("threshold", share, "best intersection over union"),
+        ("threshold", share, "largest mean intersection over union"),
         [(name, percent(row["found"]), row["iou"]) for name, row in account["thresholds"].items()],
     )
 

@@ -63,9 +63,10 @@ def last_doublings(curves):
     for dataset, group in curves.items():
         gains = {}
         for curve in filter(None, group):
-            if doubled := last_doubling(curve):
-                earlier, last = (result.metrics["auroc"] for result in doubled)
-                gains.setdefault(method_label(curve[0]), last - earlier)
+            patches = [result.experiment.patches_seen for result in curve]
+            gain = last_doubling(patches, [result.metrics["auroc"] for result in curve])
+            if gain is not None:
+                gains.setdefault(method_label(curve[0]), gain)
         if gains:
             gained = listed([f"{gain:+.3f} to {method}" for method, gain in gains.items()])
             told.append(f"on `{dataset}` it added {gained}")

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from sadefect.errors import StoreError
 from sadefect.files import explained, store_folder, whole
 
-EXCHANGED = ("evaluations", "trainings", "false_alarms")
+EXCHANGED = ("evaluations", "trainings", "false_alarms", "remainder")
 STATE = "state.npz"  # The one file of a trajectory that changes.
 
 

@@ -74,20 +74,27 @@ def fit(patches, areas):
     return Fit(parameters, covariance, len(n)) if np.isfinite(covariance).all() else None
 
 
-def last_doubling(curve):
-    """Return what about the last doubling of a learning curve brought.
+def last_doubling(patches, areas):
+    """Return what the last doubling of a training brought.
+
+    Between checkpoints the AUROC is taken to grow with the logarithm of the patches.
 
     Parameters
     ----------
-    curve : list of Result
-        Of one trajectory, smallest budget first.
+    patches, areas : sequences of numbers
+        Patches seen, increasing, and the AUROC there.
 
     Returns
     -------
-    tuple or None
-        The two results, of which the second has at least twice the budget; None without such.
+    float or None
+        None where the last checkpoint has not twice the patches of the first.
+
+    Examples
+    --------
+    >>> last_doubling([10, 20, 80], [0.5, 0.6, 0.8])
+    0.1
     """
-    for earlier in reversed(curve[:-1]):
-        if 2 * earlier.experiment.patches_seen <= curve[-1].experiment.patches_seen:
-            return earlier, curve[-1]
-    return None
+    if len(patches) < 2 or 2 * patches[0] > patches[-1]:
+        return None
+    half = np.interp(np.log(patches[-1] / 2), np.log(patches), areas)
+    return round(float(areas[-1] - half), 6)

@@ -116,6 +116,19 @@ READINGS = (
 )
 
 
+STUCK = 0.95  # Of the loss at the start: no structure is reconstructed yet.
+
+
+def still_stuck(reading, other):
+    """Return whether the training of an other reading, a `Result`, is still on its first plateau.
+
+    Its AUROC then says how hard the start is, not what the reading is worth.
+    """
+    loss = other.curves["history_loss"]
+    learns = reading.trains and reading.method == "ssim" and len(loss) > 1
+    return bool(learns and loss[-1] > STUCK * loss[0])
+
+
 def measured(dataset, *, compute=False, patches_seen=0, **settings):
     """Return results of both readings of each question, at the largest budget that both have.
 

@@ -154,16 +154,17 @@ def score(trunks, budget, decayed=(), how=None):
 
 
 def record(results):
-    """Copy results from the store into ``recorded/``, with false alarms; return where they are."""
+    """Copy results from the store into ``recorded/``, with what takes them apart; return where."""
     written = []
     for result in results:
         key = result.experiment.evaluation_key
         if find(result.experiment, fresh=True) is not None:
             written.append(record_folder("evaluations", key))
-        for path in (store_folder() / "false_alarms").glob(f"{key}_*.json"):
-            target = recorded_folder() / "false_alarms" / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            written.append(Path(shutil.copy(path, target)))
+        for kind in ("false_alarms", "remainder"):
+            for path in (store_folder() / kind).glob(f"{key}_*.json"):
+                target = recorded_folder() / kind / path.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                written.append(Path(shutil.copy(path, target)))
         _record_history(result.experiment)
     return written
 

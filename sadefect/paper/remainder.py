@@ -35,14 +35,15 @@ def account(samples, maps, fpr=0.05):
     dict
         ``thresholds``, for one threshold of all images and for the best of each: the share
         ``found`` of defective pixels at the false positive rate of all images, and the largest
-        ``iou`` (intersection over union). ``specks``: ``regions`` of false alarms away from marked
-        defects, of which ``alike`` are as large, bright and flat as marked defects are; their share
-        ``alarms`` of all false alarms; ``auroc``, and ``auroc_without`` if these were not counted.
+        mean ``iou`` (intersection over union) of an image. ``specks``: ``regions`` of false alarms
+        away from marked defects, of which ``alike`` are as large, bright and flat as marked defects
+        are; their share ``alarms`` of all false alarms; ``auroc``, and ``auroc_without`` if these
+        were not counted.
         ``residual``: rank correlations of defect-free pixels with ``brightness`` and ``contrast``
-        of their neighbourhood; ``fifths``, the mean residual by fifth of contrast, flattest first,
-        and ``defects``, that of defects, both over the mean of defect-free pixels; ``flat``, the
-        share of defective pixels in the flattest fifth; ``auroc_like``, the AUROC against
-        defect-free pixels of like contrast alone.
+        of their neighbourhood; ``fifths``, the median residual by fifth of contrast, flattest
+        first, and ``defects``, that of defects, both over the median of defect-free pixels;
+        ``flat``, the share of defective pixels in the flattest fifth; ``auroc_like``, the AUROC
+        against defect-free pixels of like contrast alone.
     """
     around = [surroundings(sample.image, sample.mask) for sample in samples]
     masks = [sample.mask for sample in samples]
@@ -54,10 +55,7 @@ def account(samples, maps, fpr=0.05):
     residual = _residual(masks, maps, around, edges)
     return {
         "fpr": fpr,
-        "thresholds": {
-            "one for all images": _reached(counts.sum(axis=0, keepdims=True), fpr),
-            "the best for each image": _reached(counts, fpr),
-        },
+        "thresholds": _thresholds(counts, fpr),
         "specks": _specks(masks, maps, around, counts, edges, fpr),
         "residual": residual,
     }
@@ -78,31 +76,30 @@ def _area(counts):
     return float(-np.trapezoid(hits, false))
 
 
-def _reached(counts, fpr):
-    """Return what the best threshold of each group of images reaches, over all groups.
+def _thresholds(counts, fpr):
+    """Return what one threshold of all images reaches, and what the best of each does.
 
-    Of all choices with the false positive rate, thresholds are taken that find most: those at which
-    one more hit costs the same number of false alarms in each group.
+    Of all choices with the false positive rate, each image gets the threshold that finds most: all
+    images pay the same number of false alarms for one more hit.
     """
-    hits, false = counts[:, 0].astype(float), counts[:, 1].astype(float)
-    defective, allowed = hits[:, :1], fpr * false[:, 0].sum()
-    union = defective + false
-    best = np.argmax(hits / np.maximum(union, 1), axis=1)[:, None]
+    counts = counts[counts[:, 0, 0] > 0].astype(float)  # Images with defects.
+    hits, false = counts[:, 0], counts[:, 1]
+    defective, allowed = hits[:, 0].sum(), fpr * false[:, 0].sum()
+    overlap = hits / (hits[:, :1] + false)
+    shared = np.argmax(false.sum(axis=0) <= allowed)
 
     def taken(price):
-        chosen = np.argmax(hits - price * false, axis=1)[:, None]
-        return np.take_along_axis(hits, chosen, 1).sum(), np.take_along_axis(false, chosen, 1).sum()
+        best = np.argmax(hits - price * false, axis=1)[:, None]
+        return [np.take_along_axis(part, best, 1).sum() for part in (hits, false)]
 
-    if len(counts) == 1:
-        hit = hits[0, np.argmax(false[0] <= allowed)]
-    else:
-        prices = np.geomspace(1e-6, 1e3, 400)
-        hit = max(hit for hit, alarms in map(taken, prices) if alarms <= allowed)
+    found = [hit for hit, alarms in map(taken, np.geomspace(1e-6, 1e3, 400)) if alarms <= allowed]
+    together = float(hits.sum(axis=0)[shared] / defective)
     return {
-        "found": float(hit / defective.sum()),
-        "iou": float(
-            np.take_along_axis(hits, best, 1).sum() / np.take_along_axis(union, best, 1).sum()
-        ),
+        "one for all images": {"found": together, "iou": float(overlap.mean(axis=0).max())},
+        "the best for each image": {
+            "found": max(together, float(max(found, default=0) / defective)),
+            "iou": float(overlap.max(axis=1).mean()),
+        },
     }
 
 
@@ -161,11 +158,11 @@ def _residual(masks, maps, around, edges):
         for number, total in enumerate(like):
             total += _counts(mask, residual, edges, fifth == number)
     shares = like[:, 0, 0] / like[:, 0, 0].sum()
-    mean = float(values.mean())
+    median = max(float(np.median(values)), 1e-12)
     return {
         **{name: float(stats.spearmanr(values, free[name]).statistic) for name in names},
-        "fifths": [float(values[group == n].mean() / mean) for n in range(len(like))],
-        "defects": float(defects.mean() / mean),
+        "fifths": [float(np.median(values[group == n]) / median) for n in range(len(like))],
+        "defects": float(np.median(defects) / median),
         "flat": float(shares[0]),
         "auroc": _area(like.sum(axis=0)),
         "auroc_like": float(sum(s * _area(c) for s, c in zip(shares, like, strict=True) if s)),

@@ -10,6 +10,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
@@ -52,6 +53,21 @@ def places(kind, key, *, fresh=False):
     yield "local", store_folder() / kind / key
     if not fresh:
         yield "recorded", recorded_folder() / kind / key
+
+
+@contextmanager
+def empty_store():
+    """Set the store to an empty folder, so that there is nothing but what is recorded."""
+    before = os.environ.get("SADEFECT_CACHE")
+    with TemporaryDirectory() as folder:
+        os.environ["SADEFECT_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["SADEFECT_CACHE"]
+            else:
+                os.environ["SADEFECT_CACHE"] = before
 
 
 def weights(experiment):
