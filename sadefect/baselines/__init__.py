@@ -32,7 +32,8 @@ class Row(NamedTuple):
 
     ``given`` says what it learned from; ``faithful`` whether it is built "as published", or "in the
     spirit of" a publication of which only the idea is known or parts were exchanged, or stands for
-    "none published"; ``choices`` are settings to choose among without masks.
+    "none published"; ``choices`` are settings to choose among without masks, but for the layers of
+    networks, which are chosen with one Gaussian of features for all.
     """
 
     where: str  # Module and class.
@@ -50,16 +51,7 @@ def _windows(*sizes, **settings):
 
 SIDED = tuple(row for side in ("both", "above", "below") for row in _windows(11, 21, 45, side=side))
 LATE = ("conv3_3", "conv4_3", "conv5_3")
-SMOOTHINGS = (0.0, 6.0, 12.0)
-
-
-def _deep(*layers, **settings):
-    return tuple(
-        {"layers": names, "smoothing": smoothing} | settings
-        for names in layers
-        for smoothing in SMOOTHINGS
-    )
-
+SMOOTHED = tuple({"smoothing": sigma} for sigma in (0.0, 6.0, 12.0))
 
 BASELINES = {
     "level": Row(
@@ -101,24 +93,21 @@ BASELINES = {
     "feature_dictionary": Row(
         "deep.FeatureDictionary", "CNN feature dictionary",
         "P. Napoletano, F. Piccoli and R. Schettini, Anomaly Detection in Nanofibrous Materials by "
-        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT,
-        _deep(*((name,) for name in LATE)),
+        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT, SMOOTHED,
     ),
     "memory_bank": Row(
         "deep.MemoryBank", "memory bank of features",
         "K. Roth et al., Towards Total Recall in Industrial Anomaly Detection, 2022",
-        "10.1109/CVPR52688.2022.01392", IMAGENET, SPIRIT,
-        _deep(*((name,) for name in LATE), ("conv3_3", "conv4_3")),
+        "10.1109/CVPR52688.2022.01392", IMAGENET, SPIRIT, SMOOTHED,
     ),
     "padim": Row(
         "deep.FeatureGaussians", "a Gaussian at each position",
         "T. Defard, A. Setkov, A. Loesch and R. Audigier, PaDiM, 2021",
-        "10.1007/978-3-030-68799-1_35", IMAGENET, SPIRIT,
-        _deep(*((name,) for name in LATE), positions="each"),
+        "10.1007/978-3-030-68799-1_35", IMAGENET, SPIRIT, ({"positions": "each"},),
     ),
     "feature_gaussian": Row(
         "deep.FeatureGaussians", "one Gaussian of features", "", "", IMAGENET, SIMPLE,
-        _deep(*((name,) for name in LATE)),
+        tuple({"layers": (name,)} | smoothed for name in LATE for smoothed in SMOOTHED),
     ),
 }  # fmt: skip
 DEFAULTS = {"padim": {"positions": "each"}}
