@@ -12,14 +12,14 @@ def peak(count):
     """Megabytes of this process after scoring so many images of NanoTWICE's size, and before."""
     from sadefect import Experiment, build_autoencoder, load_dataset
     from sadefect.anomaly_maps import scored_map
-    from sadefect.paper.run import evaluate
+    from sadefect.paper.run import evaluate_network
 
     data = load_dataset("synthetic/fibres")
     experiment = Experiment(dataset=data.name)
     model = build_autoencoder(latent_dim=500)  # What it costs does not depend on the weights.
     scored_map(model, data.train[0].image, experiment)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    evaluate(experiment, model, replace(data, test=data.test[:count]))
+    evaluate_network(experiment, model, replace(data, test=data.test[:count]))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, before
 
 

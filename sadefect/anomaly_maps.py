@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from sadefect.errors import DataError, require_choice
+from sadefect.errors import require_choice
 from sadefect.inference.forward import BATCH, forward
 from sadefect.losses import l2_residual, vae_residual
 from sadefect.methods import RESIDUALS, SAMPLES
-from sadefect.patches import ROUNDING, STRIDE, OverlapAverage, windows
+from sadefect.patches import STRIDE, OverlapAverage, as_image, windows
 from sadefect.segmentation import opening
 from sadefect.structural_similarity import ssim_residual
 
@@ -57,26 +57,6 @@ def _sampler(model, method, samples, seed):
         return [decode(mean + spread * draw[: len(batch)]) for draw in draws]
 
     return sample
-
-
-def as_image(image):
-    """Return a gray image as float32 ``(H, W)``; a `DataError` says what is wrong with it."""
-    image = np.asarray(image)
-    if image.ndim == 3 and image.shape[-1] == 1:
-        image = image[..., 0]
-    if image.ndim != 2 or not np.issubdtype(image.dtype, np.floating):
-        raise DataError(
-            "expected a gray image of shape (H, W) or (H, W, 1) with floats in [0, 1]; got "
-            f"shape {image.shape} of {image.dtype}; read_image converts colour, 8 and 16 bit"
-        )
-    image = image.astype("float32", copy=False)
-    low, high = (image.min(), image.max()) if image.size else (np.nan, np.nan)
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise DataError(
-            f"expected gray values in [0, 1] without NaN; got values from {low!s} to {high!s}; "
-            "divide 8-bit images by 255 and 16-bit images by 65535"
-        )
-    return image if low >= 0 and high <= 1 else np.clip(image, 0, 1)
 
 
 def anomaly_map(

@@ -191,7 +191,7 @@ def read_weights(path):
     return weights
 
 
-def fingerprint(weights):
+def weights_fingerprint(weights):
     """Return the first 12 hexadecimal digits of the SHA-256 of what `read_weights` returns."""
     content = b"".join(np.ascontiguousarray(weights[key], "<f4").tobytes() for key in SHAPES)
     return hashlib.sha256(content).hexdigest()[:12]
@@ -206,7 +206,7 @@ def _weights_file():
 
 @lru_cache(maxsize=4)
 def _name_of_file(path, modified):
-    return f"imagenet-{fingerprint(read_weights(path))}"
+    return f"imagenet-{weights_fingerprint(read_weights(path))}"
 
 
 def extractor_name():
@@ -268,4 +268,4 @@ def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=Tr
     for number, (key, *_) in enumerate(CONVOLUTIONS[:layers], 1):
         kernel = weights[f"{key}.weight"].transpose(2, 3, 1, 0)
         model.get_layer(f"conv{number}").set_weights([kernel, weights[f"{key}.bias"]])
-    return model, f"{source}-{fingerprint(weights)}"
+    return model, f"{source}-{weights_fingerprint(weights)}"

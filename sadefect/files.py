@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -49,6 +50,25 @@ def explained(path):
 
 
 @contextmanager
+def locked(path, busy=None):
+    """Hold a lock file; where another process has it, call ``busy``, which may raise, and wait."""
+    from filelock import FileLock, Timeout
+
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0 if busy else -1)
+        except Timeout:
+            busy()
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def whole(path, within=None):
     """Yield a temporary path that takes the place of ``path`` when the block ends without an error.
 
@@ -68,6 +88,15 @@ def whole(path, within=None):
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def digests(folder):
+    """Return the SHA-256 of each file below a folder, by its path in there."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def save_arrays(path, *, compressed=False, **arrays):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sadefect.backends import guarded_in_step
 from sadefect.features import SMALLEST, load_extractor
 from sadefect.structural_similarity import (
     SSIMOptions,
@@ -38,7 +39,7 @@ def _spread_beyond(image, limit):
     """Return 0, or in a compiled step NaN where the gray values of an image span too much.
 
     A `ValueError` says so wherever values are known; a compiled step raises it too, as its backend
-    can: TensorFlow unless it compiles with XLA, and JAX.
+    can: see `sadefect.backends`.
     """
     image = ops.convert_to_tensor(image)
     if isinstance(image, keras.KerasTensor) or 0 in image.shape:
@@ -56,17 +57,8 @@ def _spread_beyond(image, limit):
     try:
         known = ops.convert_to_numpy(spread)
     except (TypeError, ValueError, NotImplementedError):  # A compiled step is being traced.
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            words = text.format(0, limit / SLACK).split(" 0,", 1)
-            within = tf.debugging.Assert(spread <= limit, [words[0], spread, words[1]])
-            with tf.control_dependencies([within]):  # No step is taken with such targets.
-                spread = tf.identity(spread)
-        elif keras.backend.backend() == "jax":
-            import jax
-
-            jax.debug.callback(refuse, spread)
+        words = text.format(0, limit / SLACK).split(" 0,", 1)
+        spread = guarded_in_step(spread, spread <= limit, refuse, words)
         return ops.where(spread <= limit, 0.0, np.nan)
     refuse(known)
     return 0.0

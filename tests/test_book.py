@@ -479,7 +479,7 @@ def test_a_kernel_that_does_not_start_is_tried_twice(
 
 def test_two_builds_at_once_are_refused(project: Path) -> None:
     with (
-        execution.alone(project / "book/_build/executed"),
+        execution.one_build(project / "book/_build/executed"),
         pytest.raises(BookError, match="another process builds"),
     ):
         execute(root=project)

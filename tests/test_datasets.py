@@ -191,10 +191,10 @@ def test_fetch_unpacks_the_authors_archive(root, tmp_path, monkeypatch):
     archive = tmp_path / "archive.zip"
     pack(archive, {str(p.relative_to(base)): p for p in base.rglob("*") if p.is_file()})
     monkeypatch.setattr(fetching, "_download", lambda *args: archive)
-    folder = fetching.fetch("nanotwice", tmp_path / "fetched")
+    folder = fetching.fetch_dataset("nanotwice", tmp_path / "fetched")
     assert len(load_dataset("nanotwice", tmp_path / "fetched").test) == 3
     monkeypatch.setattr(fetching, "_download", lambda *args: pytest.fail("downloaded twice"))
-    assert fetching.fetch("nanotwice", tmp_path / "fetched") == folder
+    assert fetching.fetch_dataset("nanotwice", tmp_path / "fetched") == folder
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt", "a/../../outside.txt"])
@@ -237,7 +237,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(3):
             archive.writestr(f"{number}.txt", bytes(1000))
-    monkeypatch.setattr(fetching, "LARGEST", 2999)
+    monkeypatch.setattr(fetching, "LIMIT", 2999)
     with pytest.raises(DataError, match="at most 2,999 bytes"):
         fetching.unpack(tmp_path / "bomb.zip", tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -272,13 +272,13 @@ def test_a_damaged_archive_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "bad.zip").write_bytes(b"PK not really")
     monkeypatch.setattr(fetching, "_download", lambda *args: tmp_path / "bad.zip")
     with pytest.raises(DataError, match="damaged"):
-        fetching.fetch("nanotwice", tmp_path / "root")
+        fetching.fetch_dataset("nanotwice", tmp_path / "root")
     assert not (tmp_path / "root" / "nanotwice").exists()
 
 
 def test_a_host_that_is_gone_says_what_to_do(tmp_path):
     with pytest.raises(DatasetNotFound, match="unpack it into"):
-        fetching.fetch("nanotwice", tmp_path, url=f"file://{tmp_path}/nothing.zip")
+        fetching.fetch_dataset("nanotwice", tmp_path, url=f"file://{tmp_path}/nothing.zip")
 
 
 real = pytest.mark.skipif(

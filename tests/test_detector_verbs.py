@@ -16,7 +16,7 @@ from sadefect import Detector, files
 from sadefect.cli.main import main
 from sadefect.detector import detector as detector_module
 from sadefect.detector import inputs as given
-from sadefect.detector import outputs
+from sadefect.detector import mapping, outputs
 from sadefect.detector.calibration import ImageThreshold
 from sadefect.detector.folder_check import check_folder
 from sadefect.provenance import describe_engine
@@ -109,7 +109,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
     shell, model, images, tmp_path, monkeypatch, error
 ):
     shell("segment", model, images, "-o", tmp_path / "straight")
-    of_tiles, calls = detector_module.map_in_tiles, []
+    of_tiles, calls = mapping.map_in_tiles, []
 
     def fails(*arguments):
         calls.append(arguments)
@@ -117,7 +117,7 @@ def test_out_of_memory_names_the_image_and_loses_nothing(
             raise error
         return of_tiles(*arguments)
 
-    monkeypatch.setattr(detector_module, "map_in_tiles", fails)
+    monkeypatch.setattr(mapping, "map_in_tiles", fails)
     code, said, text = shell("segment", model, images, "-o", tmp_path / "parts")
     second = sorted(images.iterdir())[1]
     assert code == 1 and f"out of memory (while looking at {second}, 70x90 pixels)" in text

@@ -448,11 +448,11 @@ def test_images_of_one_name_are_all_judged(tmp_path, shell, model):
 
 
 def test_help_and_tables_say_what_is_in_brackets(shell, capsys):
-    from sadefect.cli.printing import table
+    from sadefect.cli.printing import show_table
     from sadefect.progress import progress
 
     assert "sadefect[export,engine]" in shell("export", "--help")[1]
-    table("[b]set", ("image",), [{"image": "a[b]c in a folder"}])
+    show_table("[b]set", ("image",), [{"image": "a[b]c in a folder"}])
     said = capsys.readouterr().out
     assert "[b]set" in said and "a[b]c" in said
     with progress("reading [b]", 1) as report:

@@ -195,10 +195,10 @@ def test_images_that_were_looked_at_do_not_count(folders, monkeypatch):
     )
     assert unseen_auroc(experiment) is None
     scored = []
-    evaluate = headline.evaluate
+    evaluate = headline.evaluate_network
     monkeypatch.setattr(
         headline,
-        "evaluate",
+        "evaluate_network",
         lambda run, model, data: scored.append(data) or evaluate(run, model, data),
     )
     area = unseen_auroc(experiment, compute=True)

@@ -8,8 +8,8 @@ from book.builder.status import (
     PLACE_OF_RESULTS,
     foot_of_notebook,
     foot_of_prose,
-    table,
     table_of_limits,
+    table_of_pages,
     table_of_results,
 )
 from sadefect.figures.origins import origin
@@ -61,7 +61,7 @@ def test_table_counts_results_by_where_they_came_from_and_says_shared_things_onc
         {"key": "three", "source": "local"},
     ]
     copies = [executed(results=results), executed(seconds=99, commit="def456")]
-    text = table(list(zip(PAGES, copies, strict=True)))
+    text = table_of_pages(list(zip(PAGES, copies, strict=True)))
     first, second = text.splitlines()[-2:]
     assert "2 recorded, 1 from this machine's store" in first
     assert "none stored" in second

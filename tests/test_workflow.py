@@ -304,7 +304,7 @@ def test_stores_are_exchanged_through_a_bucket(tmp_path, monkeypatch):
         bucket.stop()
 
 
-@pytest.mark.parametrize("profile", engine.PROFILES)
+@pytest.mark.parametrize("profile", engine.WORKFLOW_PROFILES)
 def test_profiles_have_options_that_exist(profile):
     path = ROOT / "workflow" / "profiles" / profile / "config.yaml"
     options = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -14,9 +14,10 @@ from sadefect.baselines import BASELINES, FILTERS, IMAGENET
 from sadefect.datasets import about_dataset
 from sadefect.figures import charts
 from sadefect.figures.compared import GIVEN, stored_entries
+from sadefect.figures.gap import gap_sentences, waterfall
 from sadefect.figures.panels import inspection_panels, show_panels
 from sadefect.figures.scale import full_forecast
-from sadefect.figures.sentences import found_by, gap_sentence
+from sadefect.figures.sentences import found_by
 from sadefect.figures.tables import SETTINGS, overlap
 from sadefect.files import load_json
 from sadefect.methods import METHODS, SCHEDULES
@@ -26,10 +27,10 @@ from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.comparisons import at_one_budget, learning_curve, over_seeds, table_2
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.false_alarms import false_alarms, located
+from sadefect.paper.gap import gap_steps
 from sadefect.paper.headline import (
     LOOKED_AT,
     compared_recipes,
-    gap_steps,
     headline_experiment,
     unseen_auroc,
 )
@@ -83,7 +84,7 @@ def article_facts():
         "parameters": next(e.parameters for e in entries if e.result.key == printed.key),
         "recipes": recipes,
         "steps": steps,
-        "gap": gap_sentence(steps, paper.AUROC[DATASET, "ssim"]).data,
+        "gap": gap_sentences(steps, paper.AUROC[DATASET, "ssim"]).data,
         "unseen": ours and unseen_auroc(ours),
         "seeds": [[result.metrics["auroc"] for result in group] for group in seeds],
         "seeds_at": seeds[0][0].experiment.patches_seen if seeds else 0,
@@ -336,7 +337,7 @@ def _roc(recipes):
 
 
 def _gap(steps):
-    return _flat(charts.waterfall(steps, paper.AUROC[DATASET, "ssim"].value), 2.2)
+    return _flat(waterfall(steps, paper.AUROC[DATASET, "ssim"].value), 2.2)
 
 
 def _flat(figure, inches):

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from book.builder.execution import alone, end_after, execute
+from book.builder.execution import end_after, execute, one_build
 from book.builder.pages import PROFILES, ROOT, BookError, choices, pages, select, write_twins
 from book.builder.pdf import print_page
 from book.builder.profiles import read_profile
@@ -83,7 +83,7 @@ def _pdf(profile: _Profile = "quick") -> None:
     execute(profile)
     output = ROOT / "book" / "_build"
     work, target = output / "sphinx", output / "sadefect.pdf"
-    with alone(output):
+    with one_build(output):
         print("Building one page of all pages, and printing it, about a minute ...")
         built = run_sphinx(stage(ROOT, output), work, "singlehtml")
         print_page(built / "index.html", target)
@@ -112,7 +112,7 @@ def _execute(
 ) -> None:
     """Execute pages without building the HTML."""
     execute(profile, only=names or (), workers=jobs)
-    for page in select(pages(), names or ()) if names else ():
+    for page in select(pages(), names) if names else ():
         print(ROOT / "book" / "_build" / "executed" / page.twin.name)
 
 

@@ -6,16 +6,15 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-import filelock
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
@@ -24,6 +23,7 @@ from jupyter_client.kernelspec import KernelSpec
 from book.builder.inputs import RESULTS, asked_for_fresh, digest_of_results, input_digests
 from book.builder.pages import ROOT, BookError, Page, pages, select, write_notebook
 from book.builder.profiles import Profile, read_profile
+from sadefect.files import locked
 from sadefect.provenance import BUILDING, commit, processor
 
 PLACES = ("SADEFECT_DATA", "SADEFECT_CACHE", "SADEFECT_WEIGHTS")
@@ -68,38 +68,32 @@ class _Job:
 def execute(
     profile: str = "quick",
     *,
-    only: Iterable[str] = (),
+    only: Sequence[str] = (),
     root: Path = ROOT,
     output: Path | None = None,
     workers: int | None = None,
 ) -> list[str]:
-    """Execute the pages whose inputs changed since they were last executed.
+    """Execute the pages whose inputs changed since they were last executed; return their names.
 
-    Parameters
-    ----------
-    profile : {"smoke", "quick", "paper"}
-        Which parameters; or the name of another file in ``notebooks/profiles``.
-    only : iterable of str
-        Names of pages, or how they begin; all pages if empty.
-    root, output : Path
-        The checkout, and where to put what is built (default ``book/_build``).
-    workers : int, optional
-        Pages at once; default one a core, at most 4. Their kernels share the cores.
+    The profile is the name of a file in ``notebooks/profiles``; `only` names pages, or how they
+    begin; `root` and `output` are the checkout and where to put what is built (default
+    ``book/_build``). Pages run one a core and at most 4 at once, or `workers`; their kernels share
+    the cores.
 
-    Returns the names of the pages that were executed. Raises `BookError` if a page fails: no
-    further one is started, those at work are finished, and the executed copy with its red cell
-    stays at ``executed/NAME.ipynb``. The next call goes on from there.
+    Raises `BookError` if a page fails: no further one is started, those at work are finished, and
+    the executed copy with its red cell stays at ``executed/NAME.ipynb``. The next call goes on from
+    there.
 
     With ``SADEFECT_RETRAIN=1`` or ``SADEFECT_REEVALUATE=1`` in the environment, pages run even
     though nothing changed, unless such a run was cut short: then it goes on where it stopped.
     """
     folder = (output or root / "book" / "_build") / "executed"
-    settings, chosen = read_profile(profile, root), select(pages(root), only)
-    with alone(folder):
+    settings = read_profile(profile, root)
+    with one_build(folder):
         for left in folder.glob(".*.ipynb*"):  # A build that was killed was just writing it.
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         jobs = []
-        for page in chosen:
+        for page in select(pages(root), only):
             values = settings.values_for(page)
             jobs.append(_Job(page, values, input_digests(page, values, root), settings, folder))
         stale = {job: changes for job in jobs if (changes := job.changes())}
@@ -109,28 +103,21 @@ def execute(
         print(f"Notebooks in the {profile} profile: {len(jobs)}, unchanged: {unchanged}")
         if stale:
             _run(stale, workers)
-            _stamp(stale)
+        results = digest_of_results()
+        for job in stale:  # They know the results of this machine, those that they just added too.
+            notebook = nbformat.read(job.executed, as_version=4)
+            notebook.metadata["sadefect"]["inputs"][RESULTS] = results
+            write_notebook(notebook, job.executed)
     return [job.page.name for job in stale]
 
 
-def _stamp(jobs: Iterable[_Job]) -> None:
-    """Say that pages know the results of this machine, those included that they just added."""
-    results = digest_of_results()
-    for job in jobs:
-        notebook = nbformat.read(job.executed, as_version=4)
-        notebook.metadata["sadefect"]["inputs"][RESULTS] = results
-        write_notebook(notebook, job.executed)
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def one_build(folder: Path) -> AbstractContextManager[None]:
     """Allow one build at a time in a folder; `BookError` if another process builds there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(folder / ".lock", timeout=0):
-            yield
-    except filelock.Timeout:
+
+    def busy() -> None:
         raise BookError(f"another process builds in {folder.parent}; wait for its end") from None
+
+    return locked(folder / ".lock", busy)
 
 
 def _run(stale: dict[_Job, list[str]], workers: int | None) -> None:
@@ -190,14 +177,13 @@ def _read(path: Path) -> dict[str, Any]:
 def _position(job: _Job) -> str:
     """Say where a page at work is: the cell, and the last line that it printed."""
     cells = _read(job.partial).get("cells", [])
-    states = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
-    if "running" not in states:
-        return ""
-    at = states.index("running")
-    streams = ["".join(output.get("text", "")) for output in cells[at].get("outputs", [])]
-    lines = "\n".join(streams).split("\n")
-    last = next((f" ({line.strip()})" for line in reversed(lines) if line.strip()), "")
-    return f"{job.page.name} at cell {at + 1} of {len(cells)}{last}"
+    for number, cell in enumerate(cells, 1):
+        if cell["metadata"].get("papermill", {}).get("status") == "running":
+            streams = ["".join(output.get("text", "")) for output in cell.get("outputs", [])]
+            lines = [line.strip() for line in "\n".join(streams).split("\n") if line.strip()]
+            last = f" ({lines[-1]})" if lines else ""
+            return f"{job.page.name} at cell {number} of {len(cells)}{last}"
+    return ""
 
 
 def end_after(returns: Callable[[], Any]) -> None:
@@ -305,19 +291,19 @@ def _explain(error: Exception, job: _Job) -> str:
         return f"could not be started: {name}: {text}"
     notebook = nbformat.read(job.partial, as_version=4)
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    red = [cell for cell in codes if cell.metadata.get("papermill", {}).get("exception")]
-    if not red:  # The kernel died, or was stopped at the time limit: the copy does not say so yet.
-        red = [cell for cell in codes if cell.metadata.get("papermill", {}).get("start_time")][-1:]
-        if not red:
+    told = [cell.metadata.get("papermill", {}) for cell in codes]
+    at = next((number for number, state in enumerate(told) if state.get("exception")), None)
+    if at is None:  # The kernel died, or was stopped at the time limit: no cell says so yet.
+        begun = [number for number, state in enumerate(told) if state.get("start_time")]
+        if not begun:
             return f"its kernel did not start: {name}: {text}"
+        at = begun[-1]
         if isinstance(error, TimeoutError) and "IOPub" not in text:
             name = "CellTimeout"
             text = f"took longer than {job.profile.cell_timeout} s, the profile's cell_timeout"
-        red[0].outputs.append(
-            nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
-        )
+        red = {"ename": name, "evalue": text, "traceback": [f"{name}: {text}"]}
+        codes[at].outputs.append(nbformat.v4.new_output("error", **red))
         nbformat.write(notebook, job.partial)
-    cell = red[0]
-    lines = [line for line in cell.source.splitlines() if line and not line.startswith("#")]
-    number = f"code cell {codes.index(cell) + 1} of {len(codes)}"
-    return f"{number}, `{next(iter(lines), '')}`\n  {name}: {text}"
+    source = codes[at].source.splitlines()
+    line = next((line for line in source if line and not line.startswith("#")), "")
+    return f"code cell {at + 1} of {len(codes)}, `{line}`\n  {name}: {text}"

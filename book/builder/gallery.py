@@ -56,8 +56,8 @@ def gallery(executed: list[tuple[Page, Any]], staged: Path) -> str:
 
 
 def _place(page: Page, contents: str) -> int:
-    found = re.search(rf"notebooks/{page.name}\b", contents)
-    return found.start() if found else len(contents)
+    listed = re.search(rf"notebooks/{page.name}\b", contents)
+    return listed.start() if listed else len(contents)
 
 
 def _card(page: Page, cell: Any, data: dict[str, str], folder: Path) -> str:

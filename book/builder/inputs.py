@@ -13,7 +13,7 @@ from typing import Any
 
 from book.builder.pages import ROOT, Page, notebook_text
 from sadefect.datasets.base import data_root
-from sadefect.files import store_folder
+from sadefect.files import digests, store_folder
 from sadefect.paper.compared import FOLDER as COMPARED
 from sadefect.paper.store import asked_for_fresh
 
@@ -29,13 +29,11 @@ def input_digests(page: Page, parameters: dict[str, Any], root: Path = ROOT) -> 
     Prose, contents and configuration of the book are not among them. Of the store of results only
     the names count, because pages take the largest budget that they find there.
     """
-    package = [path for path in _files(PACKAGE) if path.relative_to(PACKAGE).parts[0] not in SHELL]
-    recorded = root / "recorded"
     return {
         "script": digest(notebook_text(page.notebook())),
         "parameters": digest(parameters),
-        "package": digest_of_files(PACKAGE, package),
-        "recorded results": digest_of_files(recorded, _files(recorded)),
+        "package": digest_of_files(PACKAGE, without=SHELL),
+        "recorded results": digest_of_files(root / "recorded"),
         RESULTS: digest_of_results(),
         "backend": digest(os.environ.get("KERAS_BACKEND")),
         "data": digest([_listing(data_root()), _listing(os.environ.get("SADEFECT_WEIGHTS"))]),
@@ -50,14 +48,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def digest_of_files(folder: Path, files: Iterable[Path]) -> str:
-    """Return the digest of names below `folder` and contents."""
-    return digest(
-        [
-            (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-            for path in sorted(files)
-        ]
-    )
+def digest_of_files(folder: Path, without: Iterable[str] = ()) -> str:
+    """Return the digest of names and contents in a folder, but for some that lie at its top."""
+    contents = digests(folder).items()
+    return digest({name: at for name, at in contents if name.split("/")[0] not in without})
 
 
 def digest_of_results() -> str:
@@ -75,11 +69,6 @@ def digest_of_libraries() -> str:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return digest(versions)
-
-
-def _files(folder: Path) -> list[Path]:
-    paths = folder.rglob("*")
-    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
 
 
 def _listing(folder: str | Path | None) -> list[Any] | None:

@@ -7,7 +7,7 @@ papermill, Colab and Binder.
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -62,15 +62,9 @@ def choices(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Page:
-    """A notebook script, the source of one page of the book.
+    """A notebook script, the source of one page of the book."""
 
-    Attributes
-    ----------
-    script : Path
-        ``notebooks/NAME.py``.
-    """
-
-    script: Path
+    script: Path  # ``notebooks/NAME.py``.
 
     @property
     def name(self) -> str:
@@ -108,16 +102,13 @@ class Page:
     def header(self) -> dict[str, str]:
         """Return title and description of the first cell, and the fields, wherever they stand.
 
-        Raises
-        ------
-        BookError
-            If one of them is missing.
+        Raises `BookError` if one of them is missing.
         """
         cells = self.notebook().cells
-        text = cells[0].source if cells and cells[0].cell_type == "markdown" else ""
-        prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-        header = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", prose, re.MULTILINE))
-        title, _, rest = text.partition("\n")
+        prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
+        fields = re.compile(r"^- \*\*(.+?)\*\*: (.+(?:\n  .+)*)$", re.MULTILINE)
+        header = dict(fields.findall("\n".join(prose)))
+        title, _, rest = next(iter(prose), "").partition("\n")
         header["title"] = title.removeprefix("# ") if title.startswith("# ") else ""
         header["description"] = rest.strip().partition("\n\n")[0]
         missing = [key for key in ("title", "description", *HEADER_FIELDS) if not header.get(key)]
@@ -132,10 +123,7 @@ class Page:
     def minutes(self, profile: str) -> float:
         """Return the minutes that the page takes in a profile, on 2 cores, as its header says.
 
-        Raises
-        ------
-        BookError
-            If the header does not say it.
+        Raises `BookError` if it does not.
         """
         profile = profile if profile in PROFILES else "quick"  # One of the reader's own.
         stated = re.search(rf"\b{profile} (\d+(?:\.\d+)?)", self.header()["Minutes"])
@@ -149,11 +137,8 @@ class Page:
     def parameters(self) -> dict[str, tuple[str, Any]]:
         """Return the declared parameters: name to annotation and default.
 
-        Raises
-        ------
-        BookError
-            If there is not exactly one cell tagged ``parameters``, or an entry in it is not of the
-            form ``name: type = literal  # what it is``. (papermill itself passes over both.)
+        Raises `BookError` if there is not exactly one cell tagged ``parameters``, or an entry in it
+        is not of the form that the message says. (papermill itself passes over both.)
         """
         notebook = self.notebook()
         cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -196,11 +181,8 @@ def repository(root: Path = ROOT) -> tuple[str, str]:
 def pages(root: Path = ROOT) -> list[Page]:
     """Return all pages that are notebooks, by name.
 
-    Raises
-    ------
-    BookError
-        If `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a page or names
-        one that does not exist.
+    Raises `BookError` if `root` is not a checkout of the repository, or ``book/_toc.yml`` lacks a
+    page or names one that does not exist.
     """
     scripts = [Page(script) for script in sorted((root / "notebooks").glob("*.py"))]
     if not scripts:
@@ -216,44 +198,30 @@ def pages(root: Path = ROOT) -> list[Page]:
     return scripts
 
 
-def select(pages: list[Page], names: Iterable[str]) -> list[Page]:
+def select(pages: list[Page], names: Sequence[str]) -> list[Page]:
     """Return the pages that are named, in full or by how they begin; all where no name is given.
 
-    Raises
-    ------
-    BookError
-        If no page's name begins so.
+    Raises `BookError` if no page's name begins so.
     """
-    names, known = list(names), [page.name for page in pages]
-    chosen = set()
+    known = [page.name for page in pages]
+    chosen = set() if names else set(known)
     for name in names:
-        matching = [name] if name in known else [page for page in known if page.startswith(name)]
-        chosen.update(matching)
+        matching = {name} & set(known) or {page for page in known if page.startswith(name)}
+        chosen |= matching
         if not matching:
             raise BookError(f"no page begins with {name}; {choices(name, known)}")
-    return [page for page in pages if page.name in chosen or not names]
+    return [page for page in pages if page.name in chosen]
 
 
 def write_twins(root: Path = ROOT, *, check: bool = False) -> list[Path]:
-    """Make the output-free notebook of each script.
+    """Make the output-free notebook of each script; write nothing where this is to be checked.
 
-    Parameters
-    ----------
-    root : Path
-        The checkout.
-    check : bool
-        Write nothing, only find out.
-
-    Returns
-    -------
-    list of Path
-        Twins that were not equal to their script, and notebooks that have no script.
+    Returns the twins that differed from their script, and notebooks that have no script.
     """
     twins = {page.twin: page.twin_notebook() for page in pages(root)}
     stale = [path for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in twins]
     for path, notebook in twins.items():
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text != notebook_text(notebook):
+        if not path.is_file() or path.read_text(encoding="utf-8") != notebook_text(notebook):
             stale.append(path)
             if not check:
                 write_notebook(notebook, path)

@@ -44,15 +44,9 @@ def print_page(page: Path, target: Path) -> None:
             "--generate-pdf-document-outline",
             "--virtual-time-budget=60000",  # Milliseconds, for MathJax.
         ]
+        command = [program, *CHROMIUM_OPTIONS, *options, page.as_uri()]
         try:
-            result = subprocess.run(
-                [program, *CHROMIUM_OPTIONS, *options, page.as_uri()],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            said = result.stderr
+            said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE).stderr
         except subprocess.TimeoutExpired:
             said = f"took longer than {PATIENCE} s"
         if not temporary.is_file():

@@ -16,7 +16,7 @@ import nbformat
 import yaml
 
 from book.builder import status
-from book.builder.execution import alone
+from book.builder.execution import one_build
 from book.builder.gallery import PLACE as PLACE_OF_GALLERY
 from book.builder.gallery import gallery
 from book.builder.inputs import digest, digest_of_files, digest_of_libraries
@@ -36,9 +36,8 @@ def stage(root: Path, output: Path) -> Path:
     """Put the prose, the executed notebooks and the configuration into one folder.
 
     Notebooks lie there at the path that they have in the repository, so that links to launch, edit
-    and download them are right. Each page gets a foot that says how to run it and what made it; the
-    one on the state of all pages gets its table. Raises `BookError` if a page was not executed, or
-    failed.
+    and download them are right. Each gets its foot, and prose its tables of all pages. Raises
+    `BookError` if a page was not executed, or failed.
     """
     folder = output / "stage"
     shutil.rmtree(folder, ignore_errors=True)
@@ -54,7 +53,9 @@ def stage(root: Path, output: Path) -> Path:
         _prepare(notebook, foot, folder / "notebooks")
         write_notebook(notebook, folder / "notebooks" / page.twin.name)
     for path in folder.glob("*.md"):
-        text = path.read_text(encoding="utf-8").replace(status.PLACE, status.table(executed))
+        text = path.read_text(encoding="utf-8").replace(
+            status.PLACE, status.table_of_pages(executed)
+        )
         text = text.replace(status.PLACE_OF_RESULTS, status.table_of_results(executed))
         text = text.replace(PLACE_OF_GALLERY, figures)
         if status.PLACE_OF_LIMITS in text:
@@ -91,9 +92,8 @@ def _result_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookN
     """Show what the first code cells of a page give before their code; the foot has the minutes."""
     header, *rest = cells
     header.source = re.sub(r"\n+- \*\*Minutes\*\*:.*(\n  .+)*", "", header.source)
-    opening = list(takewhile(lambda cell: cell.cell_type == "code", rest))
     results = []
-    for cell in opening:
+    for cell in takewhile(lambda cell: cell.cell_type == "code", rest):
         if cell.outputs and "remove-cell" not in cell.metadata.get("tags", []):
             result = deepcopy(cell)
             result.update(id=f"{cell.id}-result", source="# Made by the code below.")
@@ -161,16 +161,13 @@ def run_sphinx(staged: Path, work: Path, builder: str) -> Path:
     """
     shutil.rmtree(work, ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"  # It has no __main__.
-    python_path = (str(ROOT), os.environ.get("PYTHONPATH"))
     options = ["--builder", builder, "--path-output", work, "-W", "--keep-going", "-q"]
     result = subprocess.run(
         [sys.executable, "-c", run, "build", staged, *options],
         capture_output=True,
-        text=True,
         encoding="utf-8",
         check=False,
-        # The extension `book.ext` is found from the checkout: it is in no wheel.
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))},
+        cwd=ROOT,  # Where the extension `book.ext` is found: it is in no wheel.
     )
     if result.returncode:
         lines = (result.stdout + result.stderr).strip().splitlines()[-40:]
@@ -186,10 +183,9 @@ def render(root: Path = ROOT, output: Path | None = None) -> Path:
     """
     output = output or root / "book" / "_build"
     html, mark, work = output / "html", output / "html.digest", output / "sphinx"
-    with alone(output):
+    with one_build(output):
         staged = stage(root, output)
-        files = [path for path in staged.rglob("*") if path.is_file()]
-        made_from = digest([digest_of_files(staged, files), digest_of_libraries()])
+        made_from = digest([digest_of_files(staged), digest_of_libraries()])
         if html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == made_from:
             print("The HTML is unchanged")
             return html / "index.html"

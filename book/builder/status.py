@@ -56,13 +56,13 @@ build.{_link(linked)}
 """
 
 
-def table(executed: list[tuple[Page, Any]]) -> str:
+def table_of_pages(executed: list[tuple[Page, Any]]) -> str:
     """Tell of pages and their executed copies, as Markdown: what is common to all, and a table."""
     rows = [_row(page, notebook) for page, notebook in executed]
-    same = [name for name in rows[0] if len({row[name] for row in rows}) == 1] if rows[1:] else []
-    shared = ", ".join(f"{name} {rows[0][name]}" for name in same)
-    header = [name for name in rows[0] if name not in same] if rows else []
-    text = tables.table(header, [[row[name] for name in header] for row in rows]).data
+    columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+    same = [name for name, cells in columns.items() if cells[1:] and len(set(cells)) == 1]
+    shared = ", ".join(f"{name} {columns.pop(name)[0]}" for name in same)
+    text = tables.table(columns, zip(*columns.values(), strict=True)).data
     return f"Of all pages: {shared}.\n\n{text}" if shared else text
 
 

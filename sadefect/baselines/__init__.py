@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sadefect.errors import require_choice
 
-__all__ = ["BASELINES", "FILTERS", "VERSION", "About", "build_baseline", "candidates"]
+__all__ = ["BASELINES", "FILTERS", "VERSION", "Row", "build_baseline", "candidates"]
 
 VERSION = 1  # Raised when the same settings would give other maps.
 
@@ -27,8 +27,8 @@ IMAGENET = "defect-free images and ImageNet"
 PUBLISHED, SPIRIT, SIMPLE = "as published", "in the spirit of", "none published"
 
 
-class About(NamedTuple):
-    """What is known of a baseline.
+class Row(NamedTuple):
+    """Hold what is known of a baseline.
 
     ``given`` says what it learned from; ``faithful`` whether it is built "as published", or "in the
     spirit of" a publication of which only the idea is known or parts were exchanged, or stands for
@@ -54,58 +54,58 @@ LATE = ("conv3_3", "conv4_3", "conv5_3")
 SMOOTHED = tuple({"smoothing": sigma} for sigma in (0.0, 6.0, 12.0))
 
 BASELINES = {
-    "level": About(
+    "level": Row(
         "filters.Level", "mean over a window", "", "", NORMALS, SIMPLE, SIDED,
     ),
-    "local_contrast": About(
+    "local_contrast": Row(
         "filters.LocalContrast", "local standard deviation", "", "", NORMALS, SIMPLE, SIDED,
     ),
-    "gradient_energy": About(
+    "gradient_energy": Row(
         "filters.GradientEnergy", "gradient energy", "", "", NORMALS, SIMPLE, SIDED,
     ),
-    "filter_bank": About(
+    "filter_bank": Row(
         "filters.FilterBank", "filter bank, Mahalanobis", "", "", NORMALS, SIMPLE,
         _windows(15, 25, 35, 45),
     ),
-    "sparse_coding": About(
+    "sparse_coding": Row(
         "sparse.SparseCoding", "sparse codes, density",
         "G. Boracchi, D. Carrera and B. Wohlberg, Novelty Detection in Images by Sparse "
         "Representations, 2014", "10.1109/INTELES.2014.7008985", NORMALS, SPIRIT,
         ({"penalty": 0.05}, {"penalty": 0.18}, {"penalty": 0.4}),
     ),
-    "confidence_region": About(
+    "confidence_region": Row(
         "sparse.ConfidenceRegion", "sparse codes, confidence region",
         "D. Carrera, F. Manganini, G. Boracchi and E. Lanzarone, Defect Detection in SEM Images of "
         "Nanofibrous Materials, 2017", "10.1109/TII.2016.2641472", NORMALS, SPIRIT, ({},),
     ),
-    "multiscale_sparse": About(
+    "multiscale_sparse": Row(
         "sparse.MultiscaleSparse", "multiscale sparse codes",
         "D. Carrera, G. Boracchi, A. Foi and B. Wohlberg, Scale-invariant Anomaly Detection With "
         "Multiscale Group-sparse Models, 2016", "10.1109/ICIP.2016.7533089", NORMALS, SPIRIT,
         ({"group_penalty": 0.02}, {"group_penalty": 0.1}),
     ),
-    "convolutional_sparse": About(
+    "convolutional_sparse": Row(
         "convolutional.ConvolutionalSparse", "convolutional sparse codes",
         "D. Carrera, G. Boracchi, A. Foi and B. Wohlberg, Detecting Anomalous Structures by "
         "Convolutional Sparse Models, 2015", "10.1109/IJCNN.2015.7280790", NORMALS, SPIRIT,
         _windows(15, 25, 45),
     ),
-    "feature_dictionary": About(
+    "feature_dictionary": Row(
         "deep.FeatureDictionary", "CNN feature dictionary",
         "P. Napoletano, F. Piccoli and R. Schettini, Anomaly Detection in Nanofibrous Materials by "
         "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT, SMOOTHED,
     ),
-    "memory_bank": About(
+    "memory_bank": Row(
         "deep.MemoryBank", "memory bank of features",
         "K. Roth et al., Towards Total Recall in Industrial Anomaly Detection, 2022",
         "10.1109/CVPR52688.2022.01392", IMAGENET, SPIRIT, SMOOTHED,
     ),
-    "padim": About(
+    "padim": Row(
         "deep.FeatureGaussians", "a Gaussian at each position",
         "T. Defard, A. Setkov, A. Loesch and R. Audigier, PaDiM, 2021",
         "10.1007/978-3-030-68799-1_35", IMAGENET, SPIRIT, ({"positions": "each"},),
     ),
-    "feature_gaussian": About(
+    "feature_gaussian": Row(
         "deep.FeatureGaussians", "one Gaussian of features", "", "", IMAGENET, SIMPLE,
         tuple({"layers": (name,)} | smoothed for name in LATE for smoothed in SMOOTHED),
     ),
@@ -141,6 +141,6 @@ def build_baseline(name, seed=0, **settings):
 
 
 def candidates(name):
-    """Return the settings to choose among, a list of dicts for `build_baseline`; see `About`."""
+    """Return the settings to choose among, a list of dicts for `build_baseline`; see `Row`."""
     require_choice("name", name, BASELINES)
     return [dict(choice) for choice in BASELINES[name].choices]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from sadefect.baselines.weights import LAYERS, load
+from sadefect.baselines.weights import LAYERS, stored_weights
 from sadefect.errors import DataError, require_choice
 from sadefect.features import MEAN, STD
 
@@ -147,20 +147,11 @@ BUILDERS = {"alexnet": _alexnet, "vgg16": _vgg16, "efficientnet-lite0": _lite0}
 
 
 class Backbone:
-    """The layers of a pretrained network up to those that are asked for.
+    """The layers of a pretrained network, a key of `LAYER_NAMES`, up to those that are asked for.
 
-    Parameters
-    ----------
-    name : {"alexnet", "vgg16", "efficientnet-lite0"}
-    layers : sequence of str
-        Of `LAYER_NAMES`, after their rectifiers; of Lite0 the ends of stages.
-    weights : dict of arrays, optional
-        In place of `sadefect.baselines.weights.load`'s.
-
-    Raises
-    ------
-    DatasetNotFound
-        If the weights are not here.
+    Layers are taken after their rectifiers, of Lite0 the ends of stages. The ``weights`` are
+    `sadefect.baselines.weights.stored_weights`'s by default; raises `DatasetNotFound` if they are
+    not here.
     """
 
     def __init__(self, name, layers, weights=None):
@@ -172,7 +163,7 @@ class Backbone:
         for layer in layers:
             require_choice("layers", layer, LAYER_NAMES[name])
         maps = {}
-        for layer, network in BUILDERS[name](load(name) if weights is None else weights):
+        for layer, network in BUILDERS[name](stored_weights(name) if weights is None else weights):
             maps[layer] = network.map
             if set(layers) <= set(maps):
                 break
@@ -187,10 +178,7 @@ class Backbone:
     def maps(self, image):
         """Return the maps of features of an image ``(H, W)``, one ``(h, w, channels)`` a layer.
 
-        Raises
-        ------
-        DataError
-            If the image is too small for the network.
+        Raises `DataError` if the image is too small for the network.
         """
         stride = max(grid.stride for grid in self.grids)
         if min(image.shape) < 4 * stride:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from sadefect.errors import DataError
+from sadefect.patches import as_image
 
 RIDGE = 1e-4  # Of the mean variance, added to all variances, so that a covariance has an inverse.
 
@@ -30,59 +31,40 @@ class Baseline:
     seed: int = 0
 
     def fit(self, images):
-        """Learn from defect-free images.
+        """Learn from defect-free images, a sequence of float32 arrays ``(H, W)`` in [0, 1].
 
-        Parameters
-        ----------
-        images : sequence of float32 arrays (H, W)
-            Gray values in [0, 1]; each is read once, in order.
-
-        Returns
-        -------
-        Baseline
-            Itself.
-
-        Raises
-        ------
-        DataError
-            If there is no image, or one is not what it should be.
+        Each is read once, in order. Returns itself. Raises `DataError` if there is none, or one is
+        not what it should be.
         """
         if not len(images):
             raise DataError(
                 "expected at least one defect-free image to fit; got none; pass a list of images"
             )
-        self._fit((_checked(image) for image in images), len(images))
+        self._fit((as_image(image) for image in images), len(images))
         self.fitted = True
         return self
 
     def anomaly_map(self, image):
         """Return an image's anomaly map, float32 ``(H, W)``, larger where it is more anomalous.
 
-        Parameters
-        ----------
-        image : array (H, W)
-            Gray values in [0, 1].
-
-        Raises
-        ------
-        DataError
-            If the method was not fitted, or the image is not what it should be.
+        The image ``(H, W)`` has gray values in [0, 1]. Raises `DataError` if it has not, or the
+        method was not fitted.
         """
         if not getattr(self, "fitted", False):
             raise DataError(
                 f"expected a fitted {type(self).__name__}; got one that saw no image; call "
                 "fit(images) with defect-free images first"
             )
-        return np.asarray(self._map(_checked(image)), "float32")
+        return np.asarray(self._map(as_image(image)), "float32")
 
     @property
     def settings(self):
-        """All settings but the seed, as plain values."""
+        """Return all settings but the seed, as plain values."""
         return {name: value for name, value in asdict(self).items() if name != "seed"}
 
     @property
     def parameters(self):
-        """How many numbers the fitted method holds, those of a pretrained network included."""
+        """Count the numbers that the fitted method holds, those of a network included."""
         own = {field.name for field in fields(self)}
         return sum(_size(value) for name, value in vars(self).items() if name not in own)
 
@@ -91,22 +73,6 @@ def _size(value):
     if isinstance(value, (list, tuple)):
         return sum(map(_size, value))
     return value.size if isinstance(value, np.ndarray) else int(getattr(value, "parameters", 0))
-
-
-def _checked(image):
-    """An image as float32, or a `DataError` that says what is wrong with it."""
-    image = np.asarray(image)
-    if image.ndim != 2 or not image.size or not np.issubdtype(image.dtype, np.floating):
-        raise DataError(
-            "expected an image of floats in [0, 1] of shape (H, W); got shape "
-            f"{image.shape} of {image.dtype}; pass one gray image, divided by its largest value"
-        )
-    if not (image.min() >= 0 and image.max() <= 1):  # NaN fails too.
-        raise DataError(
-            "expected gray values in [0, 1]; got values from "
-            f"{image.min()} to {image.max()}; divide by the largest value that is possible"
-        )
-    return image.astype("float32", copy=False)
 
 
 class Gaussian:

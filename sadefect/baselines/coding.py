@@ -18,7 +18,7 @@ SWEEPS = 3  # Over all atoms, each time that a dictionary is updated.
 
 
 def shrink(values, amount):
-    """Soft thresholding, the proximal step of ``amount`` times the l1 norm.
+    """Threshold softly: take the proximal step of ``amount`` times the l1 norm.
 
     Examples
     --------
@@ -38,26 +38,11 @@ def sparse_codes(
 
     .. math:: \tfrac12 |xD - s|^2 + \lambda |x|_1 + \xi \sum_g |x_g|_2
 
-    Parameters
-    ----------
-    patches : array (n, pixels)
-    dictionary : array (atoms, pixels)
-    penalty : float
-        :math:`\lambda`.
-    groups : int
-        Number of groups, each as many consecutive atoms.
-    group_penalty : float
-        :math:`\xi`.
-    start : array (n, atoms), optional
-        Codes to start from; zeros by default.
-    iterations : int
-        At most.
-    tolerance : float
-        A patch is done when its code moves by less than this share of its length.
-
-    Returns
-    -------
-    array (n, atoms), float32
+    Patches are ``(n, pixels)``, the dictionary ``(atoms, pixels)``; the penalties are
+    :math:`\lambda` and :math:`\xi`, of ``groups`` that have as many consecutive atoms each. Codes
+    ``start`` from zeros by default; a patch is done when its code moves by less than ``tolerance``
+    times its length, at the latest after so many iterations. Returns a float32 array ``(n,
+    atoms)``.
     """
     dictionary = np.asarray(dictionary, "float32")
     patches = np.asarray(patches, "float32")
@@ -104,25 +89,12 @@ def _fista(codes, linear, quadratic, proximal, iterations, tolerance):
 
 
 def learned_dictionary(patches, atoms, penalty, rng, *, rounds=20, iterations=20):
-    """Learn a dictionary in which patches have sparse codes.
+    """Learn a dictionary of so many atoms in which patches ``(n, pixels)`` have sparse codes.
 
-    Coding and one update of every atom take turns; codes start where the last ones ended. Atoms
-    that no patch uses become the patches that are coded worst.
-
-    Parameters
-    ----------
-    patches : array (n, pixels)
-    atoms : int
-    penalty : float
-        Of `sparse_codes`.
-    rng : numpy.random.Generator
-    rounds, iterations : int
-        How often they take turns, and of FISTA each time.
-
-    Returns
-    -------
-    array (atoms, pixels), float32
-        Atoms of length 1.
+    Coding, with the penalty of `sparse_codes`, and one update of every atom take turns; codes start
+    where the last ones ended. Atoms that no patch uses become the patches that are coded worst.
+    They take ``rounds`` turns, with as many ``iterations`` of FISTA each time. Returns float32
+    ``(atoms, pixels)``, atoms of length 1.
     """
     patches = np.asarray(patches, "float32")
     dictionary = patches[rng.choice(len(patches), atoms, replace=len(patches) < atoms)].copy()

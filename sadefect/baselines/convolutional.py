@@ -48,22 +48,9 @@ def convolutional_codes(images, filters, penalty, *, iterations=30, density=None
 
     Minimises, for each image s, :math:`\tfrac12 |\sum_m d_m * x_m - s|^2 + \lambda \sum_m |x_m|_1`.
 
-    Parameters
-    ----------
-    images : array (n, H, W)
-    filters : array (m, h, w)
-        Their first pixel is the origin.
-    penalty : float
-        :math:`\lambda`.
-    iterations : int
-    density : float, optional
-        ADMM's rho; by default SPORCO's ``50 lambda + 1``.
-    start : pair of arrays (n, m, H, W), optional
-        Codes and multipliers to go on from, as they are returned.
-
-    Returns
-    -------
-    codes, multipliers : float32 arrays (n, m, H, W)
+    Images are ``(n, H, W)``, filters ``(m, h, w)``, whose first pixel is the origin; the penalty is
+    :math:`\lambda`, the density ADMM's rho, by default SPORCO's ``50 lambda + 1``. Returns codes
+    and multipliers, float32 ``(n, m, H, W)``, with which another call may ``start``.
     """
     rho = np.float32(50 * penalty + 1 if density is None else density)
     shape, axes = images.shape[-2:], (-2, -1)
@@ -100,24 +87,11 @@ def reconstruction(codes, filters):
 
 
 def learned_filters(images, count, size, penalty, rng, *, rounds=20, iterations=10):
-    """Learn filters that images are sums of, placed sparsely.
+    """Learn ``count`` filters of ``size`` pixels a side that images are sparse sums of.
 
-    Coding takes turns with accelerated projected gradient steps of the filters, whose pixels beyond
-    ``size`` are held at zero, and whose length at 1.
-
-    Parameters
-    ----------
-    images : array (n, H, W)
-    count, size : int
-        Of the filters.
-    penalty : float
-    rng : numpy.random.Generator
-    rounds, iterations : int
-        How often they take turns, and of each.
-
-    Returns
-    -------
-    array (count, size, size), float32
+    Coding images, ``(n, H, W)``, takes turns with accelerated projected gradient steps of the
+    filters, whose pixels beyond ``size`` are held at zero, and whose length at 1: ``rounds`` of
+    them, with so many ``iterations`` of each. Returns float32 ``(count, size, size)``.
     """
     images = images.astype("float32")
     filters = rng.normal(size=(count, size, size)).astype("float32")
@@ -152,32 +126,17 @@ class ConvolutionalSparse(Baseline):
     The indicators of a window are the mean squared error of the reconstruction, the mean l1 norm of
     the codes and the sum over filters of the codes' root mean square in it. In the spirit of
     Carrera, Boracchi, Foi and Wohlberg 2015.
-
-    Parameters
-    ----------
-    filters, filter_size : int
-        Number and side.
-    penalty : float
-        Of the l1 norm, lambda.
-    window : int
-        Side of the windows in pixels.
-    smooth_weight : float
-        Of `high_pass`.
-    crops, crop_size : int
-        What filters are learned from, at random positions; smaller where images are.
-    rounds, iterations : int
-        Of learning, and of coding an image.
     """
 
-    filters: int = 16
-    filter_size: int = 8
-    penalty: float = 0.1
-    window: int = 25
-    smooth_weight: float = 5.0
-    crops: int = 12
-    crop_size: int = 128
-    rounds: int = 20
-    iterations: int = 20
+    filters: int = 16  # How many,
+    filter_size: int = 8  # and their side.
+    penalty: float = 0.1  # Of the l1 norm, lambda.
+    window: int = 25  # Side in pixels.
+    smooth_weight: float = 5.0  # Of `high_pass`.
+    crops: int = 12  # What filters are learned from, at random positions;
+    crop_size: int = 128  # smaller where images are.
+    rounds: int = 20  # Of learning,
+    iterations: int = 20  # and of coding an image.
 
     def _fit(self, images, count):
         rng = np.random.default_rng(self.seed)

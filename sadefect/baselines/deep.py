@@ -22,31 +22,21 @@ BLOCK = 4_096  # Cells of which distances are computed at once.
 
 @dataclass(kw_only=True)
 class DeepBaseline(Baseline):
-    """What the methods on features share.
+    """What the methods on features share."""
 
-    Parameters
-    ----------
-    backbone : {"vgg16", "alexnet", "efficientnet-lite0"}
-        Of `sadefect.baselines.backbones`; `sadefect weights fetch` gets its weights.
-    layers : tuple of str
-        Of the backbone. Maps of later layers are interpolated to the cells of the first one named.
-    pool : int
-        Side of the square of cells whose features are averaged; odd.
-    smoothing : float
-        Standard deviation of the Gaussian that smooths the map, in pixels.
-    """
-
+    # Of `sadefect.baselines.backbones`; `sadefect weights fetch` gets its weights.
     backbone: str = "vgg16"
+    # Maps of later ones are interpolated to the cells of the first one named.
     layers: tuple = ("conv4_3",)
-    pool: int = 3
-    smoothing: float = 6.0
+    pool: int = 3  # Side of the square of cells whose features are averaged; odd.
+    smoothing: float = 6.0  # Standard deviation of the Gaussian that smooths the map, in pixels.
 
     def __post_init__(self):
         if self.pool % 2 != 1:
             raise ValueError(f"pool must be odd, so that nothing shifts; received {self.pool!r}")
 
     def _features(self, image):
-        """The features of an image's cells ``(h, w, channels)``; keeps where the cells lie."""
+        """Compute features of an image's cells ``(h, w, channels)``; keep where the cells lie."""
         if not hasattr(self, "network"):
             from sadefect.baselines.backbones import Backbone
 
@@ -102,23 +92,12 @@ class FeatureDictionary(DeepBaseline):
     components that hold 95 % of the variance, ten entries by k-means. Theirs are features of
     ResNet-18 for patches of 16x16 pixels; here those of VGG16's cells, since no package holds
     ResNet-18.
-
-    Parameters
-    ----------
-    variance : float
-        The share that the principal components hold.
-    entries, nearest : int
-        Of the dictionary, and those whose distances are averaged.
-    sampled : int
-        Cells that the dictionary is learned from.
-    **settings
-        Those of `DeepBaseline`.
     """
 
-    variance: float = 0.95
-    entries: int = 10
-    nearest: int = 1
-    sampled: int = 20_000
+    variance: float = 0.95  # The share that the principal components hold.
+    entries: int = 10  # Of the dictionary,
+    nearest: int = 1  # and those whose distances are averaged.
+    sampled: int = 20_000  # Cells that the dictionary is learned from.
 
     def _fit(self, images, count):
         rng, spread, sample = np.random.default_rng(self.seed), Gaussian(), []
@@ -150,20 +129,11 @@ class MemoryBank(DeepBaseline):
 
     After PatchCore: averages over 3x3 cells, and a coreset, chosen greedily so that no feature is
     far from it. Theirs are features of WideResNet-50, and a tenth or a hundredth of all are kept.
-
-    Parameters
-    ----------
-    sampled, kept : int
-        Cells to choose from, of all images together at random, and those in the bank.
-    projected : int
-        Dimensions of the random projection that the coreset is chosen in.
-    **settings
-        Those of `DeepBaseline`.
     """
 
-    sampled: int = 20_000
-    kept: int = 1_000
-    projected: int = 128
+    sampled: int = 20_000  # Cells to choose from, of all images together at random,
+    kept: int = 1_000  # and those in the bank.
+    projected: int = 128  # Dimensions of the random projection that the coreset is chosen in.
 
     def _fit(self, images, count):
         rng = np.random.default_rng(self.seed)
@@ -208,19 +178,10 @@ class FeatureGaussians(DeepBaseline):
 
     PaDiM fits one at each position, which aligned images need. Of a texture every position is like
     every other, and one Gaussian over all of them knows more images of it.
-
-    Parameters
-    ----------
-    positions : {"all", "each"}
-        Whether one Gaussian stands for all positions, or each has its own.
-    dimensions : int
-        Channels that are kept, at random, where each position has its own.
-    **settings
-        Those of `DeepBaseline`.
     """
 
-    positions: str = "all"
-    dimensions: int = 50
+    positions: str = "all"  # "all" for one Gaussian that stands for all, "each" for one at each.
+    dimensions: int = 50  # Channels that are kept, at random, where each position has its own.
 
     def __post_init__(self):
         super().__post_init__()

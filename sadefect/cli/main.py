@@ -11,7 +11,7 @@ import typer
 from sadefect import errors
 from sadefect.cli import own_images, presets, store, weights, workflow
 from sadefect.cli.own_images import Json, load_framework
-from sadefect.cli.printing import table
+from sadefect.cli.printing import show_table
 
 app = typer.Typer(
     help="SSIM autoencoders for unsupervised defect segmentation, reproduced.\n\n"
@@ -61,7 +61,7 @@ def show_results(as_json: Json = False):
     load_framework()
     rows = [result.row() for result in [*stored_results(), *stored_comparisons()]]
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(9) for name in COLUMNS[:6]))
-    table("Results", COLUMNS, rows, as_json)
+    show_table("Results", COLUMNS, rows, as_json)
 
 
 app.command(rich_help_panel=PAPER)(workflow.record)
@@ -131,7 +131,9 @@ def list_data(as_json: Json = False):
         except errors.DataError:
             rows.append((name, "", "", "your own" if name == "folder" else "not here", ""))
     columns = ("name", "train", "test", "files", "licence")
-    table("Data sets", columns, [dict(zip(columns, row, strict=True)) for row in rows], as_json)
+    show_table(
+        "Data sets", columns, [dict(zip(columns, row, strict=True)) for row in rows], as_json
+    )
 
 
 def _known(name):
@@ -170,10 +172,10 @@ def check_data(name: str):
 @data.command("fetch")
 def fetch_data(name: str):
     """Download a data set where its host still serves it."""
-    from sadefect.datasets.fetch import fetch
+    from sadefect.datasets.fetch import fetch_dataset
 
     _known(name)
-    print(fetch(name))
+    print(fetch_dataset(name))
 
 
 def _say_warning(message, category, filename, lineno, file=None, line=None):
@@ -195,7 +197,7 @@ def main():
         app()
     except errors.TrainingStopped as error:
         print(f"sadefect: {error}", file=sys.stderr)
-        sys.exit(workflow.STOPPED)
+        sys.exit(workflow.TRY_AGAIN)
     except (errors.DataError, errors.StoreError, errors.TrainingDiverged) as error:
         print(f"sadefect: {error}", file=sys.stderr)
     except Exception as error:

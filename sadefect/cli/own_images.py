@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from sadefect.cli.printing import table
+from sadefect.cli.printing import show_table
 from sadefect.detector.defaults import FPR, IMAGE_FPR, PATCHES
 from sadefect.errors import DataError
 from sadefect.progress import progress
@@ -304,7 +304,7 @@ def evaluate(
     for kind, counts in metrics["verdicts"].items():
         measured[f"{kind}: judged defective"] = f"{counts['defect']} of {counts['images']}"
     rows = [{"measured": name, "came out": value} for name, value in measured.items()]
-    table(f"{model.name} on {folder}", ("measured", "came out"), rows)
+    show_table(f"{model.name} on {folder}", ("measured", "came out"), rows)
     if output:
         print(f"see {output / 'report.html'}")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sadefect.cli.own_images import Json, load_framework
-from sadefect.cli.printing import table
+from sadefect.cli.printing import show_table
 
 app = typer.Typer(help="Detectors that are trained already: list, images, make.",
                   no_args_is_help=True)  # fmt: skip
@@ -31,7 +31,7 @@ def list_presets(as_json: Json = False):
             "use": recipe.terms if recipe else "",
             "state": "here" if name in here else made,
         })  # fmt: skip
-    table("Presets", ("name", "texture", "use", "state"), rows, as_json)
+    show_table("Presets", ("name", "texture", "use", "state"), rows, as_json)
 
 
 @app.command("images")

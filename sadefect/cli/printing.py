@@ -4,7 +4,7 @@ import json
 import sys
 
 
-def table(title, columns, rows, as_json=False):
+def show_table(title, columns, rows, as_json=False):
     """Print the columns of rows, dicts, as a table as wide as it needs to be, or all as JSON."""
     if as_json:
         print(json.dumps(rows, indent=2))

@@ -13,15 +13,15 @@ import typer
 
 from sadefect import errors
 from sadefect.cli.own_images import load_framework, usage
-from sadefect.cli.printing import table
+from sadefect.cli.printing import show_table
 from sadefect.paper.numbers import BUDGET
 
 # What a training exits with that was asked to end: of sysexits.h, "try again later". SLURM's
 # RequeueExit may name it; Snakemake tries again in any case.
-STOPPED = 75
+TRY_AGAIN = 75
 WORTH_A_TRIAL = 600  # Seconds of work.
 FORECAST = ("rule", "jobs", "core_hours", "gpu_hours", "gigabytes", "longest_hours")
-TRIAL = ("backend", "workers", "threads", "patches_per_second")
+TRIAL_COLUMNS = ("backend", "workers", "threads", "patches_per_second")
 
 
 def record(
@@ -45,14 +45,14 @@ def record(
 ):
     """Train and score groups of experiments on SADEFECT_DATA, and write recorded/."""
     from sadefect.paper import recording
-    from sadefect.paper.engine import PROFILES, How
+    from sadefect.paper.engine import WORKFLOW_PROFILES, How
 
     names = group or ["nanotwice"]
     with usage("--group"):
         for name in names:
             errors.require_choice("group", name, recording.GROUPS)
     with usage("--profile"):
-        errors.require_choice("profile", profile, PROFILES)
+        errors.require_choice("profile", profile, WORKFLOW_PROFILES)
     jobs = recording.jobs_for(names, patches)
     say_forecast(jobs, profile)
     if plan:
@@ -85,7 +85,7 @@ def say_forecast(jobs, profile):
     """Print how many jobs there are, and what they take."""
     from sadefect.paper.jobs import forecast
 
-    table("Forecast, from recorded results", FORECAST, forecast(jobs, gpu=profile == "gpu"))
+    show_table("Forecast, from recorded results", FORECAST, forecast(jobs, gpu=profile == "gpu"))
 
 
 def say_plan(jobs, how):
@@ -110,7 +110,7 @@ def tried(experiment, jobs, minutes, profile):
         return How(profile)
     print("Trying what trains fastest here ...", flush=True)
     rows = trial(experiment)
-    table("Training on this machine", TRIAL, rows)
+    show_table("Training on this machine", TRIAL_COLUMNS, rows)
     # Without Snakemake one job runs at a time, and the other cores would be idle.
     best = next(row for row in rows if has_engine() or row["workers"] == 1)
     return How(profile, threads=best["threads"], backend=best["backend"])
@@ -120,11 +120,11 @@ def reproduce_all(book_profile, where, plan):
     """Train, score, execute and build all that the book is made of; or say what that takes."""
     from sadefect.cli.checkout import page_minutes
     from sadefect.paper import recording
-    from sadefect.paper.engine import PROFILES, How, work
+    from sadefect.paper.engine import WORKFLOW_PROFILES, How, work
     from sadefect.paper.jobs import page_jobs
 
     with usage("--where"):
-        errors.require_choice("where", where, PROFILES)
+        errors.require_choice("where", where, WORKFLOW_PROFILES)
     jobs = recording.jobs_for(list(recording.GROUPS))
     jobs += page_jobs(page_minutes(book_profile), [job for job in jobs if job.rule == "score"])
     say_forecast(jobs, where)

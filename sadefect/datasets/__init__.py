@@ -118,16 +118,9 @@ def dataset_fingerprint(name, root=None):
 
 
 def about_dataset(name):
-    """Tell what is known of a data set, whether its files are here or not.
+    """Tell what is known of a data set, an `About`, whether its files are here or not.
 
-    Parameters
-    ----------
-    name : str
-        One of `dataset_names`, but not "folder": of your own images nothing is known.
-
-    Returns
-    -------
-    About
+    The name is one of `dataset_names`, but not "folder": of your own images nothing is known.
 
     Examples
     --------

@@ -32,17 +32,6 @@ class About(NamedTuple):
 class Sample:
     """Hold one image and its ground truth, read each time they are asked for.
 
-    Parameters
-    ----------
-    name : str
-        Unique within its split, for instance "ITIA1101" or "bent/000".
-    kind : str
-        "good", or the class of the defect.
-    read_image : callable
-        Returns float32 ``(H, W)`` in [0, 1].
-    read_mask : callable, optional
-        Returns bool ``(H, W)``; without it the image is free of defects.
-
     Examples
     --------
     >>> import numpy as np
@@ -50,9 +39,10 @@ class Sample:
     np.False_
     """
 
-    name: str
-    kind: str
-    read_image: Callable[[], np.ndarray]
+    name: str  # Unique within its split, for instance "ITIA1101" or "bent/000".
+    kind: str  # "good", or the class of the defect.
+    read_image: Callable[[], np.ndarray]  # Returns float32 ``(H, W)`` in [0, 1].
+    # Returns bool ``(H, W)``; without it the image is free of defects.
     read_mask: Callable[[], np.ndarray] | None = None
 
     @property
@@ -70,40 +60,23 @@ class Sample:
 class Dataset:
     """Hold defect-free images to train on and images with masks to score.
 
-    Parameters
-    ----------
-    name : str
-        As given to `load_dataset`.
-    train, test : sequences of Sample
-        Both have a length, and read nothing until an image is asked for.
-    fingerprint : str
-        Names the content; results are stored under it.
-    source, licence : str
-        Who made it, and what may be done with it.
-    publishable : bool
-        Whether its images may stand in the published book.
+    Both have a length, and read nothing until an image is asked for.
     """
 
-    name: str
+    name: str  # As given to `load_dataset`.
     train: Sequence[Sample]
     test: Sequence[Sample]
-    fingerprint: str
-    source: str
-    licence: str
-    publishable: bool = False
+    fingerprint: str  # Names the content; results are stored under it.
+    source: str  # Who made it,
+    licence: str  # and what may be done with it.
+    publishable: bool = False  # Whether its images may stand in the published book.
 
     def split(self, train: str = "split") -> tuple[list[Sample], list[Sample]]:
         """Part the defect-free images into those to train on, and those held out for thresholds.
 
-        Parameters
-        ----------
-        train : {"split", "all"}
-            "split" never trains on the last tenth of the images, at least one; "all" trains on
-            every image, the held-out ones included: thresholds are then optimistic.
-
-        Returns
-        -------
-        trained_on, held_out : lists of Sample
+        For ``train="split"`` the last tenth of the images, at least one, is never trained on; for
+        "all" every image is, the held-out ones included: thresholds are then optimistic. Returns
+        two lists of `Sample`.
         """
         count = held_out(len(self.train))
         require_choice("train", train, ("split", "all"))

@@ -13,14 +13,14 @@ from sadefect.files import whole
 
 # Where a set's authors serve it, and where its archive's folders lie below the data set's.
 ARCHIVES = {"nanotwice": "http://web.mi.imati.cnr.it/ettore/NanoTWICE/dfg05er_Data.zip"}
-LARGEST = 2_000_000_000  # Bytes that an archive may unpack to.
+LIMIT = 2_000_000_000  # Bytes that an archive may unpack to.
 # RuntimeError is what zipfile says of passwords.
 DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
 
-def fetch(name, root=None, *, url=None, known_hash=None):
+def fetch_dataset(name, root=None, *, url=None, known_hash=None):
     """Download a data set and unpack it where `load_dataset` looks for it; return its folder.
 
     Nothing is downloaded if it is there. The set is "nanotwice"; others cannot be downloaded
@@ -77,9 +77,9 @@ def unpack(archive, folder):
         with zipfile.ZipFile(archive) as opened:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             entries = [entry for entry in entries if "__MACOSX" not in entry.filename]
-            if sum(entry.file_size for entry in entries) > LARGEST:
+            if sum(entry.file_size for entry in entries) > LIMIT:
                 raise DataError(
-                    f"expected at most {LARGEST:,} bytes in {archive}; it unpacks to more; unpack "
+                    f"expected at most {LIMIT:,} bytes in {archive}; it unpacks to more; unpack "
                     "it yourself if you trust it"
                 )
             tops = {entry.filename.split("/")[0] for entry in entries}

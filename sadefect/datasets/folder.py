@@ -12,10 +12,12 @@ from PIL import Image
 from sadefect.datasets.base import Dataset, Sample, fingerprint_of, verified, with_size
 from sadefect.datasets.images import (
     SUFFIXES,
+    image_files,
     is_image,
     list_images,
     name_some,
     read_image,
+    subfolders,
     warn_of_ignored,
 )
 from sadefect.datasets.masks import check_mask_values, paired_mask
@@ -45,7 +47,7 @@ def load(name, root, size=None, mask_values=None):
             return data
         how = re.sub(r"[^\w.-]+", "-", str(mask_values))
         return replace(data, fingerprint=f"{data.fingerprint}-masks-{how}")
-    if not any(is_image(path) for path in base.iterdir()):
+    if not image_files(base):
         raise DataError(
             f"expected images in {base / 'train' / 'good'}, or defect-free ones in {base} itself; "
             "got none; put them there, or correct the path"
@@ -60,7 +62,7 @@ def folders_of(base):
 
     None stands for a folder that holds images.
     """
-    kinds = [path for path in sorted((base / "test").glob("[!.]*")) if path.is_dir()]
+    kinds = subfolders(base / "test")
     yield base, ("train", "test", "ground_truth")
     yield base / "train", ("good",)
     yield base / "train" / "good", None
@@ -130,7 +132,7 @@ def near_misses(folder, image):
 def laid_out(name, base, size, usual, source, licence, *, known=None, mask_values=None):
     """Load a data set in the layout of MVTec AD; `usual` is the size that needs no mention."""
     test = []
-    for kind in sorted(path for path in (base / "test").glob("[!.]*") if path.is_dir()):
+    for kind in subfolders(base / "test"):
         if kind.name == "good":
             good = good_samples(kind, size)
             test += [replace(sample, name=f"good/{sample.name}") for sample in good]

@@ -45,6 +45,16 @@ def is_image(path):
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def image_files(folder):
+    """List the images of a folder, hidden ones aside, by name."""
+    return sorted(path for path in folder.iterdir() if is_image(path))
+
+
+def subfolders(folder):
+    """List the folders in a folder, hidden ones aside, by name; none if there is no such folder."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+
+
 def name_some(names):
     """Join the first few of some names, and say how many more there are.
 
@@ -94,7 +104,7 @@ def list_images(folder, *, distinct=True):
         raise DatasetNotFound(
             f"expected a folder of images at {folder}; there is none; make it, or correct the path"
         )
-    images = sorted(path for path in folder.iterdir() if is_image(path))
+    images = image_files(folder)
     if not images:
         ignored = ignored_files(folder)
         raise DataError(

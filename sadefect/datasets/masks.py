@@ -72,10 +72,10 @@ def parse_mask_values(mask_values):
     ranges, colours = [], []
     for part in str(mask_values).replace(" ", "").split(","):
         number = r"(\d+(?:\.\d+)?)"
-        if found := re.fullmatch(rf"{number}(?:-{number})?", part):
-            ranges.append((float(found[1]), float(found[2] or found[1])))
-        elif found := re.fullmatch(r"#([0-9a-fA-F]{6})", part):
-            colours.append(int(found[1], 16))
+        if match := re.fullmatch(rf"{number}(?:-{number})?", part):
+            ranges.append((float(match[1]), float(match[2] or match[1])))
+        elif match := re.fullmatch(r"#([0-9a-fA-F]{6})", part):
+            colours.append(int(match[1], 16))
         else:
             raise ValueError(
                 'mask_values must be numbers, ranges and colours, as in "1,3", "128-255" or '
@@ -135,11 +135,11 @@ def _defect_value(array, colour, path):
     if len(marked) == 1 and (colour or value in (1, 255) or value >= largest / 2):
         return value
     written = [f"#{int(value):06x}" if colour else str(value) for value in values]
-    found = (f"{value} ({count:,} pixels)" for value, count in zip(written, counts, strict=True))
+    held = (f"{value} ({count:,} pixels)" for value, count in zip(written, counts, strict=True))
     example = written[list(values != 0).index(True)]
     raise DataError(
         "expected a mask with 0 on good pixels and one other value, 255 or 1, on defects; got the "
-        f"values {name_some(found)}: {path}; {HOW} (here perhaps {example}), or save defects as 255"
+        f"values {name_some(held)}: {path}; {HOW} (here perhaps {example}), or save defects as 255"
     )
 
 

@@ -101,19 +101,9 @@ def conformal_threshold(scores, image_fpr):
 
     If k of N held-out good images reach it, a new one does with probability ``(k + 1) / (N + 1)``
     at most, provided that images come in no particular order (are exchangeable). It is the lowest
-    score for which that is at most ``image_fpr``, or, with too few images for that, the lowest that
-    none of them reaches.
-
-    Parameters
-    ----------
-    scores : int array (N,)
-        Of good images that were not trained on.
-    image_fpr : float
-        In [0, 1].
-
-    Returns
-    -------
-    int
+    score for which that is at most ``image_fpr``, in [0, 1], or, with too few images for that, the
+    lowest that none of them reaches. The scores are an int array ``(N,)``, of good images that were
+    not trained on.
 
     References
     ----------

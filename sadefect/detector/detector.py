@@ -1,6 +1,5 @@
 """A detector for your own images: defect-free ones in; maps, scores and segmentations out."""
 
-import os
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +11,7 @@ from sadefect.detector import presets, yardsticks
 from sadefect.detector.calibration import Calibration, choose_calibration, label_regions
 from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
 from sadefect.detector.defaults import FPR, IMAGE_FPR
-from sadefect.detector.evaluation import evaluate
+from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.export import export_network, thresholds
 from sadefect.detector.finding import Finding
 from sadefect.detector.inputs import name_of, named_images
@@ -24,7 +23,7 @@ from sadefect.detector.stack import stacked
 from sadefect.errors import DataError
 from sadefect.files import store_folder
 from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.provenance import NUMERICS, made_by
 from sadefect.segmentation import segment
 
 
@@ -160,7 +159,7 @@ class Detector(Mapping):
         """
         scorings = yardsticks.allowed_scorings(self._scoring(), self.patch_size, self.get_params())
         model = self.model_ if self._network else None
-        chosen = yardsticks.Comparison(
+        chosen = yardsticks.Ranking(
             flat(trained_on), flat(kept), scorings, model, self._margin, self.seed
         )
         self.yardsticks_, self.scoring_ = chosen.yardsticks, chosen.scoring or self._scoring()
@@ -171,9 +170,7 @@ class Detector(Mapping):
             "images": {"trained on": len(trained_on), "held out": len(kept)},
             "scoring": chosen.compared,
             "synthetic defects": chosen.aurocs,
-            "commit": commit(),
-            "versions": versions(),
-            "machine": {"processor": processor(), "cores": os.cpu_count()},
+            **made_by(),
         }
         self.image_score_ = self.image_score
         self.provenance_["image scores"] = self._calibrate(kept)
@@ -350,7 +347,7 @@ class Detector(Mapping):
         DataError
             If there are no test images with masks.
         """
-        return evaluate(self, dataset, show, resume, fpr=fpr, image_fpr=image_fpr)
+        return evaluate_detector(self, dataset, show, resume, fpr=fpr, image_fpr=image_fpr)
 
     def save(self, path):
         """Write this detector to one file, numbers and JSON, no code, and return its path."""

@@ -89,7 +89,7 @@ class Evaluation:
         return evaluation if evaluation.pixels.images == len(evaluation.images) else cls()
 
 
-def evaluate(detector, dataset, show=None, resume=None, **shares):
+def evaluate_detector(detector, dataset, show=None, resume=None, **shares):
     """Return metrics and curves of a detector on test images; see `Detector.evaluate`."""
     test = with_masks(dataset).test
     evaluation = Evaluation.load(resume) if resume else Evaluation()

@@ -14,10 +14,11 @@ from sadefect.datasets.images import (
     SUFFIXES,
     as_gray,
     ignored_files,
-    is_image,
+    image_files,
     name_some,
     orientation_of,
     read_pixels,
+    subfolders,
 )
 from sadefect.datasets.masks import paired_mask
 from sadefect.detector.calibration import images_needed
@@ -55,19 +56,9 @@ class Measured(NamedTuple):
 def check_folder(folder, patch_size=128, window_size=11, shrink=1, mask_values=None):
     """Read each image once, and say what would go wrong or come out badly.
 
-    Parameters
-    ----------
-    folder : path
-        Good images, or a folder laid out like MVTec AD.
-    patch_size, window_size, shrink : int
-        That a detector would be trained with.
-    mask_values : str or int, optional
-        That mean a defect, as in `read_mask`.
-
-    Returns
-    -------
-    list of Remark
-        Errors first; errors are what training or evaluation would stop at.
+    The folder has good images, or is laid out like MVTec AD; the numbers are those that a detector
+    would be trained with; ``mask_values`` mean a defect, as in `read_mask`. Returns a list of
+    `Remark`, errors first: those are what training or evaluation would stop at.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -76,10 +67,10 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1, mask_values=N
     good = folder / "train" / "good" if laid_out else folder
     test, remarks = [], []
     train = _measure_all(good, shrink, remarks)
-    for kind in _subfolders(folder / "test") if laid_out else ():
+    for kind in subfolders(folder / "test") if laid_out else ():
         test += _measure_all(kind, shrink, remarks)
         if kind.name != "good":
-            for path in _images(kind):
+            for path in image_files(kind):
                 remarks += _check_mask(path, folder / "ground_truth" / kind.name, mask_values)
     remarks += _check_ignored(folder, laid_out)
     remarks += _check_counts(good, train, test, laid_out)
@@ -94,18 +85,10 @@ def check_folder(folder, patch_size=128, window_size=11, shrink=1, mask_values=N
     return sorted(remarks, key=lambda remark: LEVELS_OF_REMARKS.index(remark.level))
 
 
-def _subfolders(folder):
-    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-
-
-def _images(folder):
-    return sorted(path for path in folder.iterdir() if is_image(path))
-
-
 def _measure_all(folder, shrink, remarks):
     """Measure the images of a folder, and add remarks on those that cannot be read."""
     measured = []
-    for path in _images(folder):
+    for path in image_files(folder):
         try:
             measured.append(_measure(path, shrink))
         except DataError as error:
@@ -268,12 +251,12 @@ def _check_duplicates(train, test):
 
 
 def _check_lonely_masks(folder):
-    for masks in _subfolders(folder / "ground_truth"):
+    for masks in subfolders(folder / "ground_truth"):
         images = folder / "test" / masks.name
-        stems = {path.stem for path in _images(images)} if images.is_dir() else set()
+        stems = {path.stem for path in image_files(images)} if images.is_dir() else set()
         lonely = [
             path.name
-            for path in _images(masks)
+            for path in image_files(masks)
             if stems.isdisjoint((path.stem, path.stem.removesuffix("_mask")))
         ]
         text = f"masks in {masks} without an image in {images}"

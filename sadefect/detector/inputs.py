@@ -9,11 +9,12 @@ from PIL import Image
 from sadefect.datasets.base import Dataset, Sample
 from sadefect.datasets.images import (
     as_gray,
-    is_image,
+    image_files,
     list_images,
     name_some,
     pillow_pixels,
     read_pixels,
+    subfolders,
     warn_of_ignored,
 )
 from sadefect.errors import DataError, DatasetNotFound
@@ -71,18 +72,14 @@ def named_images(images, purpose="train"):
         yield (f"image {number}" if name == "the image" else name), image
 
 
-def _has_images(folder):
-    return any(map(is_image, folder.iterdir()))
-
-
 def _listed(folder, purpose):
     """List the images of a folder, of one laid out like MVTec AD those to train on."""
     good = folder / "train" / "good"
     if good.is_dir() and purpose == "train":
         folder = good
-    elif purpose == "judge" and not _has_images(folder):
-        kinds = [*sorted((folder / "test").glob("[!.]*")), good, *sorted(folder.glob("[!.]*"))]
-        if kinds := [str(kind) for kind in kinds if kind.is_dir() and _has_images(kind)]:
+    elif purpose == "judge" and not image_files(folder):
+        kinds = [*subfolders(folder / "test"), good, *subfolders(folder)]
+        if kinds := [str(kind) for kind in kinds if kind.is_dir() and image_files(kind)]:
             raise DataError(
                 f"expected images to judge in {folder} itself; its folders have some: name those "
                 f"that you mean: {name_some(kinds)}"

@@ -12,7 +12,7 @@ from PIL import Image
 from sadefect.datasets.images import as_gray
 from sadefect.detector.overlay import heat_map, outline, overlay
 from sadefect.errors import DataError, StoreError
-from sadefect.files import explained, load_json, save_json, whole
+from sadefect.files import explained, load_json, locked, save_json, whole
 from sadefect.methods import settings_digest
 
 TABLE_COLUMNS = (
@@ -42,33 +42,32 @@ class Output:
 
         A `StoreError` says why nothing can be written.
         """
-        from filelock import FileLock, Timeout
 
-        with explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
+        def busy():
+            raise DataError(
+                f"expected to be the only run that writes to {self.folder}; another one does; "
+                "wait for its end, or choose another folder"
+            ) from None
+
+        with locked(self.folder / ".lock", busy):
             try:
-                lock.acquire()
-            except Timeout:
-                raise DataError(
-                    f"expected to be the only run that writes to {self.folder}; another one does; "
-                    "wait for its end, or choose another folder"
-                ) from None
-        try:
-            with explained(self.folder):
-                for path in (self.partial.parent, self.partial):
-                    if path.is_symlink():
-                        path.unlink()
-                self.partial.mkdir(parents=True, exist_ok=True)
-                for path in self.partial.parent.iterdir():
-                    if path != self.partial:  # Its pictures are about to be written over.
-                        shutil.rmtree(path, ignore_errors=True)
-            yield self
-            with explained(self.folder):
-                shutil.rmtree(self.partial.parent)
-        finally:
-            lock.release()
-            (self.folder / ".lock").unlink(missing_ok=True)
+                with explained(self.folder):
+                    self._take_up()
+                yield self
+                with explained(self.folder):
+                    shutil.rmtree(self.partial.parent)
+            finally:
+                (self.folder / ".lock").unlink(missing_ok=True)
+
+    def _take_up(self):
+        """Make the folder of what is done so far; remove what is of another key."""
+        for path in (self.partial.parent, self.partial):
+            if path.is_symlink():
+                path.unlink()
+        self.partial.mkdir(parents=True, exist_ok=True)
+        for path in self.partial.parent.iterdir():
+            if path != self.partial:  # Its pictures are about to be written over.
+                shutil.rmtree(path, ignore_errors=True)
 
     def stem(self, name):
         """Return a file name for an image's name, once; it never leads out of the folder."""

@@ -24,7 +24,7 @@ CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights
 ASSET = Path("assets", "detector.sadefect")
 
 
-class Recipe(NamedTuple):
+class Offer(NamedTuple):
     """Say how a preset is made, by ``sadefect preset make``."""
 
     title: str
@@ -39,16 +39,16 @@ class Recipe(NamedTuple):
 TEXTURE = {"latent_dim": 100, "symmetries": "none", "colour": "luminance"}
 RESEARCH = "research and non-commercial use only"
 RECIPES = {
-    "weave": Recipe(
+    "weave": Offer(
         "Synthetic plain weave", "synthetic/weave",
         TEXTURE | {"patch_size": 64, "patches": 23_000},
     ),
-    "twill": Recipe("Synthetic twill", "synthetic/twill", TEXTURE | {"patches": 11_000}),
-    "nanofibres": Recipe(
+    "twill": Offer("Synthetic twill", "synthetic/twill", TEXTURE | {"patches": 11_000}),
+    "nanofibres": Offer(
         "Nanofibres under an electron microscope, NanoTWICE", "nanotwice", {},
         "other", f"none is stated with NanoTWICE; {RESEARCH}", recorded=True,
     ),
-    "grid": Recipe(
+    "grid": Offer(
         # Networks of textures saw images of 1024 pixels at a quarter of their size.
         "Metal grid of MVTec AD", "mvtec_ad/grid", {"shrink": 4},
         "cc-by-nc-sa-4.0", f"CC BY-NC-SA 4.0, that of MVTec AD; {RESEARCH}", recorded=True,
@@ -195,7 +195,7 @@ def from_preset(cls, name):
 
 
 def _plain_card(name, detector):
-    recipe = Recipe(name, "images of its maker", {}, "other", "none stated")
+    recipe = Offer(name, "images of its maker", {}, "other", "none stated")
     return card(name, detector, recipe)
 
 

@@ -48,10 +48,7 @@ def cropped(map, margin):
 def read_ignored(mask):
     """Read what is to be ignored: bool ``(H, W)``, or a path of an image that is not black there.
 
-    Raises
-    ------
-    DataError
-        If all pixels are to be ignored, or it is no image.
+    Raises `DataError` if all pixels are to be ignored, or it is no image.
     """
     if mask is None:
         return None
@@ -68,10 +65,7 @@ def read_ignored(mask):
 def counted_pixels(shape, border=0, ignored=None, name="the image"):
     """Return where an image counts, bool ``(H, W)``; None if everywhere.
 
-    Raises
-    ------
-    DataError
-        If the mask has another size than the image, or nothing is left.
+    Raises `DataError` if the mask has another size than the image, or nothing is left.
     """
     if not border and ignored is None:
         return None

@@ -80,7 +80,9 @@ def restored(cls, header, arrays):
         if (value := chosen.pop(name, None)) is not None:
             setattr(detector, f"{name}_", value)
     detector.scoring_ = replace(detector.scoring, **chosen)
-    detector.yardsticks_ = yardsticks.restored(arrays, header.get("yardsticks", {}), detector.seed)
+    detector.yardsticks_ = yardsticks.from_state(
+        arrays, header.get("yardsticks", {}), detector.seed
+    )
     if detector.method in METHODS:
         detector.model_ = restored_model(detector.recipe, arrays)
     else:

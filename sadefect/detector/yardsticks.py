@@ -22,19 +22,12 @@ REACH = 20  # Pixels that the widest filter reaches, beyond the window.
 COMPARED = 5  # Scorings that are remembered, the best first.
 
 
-class Comparison:
+class Ranking:
     """What synthetic defects say of a network's scorings and of the yardsticks.
 
-    Attributes
-    ----------
-    scoring : Scoring
-        The best one, None without a network.
-    yardsticks : dict of str to Baseline
-        Fitted, each with its best settings.
-    aurocs : dict
-        The mean AUROC on synthetic defects of "network" and of each yardstick.
-    compared : list of dict
-        The best scorings and what they reached, plain values.
+    ``scoring`` is the best `Scoring`, None without a network; ``yardsticks`` are fitted, by name,
+    each with its best settings; ``aurocs`` the mean AUROC on synthetic defects of "network" and of
+    each yardstick; ``compared`` the best scorings and what they reached, plain values.
     """
 
     def __init__(self, images, held_out, scorings=(), model=None, margin=0, seed=0):
@@ -111,7 +104,7 @@ def verdict(aurocs):
 
 
 def state(yardsticks):
-    """Return fitted yardsticks as arrays and as plain settings; `restored` takes them."""
+    """Return fitted yardsticks as arrays and as plain settings; `from_state` takes them."""
     arrays, settings = {}, {}
     for name, baseline in yardsticks.items():
         arrays[f"yardstick.{name}.mean"] = baseline.normal.mean
@@ -120,7 +113,7 @@ def state(yardsticks):
     return arrays, settings
 
 
-def restored(arrays, settings, seed=0):
+def from_state(arrays, settings, seed=0):
     """Return the yardsticks whose `state` is among some arrays; raise if they do not fit."""
     yardsticks = {}
     for name in YARDSTICKS:

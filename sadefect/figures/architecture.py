@@ -10,11 +10,8 @@ COLOURS = {"encoder": "#0072B2", "decoder": "#009E73", "latent": "#D55E00", "pat
 def outputs_by_layer(autoencoder):
     """List what flows through the autoencoder of `sadefect.build_autoencoder`, from patch to patch.
 
-    Returns
-    -------
-    list of tuple
-        For the patch and for each convolution: name, side of the output in pixels, channels, and
-        the network that it belongs to, a key of `COLOURS`.
+    There is a tuple for the patch and for each convolution: name, side of the output in pixels,
+    channels, and the network that it belongs to, a key of `COLOURS`.
 
     Examples
     --------
@@ -36,13 +33,8 @@ def outputs_by_layer(autoencoder):
 def architecture(autoencoder) -> Figure:
     """Draw an autoencoder from left to right, one box for the output of each convolution.
 
-    A box is as high as the output is in pixels, and the wider the more channels it has; both on
-    scales that keep the smallest visible.
-
-    Parameters
-    ----------
-    autoencoder : keras.Model
-        As of `sadefect.build_autoencoder`.
+    It is one of `sadefect.build_autoencoder`. A box is as high as the output is in pixels, and the
+    wider the more channels it has; both on scales that keep the smallest visible.
     """
     rows = outputs_by_layer(autoencoder)
     heights = np.sqrt([side for _, side, _, _ in rows])

@@ -144,7 +144,7 @@ def loss_and_auroc(curves) -> Figure:
 
     `curves` are lists of `Result` of one method; those without a recorded loss are left out.
     """
-    recorded = [[one for one in curve if one.curves["history_loss"].size] for curve in curves]
+    recorded = [[point for point in curve if point.curves["history_loss"].size] for curve in curves]
 
     def draw(axes, *_):
         # Numbers beside the points of a second curve would lie over those of the first.

@@ -1,26 +1,12 @@
 """Claims as cards: verdict, claim and numbers in view; the rule and its evidence folded."""
 
-from html import escape
-
 from IPython.display import Markdown
 
+from sadefect.figures.explorers.markup import TEMPLATES
 from sadefect.methods import METHODS
 from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.rules import listed
 from sadefect.paper.verdicts import VERDICTS, count_verdicts
-
-CARD = """\
-<details class="claim {slug}">
-<summary><span class="verdict">{verdict}</span> <span class="said">{text}</span>{numbers}</summary>
-
-{where} See [{page}]({link}.ipynb).
-
-*{rule}*
-
-{evidence}
-
-</details>
-"""
 
 
 def counted(verdicts) -> str:
@@ -37,31 +23,15 @@ def counted(verdicts) -> str:
 
 
 def claim_cards(verdicts) -> Markdown:
-    """Show verdicts as cards, those of one kind together: reproduced ones first, untestable last.
-
-    Parameters
-    ----------
-    verdicts : iterable of `sadefect.paper.verdicts.Verdict`
-    """
-    return Markdown("\n".join(map(_card, sorted(verdicts, key=_rank))))
-
-
-def _rank(verdict):
-    return VERDICTS.index(verdict.verdict)
+    """Show verdicts as cards, those of one kind together: reproduced first, untestable last."""
+    ranked = sorted(verdicts, key=lambda verdict: VERDICTS.index(verdict.verdict))
+    return Markdown("\n".join(map(_card, ranked)))
 
 
 def _card(verdict):
     claim, place = verdict.claim, verdict.claim.place
-    return CARD.format(
-        slug=verdict.verdict.replace(" ", "-"),
-        verdict=verdict.verdict,
-        text=escape(claim.text),
-        numbers=_numbers(verdict),
-        where=f"The paper, {place.where}, {place.source}.",
-        page=place.page.split("_")[0],
-        link=place.page,
-        rule=claim.sentence,
-        evidence=verdict.evidence,
+    return TEMPLATES.get_template("claim.md").render(
+        verdict=verdict, claim=claim, place=place, numbers=_numbers(verdict)
     )
 
 
@@ -75,5 +45,4 @@ def _numbers(verdict):
         paper = f", paper {number['paper']:g}" if number["paper"] is not None else ""
         label = METHODS[number["method"]].label
         parts.append(f"{label} {number['ours']:.3f}{paper}")
-    text = f"{verdict.claim.measure.name}: {'; '.join(parts)}"
-    return f' <span class="numbers">{escape(text)}</span>'
+    return f"{verdict.claim.measure.name}: {'; '.join(parts)}"

@@ -52,7 +52,7 @@ def gap_sentences(steps, reported=None, printed=(), spread=None) -> Markdown:
     text += f": {listed(adds)}." if adds else "."
     if reported:
         text += " " + _remaining(steps, reported.value)
-    if reported and (law := fit(*points_of(printed))):
+    if reported and (law := fit(*curve_points(printed))):
         area, low, high = (float(value) for value in law.at(BUDGET))
         enough = "might" if high >= reported.value else "does not"
         text += (
@@ -130,7 +130,7 @@ def _said(step, change):
     )
 
 
-def points_of(curve):
+def curve_points(curve):
     """Return the patches seen along a learning curve, a list of `Result`, and the AUROC there."""
     return (
         [result.experiment.patches_seen for result in curve],
@@ -157,7 +157,7 @@ def fitted_curves(curves, paper=None) -> Figure:
     for (name, curve), (colour, mark) in zip(
         curves.items(), ((REST, "s"), (METHODS["ssim"].colour, "o")), strict=False
     ):
-        patches, areas = points_of(curve)
+        patches, areas = curve_points(curve)
         lowest = min(lowest, *areas, 1.0)
         axes.plot(patches, areas, mark, color=colour, label=name)
         if law := fit(patches, areas):
@@ -181,7 +181,7 @@ def fit_table(curves) -> Markdown:
     """Tabulate what the last doubling of each learning curve brought, and where its law leads."""
     rows = []
     for name, curve in curves.items():
-        patches, areas = points_of(curve)
+        patches, areas = curve_points(curve)
         doubling = last_doubling(patches, areas)
         gained = "-" if doubling is None else f"{doubling:+.3f}, to {patches[-1]:,} patches"
         law = fit(patches, areas)
@@ -198,9 +198,9 @@ def fit_table(curves) -> Markdown:
 
 def threshold_table(account) -> Markdown:
     """Tabulate what one threshold for all images finds, and the best for each image."""
-    found = f"defective pixels found at {100 * account['fpr']:g} % false positives"
+    share = f"defective pixels found at {100 * account['fpr']:g} % false positives"
     return table(
-        ("threshold", found, "largest mean intersection over union"),
+        ("threshold", share, "largest mean intersection over union"),
         [(name, percent(row["found"]), row["iou"]) for name, row in account["thresholds"].items()],
     )
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from IPython.display import Markdown
 
+from sadefect.figures.explorers.markup import TEMPLATES
 from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
 from sadefect.provenance import commit, processor, versions
 
-FOLDED = 2  # More trainings than these are named in a list that opens.
+MOST_NAMED = 2  # More trainings than these are named in a list that opens.
 
 
 def origin(*sources):
@@ -29,14 +30,13 @@ def origin(*sources):
     code = dict.fromkeys(map(_made_by, sources))
     # The page on all pages, book.builder.status, reads this.
     known = {"sadefect": {"results": [_key_and_place(source) for source in sources if source]}}
-    if len(trainings) <= FOLDED:
+    if len(trainings) <= MOST_NAMED:
         line = "*Where this comes from*: " + "; ".join([*trainings, *code]) + "."
         return Markdown(line, metadata=known)
-    items = "\n".join(f"- {line}" for line in (*trainings, *code))
     what = "results" if any(isinstance(s, Comparison) for s in sources) else "trainings"
     summary = f"Where this comes from: {len(trainings)} {what}"
-    folded = f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
-    return Markdown(folded, metadata=known)
+    template = TEMPLATES.get_template("folded.md")
+    return Markdown(template.render(summary=summary, lines=(*trainings, *code)), metadata=known)
 
 
 def benchmark_origins(benchmarks):

@@ -68,7 +68,7 @@ def show_panels(rows: Sequence[Sequence[Panel]], *, width: float = WIDTH) -> Fig
 
 
 def _height(row, width):
-    """Inches of a row of pictures of some width, with titles, and with bars where there are any."""
+    """Return the inches of a row of pictures of some width, with titles, and with bars if any."""
     picture = width * max(np.shape(panel.image)[0] / np.shape(panel.image)[1] for panel in row)
     bars = BAR[0] * picture + BAR[1] if any(panel.unit for panel in row) else 0
     return picture + TITLE + bars

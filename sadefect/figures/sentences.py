@@ -68,7 +68,7 @@ def last_doublings(curves):
             if gain is not None:
                 gains.setdefault(method_label(curve[0]), gain)
         if gains:
-            each = listed([f"{gain:+.3f} to {method}" for method, gain in gains.items()])
-            told.append(f"on `{dataset}` it added {each}")
+            gained = listed([f"{gain:+.3f} to {method}" for method, gain in gains.items()])
+            told.append(f"on `{dataset}` it added {gained}")
     text = f"The last doubling of the training: {'; '.join(told)}." if told else ""
     return Markdown(text or "No training was scored at two budgets, one twice the other.")

@@ -59,7 +59,7 @@ class Figure(_Figure):
             return smaller.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        """Beside the picture; only where asked, because they make a notebook large."""
+        """Give the numbers behind the picture, only where asked: they make a notebook large."""
         return {MEDIA_TYPE: figure_data(self)} if os.environ.get(BUILDING) else {}
 
 

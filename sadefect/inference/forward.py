@@ -23,17 +23,10 @@ _compiled = WeakKeyDictionary()
 def forward(model):
     """Return a function from patches ``(B, P, P, C)`` to what a network makes of them.
 
-    Parameters
-    ----------
-    model : keras.Model
-        With one input and one output.
-
-    Returns
-    -------
-    callable
-        Takes and gives float32 arrays, at most `BATCH` patches at a time. It has the weights that
-        the model has now: call `forward` again after they change, which costs some milliseconds if
-        they did not, and a compilation of about a tenth of a second if they did.
+    The network has one input and one output. The function takes and gives float32 arrays, at most
+    `BATCH` patches at a time. It has the weights that the model has now: call `forward` again after
+    they change, which costs some milliseconds if they did not, and a compilation of about a tenth
+    of a second if they did.
 
     Examples
     --------

@@ -112,12 +112,8 @@ def each_term_sees_one_thing(own, others):
 def against_edges(maps, border=0):
     """Compute the AUROC of defects against edges of the checkerboard, and of no other pixels.
 
-    Parameters
-    ----------
-    maps : list of arrays (H, W)
-        Residual maps of the test images, in their order.
-    border : int
-        Columns left out on both sides.
+    ``maps`` are the residual maps ``(H, W)`` of the test images, in their order; ``border`` columns
+    are left out on both sides.
     """
     from sadefect.datasets import load_dataset
     from sadefect.datasets.synthetic import checkerboard

@@ -3,12 +3,11 @@
 Results lie in the folder ``compared`` of the store and of ``recorded/``.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 from skimage.transform import downscale_local_mean
@@ -16,15 +15,22 @@ from skimage.transform import downscale_local_mean
 from sadefect.baselines import BASELINES, IMAGENET, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
-from sadefect.errors import StoreError
-from sadefect.files import load_arrays, load_json, save_arrays, save_json, whole
+from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder
 from sadefect.methods import settings_digest
-from sadefect.metrics import FPRS, PixelMetrics, summarise
 from sadefect.paper.experiment import COLUMNS
-from sadefect.paper.store import columns, find_folder, places, read_folders, recorded_folder
-from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, Stopwatch, commit, processor, versions
-from sadefect.segmentation import threshold_for_fpr
+from sadefect.paper.run import evaluate_maps
+from sadefect.paper.store import (
+    claimed,
+    columns,
+    find_folder,
+    keep,
+    places,
+    read_folders,
+    record_folder,
+    recorded_folder,
+    stored_json,
+)
+from sadefect.provenance import NUMERICS, Stopwatch, commit, made_by
 
 FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
@@ -49,42 +55,32 @@ class _Images(Sequence):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out of a baseline on a data set.
+    """Hold what came out of a baseline on a data set.
 
-    Attributes
-    ----------
-    name : str
-        Of `sadefect.baselines.BASELINES`.
-    dataset, seed, settings
-        What it was run with; all settings, defaults included.
-    metrics, curves : dict
-        As of `Result`, without a history.
-    provenance : dict
-        As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation`` by
-        the clock, and ``fit_processor`` and ``image_processor``, which other work on the machine
-        does not lengthen; ``parameters`` counts the numbers that the fitted method holds.
-    source : {"local", "recorded"}
-    key : str
+    Metrics and curves are as of `Result`, without a history.
     """
 
-    name: str
+    name: str  # Of `sadefect.baselines.BASELINES`.
     dataset: str
     seed: int
-    settings: dict
+    settings: dict  # All that it was run with, defaults included.
     metrics: dict
     curves: dict
+    # As of `Result`; ``seconds`` has ``fit``, ``image`` (the mean of one) and ``evaluation`` by the
+    # clock, and ``fit_processor`` and ``image_processor``, which other work on the machine does not
+    # lengthen; ``parameters`` counts the numbers that the fitted method holds.
     provenance: dict
     source: str
     key: str
 
     @property
     def about(self):
-        """What is known of the method: label, citation, what it is given."""
+        """Return what is known of the method: label, citation, what it is given."""
         return BASELINES[self.name]
 
     @property
     def variant(self):
-        """What differs from the defaults."""
+        """Say what differs from the defaults."""
         usual = _plain(build_baseline(self.name).settings)
         changed = [f"{k}={v}" for k, v in self.settings.items() if usual.get(k) != v]
         return ", ".join(changed) or "default"
@@ -102,7 +98,7 @@ class Comparison:
 
 
 def _plain(settings):
-    """Settings as JSON gives them back: tuples are lists."""
+    """Return settings as JSON gives them back: tuples are lists."""
     return {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
 
 
@@ -113,43 +109,18 @@ def _numerics():
 def evaluate_baseline(name, dataset, seed=0, *, root=None, train="split", **settings):
     """Return what comes out of a baseline on a data set: found, or computed and stored.
 
-    It is fitted to the images that networks are trained on; those held out give the thresholds.
-
-    Parameters
-    ----------
-    name : str
-        Of `sadefect.baselines.BASELINES`.
-    dataset : str
-        Of `load_dataset`.
-    seed : int
-    root : path, optional
-        As in `load_dataset`.
-    train : {"split", "all"}
-        As of `Experiment`.
-    **settings
-        Of the baseline.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    DatasetNotFound
-        If it has to be computed, and images or a network's weights are not there.
+    It is fitted to the images that networks are trained on; those held out give the thresholds. The
+    name is one of `sadefect.baselines.BASELINES`, the data set and ``root`` are as in
+    `load_dataset`, ``train`` is as of `Experiment`, the settings are the baseline's. Returns a
+    `Comparison`. Raises `DatasetNotFound` if it has to be computed, and images or a network's
+    weights are not there.
     """
-    from filelock import FileLock
-
     baseline = build_baseline(name, seed, **settings)
     asked, key = _asked(baseline, name, dataset, train, root)
-    if found := _find(key):
-        return found
-    (_, folder), *_ = places(FOLDER, key)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            _compute(baseline, asked, load_dataset(dataset, root), folder)
-    return _read(folder, "local")
+    if (result := _find(key)) is not None:
+        return result
+    with claimed(FOLDER, key) as folder:
+        return _find(key) or _compute(baseline, asked, load_dataset(dataset, root), folder)
 
 
 def _asked(baseline, name, dataset, train="split", root=None):
@@ -161,32 +132,26 @@ def _asked(baseline, name, dataset, train="split", root=None):
 
 
 def _find(key):
-    return find_folder(FOLDER, key, _read)
+    return find_folder(FOLDER, key, _comparison)
 
 
 def _compute(baseline, asked, dataset, folder):
+    """Fit, score and store a baseline; return its `Comparison`."""
     fitted_to, held_out = dataset.split(asked["train"])
-    fitting, scoring = Stopwatch(), Stopwatch()
+    fitting, scoring, numbers, example = Stopwatch(), Stopwatch(), count(), {}
     with fitting:
         baseline.fit(_Images(fitted_to))
-    start = time.monotonic()
-    total = len(held_out) + len(dataset.test)
-    defect_free, pixels = [], PixelMetrics()
-    with progress(f"scoring {asked['dataset']} {asked['name']}", total, "images") as report:
-        for number, sample in enumerate([*held_out, *dataset.test], 1):
-            image = sample.image
-            with scoring:
-                map = baseline.anomaly_map(image)
-            if number <= len(held_out):
-                defect_free.append(map)
-            else:
-                pixels.update(sample.mask, map)
-            if number == len(held_out) + 1:
-                example = _shrunk(map)
-            report(number)
-    metrics, curves = summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
-    provenance = {
-        "commit": commit(),
+
+    def map_of(image):
+        with scoring:
+            map = baseline.anomaly_map(image)
+        if next(numbers) == len(held_out):  # Of the first test image.
+            example.update(_shrunk(map))
+        return map
+
+    start, total = time.monotonic(), len(held_out) + len(dataset.test)
+    metrics, curves = evaluate_maps(map_of, dataset, asked["train"], asked["name"])
+    provenance = made_by() | {
         "data": dataset.fingerprint,
         "seconds": {
             "fit": fitting.clock,
@@ -197,16 +162,10 @@ def _compute(baseline, asked, dataset, folder):
         },
         "parameters": baseline.parameters,
         "numerics": _numerics(),
-        "versions": versions(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
-    with whole(folder) as temporary:
-        save_json(
-            temporary / "result.json",
-            {"baseline": asked, "metrics": metrics, "provenance": provenance},
-        )
-        save_arrays(temporary / "curves.npz", **curves)
-        save_arrays(temporary / "map.npz", compressed=True, **example)
+    result = {"baseline": asked, "metrics": metrics, "provenance": provenance}
+    keep(folder, result, curves=curves, map=example)
+    return _comparison(result, metrics, curves, provenance, "local", folder.name)
 
 
 def _shrunk(map):
@@ -231,85 +190,56 @@ def example_map(comparison):
 def keep_example_map(comparison, root=None):
     """Fit a baseline again, for the map of the first test image, where its result is in the store.
 
-    Returns
-    -------
-    float32 array (H / 2, W / 2)
+    Returns what `example_map` does then, float32 ``(H / 2, W / 2)``.
     """
-    (_, folder), *_ = places(FOLDER, comparison.key)
     settings = {name: v for name, v in comparison.settings.items() if name != "train"}
     dataset = load_dataset(comparison.dataset, root)
     fitted_to, _ = dataset.split(comparison.settings.get("train", "split"))
     baseline = build_baseline(comparison.name, comparison.seed, **settings).fit(_Images(fitted_to))
     example = _shrunk(baseline.anomaly_map(dataset.test[0].image))
-    save_arrays(folder / "map.npz", compressed=True, **example)
+    path = store_folder() / FOLDER / comparison.key / "map.npz"
+    save_arrays(path, compressed=True, **example)
     return example_map(comparison)
 
 
-def _read(folder, source):
-    stored, curves = load_json(folder / "result.json"), load_arrays(folder / "curves.npz")
-    try:
-        asked = {name: value for name, value in stored["baseline"].items() if name != "train"}
-        asked["settings"] |= {"train": "all"} if stored["baseline"]["train"] == "all" else {}
-        return Comparison(
-            **asked, metrics=stored["metrics"], curves=curves, provenance=stored["provenance"],
-            source=source, key=folder.name,
-        )  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise StoreError(
-            f"expected a baseline's result of this version of sadefect in {folder}; got another's "
-            f"({error}); remove it, or set SADEFECT_CACHE to another folder"
-        ) from error
+def _comparison(stored, metrics, curves, provenance, source, key):
+    asked = dict(stored["baseline"])
+    train = asked.pop("train")
+    asked["settings"] = asked["settings"] | ({"train": "all"} if train == "all" else {})
+    return Comparison(**asked, metrics=metrics, curves=curves, provenance=provenance,
+                      source=source, key=key)  # fmt: skip
 
 
 def stored_comparisons(sources=("local", "recorded")):
     """Read all results of baselines in the store and in ``recorded/``, as `stored_results` does."""
-    return read_folders(FOLDER, _read, sources)
+    return read_folders(FOLDER, _comparison, sources)
 
 
-def record_comparisons(comparisons, destination=None):
+def record_comparisons(comparisons):
     """Copy results of baselines, and how their settings were chosen, into ``recorded/``.
 
-    Returns
-    -------
-    list of Path
-        The folders of results there.
+    Returns the folders of results there.
     """
-    destination, written = (destination or recorded_folder()) / FOLDER, []
     for comparison in comparisons:
-        (_, folder), *_ = places(FOLDER, comparison.key)
-        target = destination / comparison.key
-        if folder.exists():
-            shutil.rmtree(target, ignore_errors=True)
-            with whole(target) as temporary:
-                shutil.copytree(folder, temporary)
-            written.append(target)
-        (_, choice), *_ = _choices(comparison.name, comparison.dataset)
-        if choice.exists():
-            save_json(destination / choice.name, load_json(choice))
-    return written
+        choice = _choice(comparison.name, comparison.dataset)
+        if (path := store_folder() / FOLDER / choice).exists():
+            save_json(recorded_folder() / FOLDER / choice, load_json(path))
+    return [*filter(None, (record_folder(FOLDER, comparison.key) for comparison in comparisons))]
 
 
 def choose_baseline(name, dataset, seed=0, *, root=None):
     """Compare a baseline's candidates on synthetic defects in held-out good images.
 
-    No test image is read. Candidates that differ in smoothing only share a fit.
-
-    Parameters
-    ----------
-    name, dataset, seed, root
-        As of `evaluate_baseline`.
-
-    Returns
-    -------
-    list of Score
-        The best first; a candidate's ``dict`` are settings for `evaluate_baseline`.
+    No test image is read. Candidates that differ in smoothing only share a fit. Parameters are
+    those of `evaluate_baseline`. Returns a list of `Score`, the best first; a candidate's ``dict``
+    are settings for `evaluate_baseline`.
     """
     from sadefect.scoring_choice import choose  # It imports the framework.
 
     fitted_to, held_out = load_dataset(dataset, root).split()
     images, fitted = _Images(fitted_to), {}
 
-    def score(image, choices):
+    def maps_of(image, choices):
         maps = {}
         for choice in choices:
             plain = tuple(pair for pair in choice if pair[0] != "smoothing")
@@ -322,7 +252,7 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
             yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
 
     choices = [tuple(choice.items()) for choice in _candidates(name, dataset, root)]
-    return choose([sample.image for sample in held_out], choices, score, seed)
+    return choose([sample.image for sample in held_out], choices, maps_of, seed)
 
 
 def _candidates(name, dataset, root):
@@ -333,45 +263,28 @@ def _candidates(name, dataset, root):
     return [{"layers": layers} | choice for choice in candidates(name)]
 
 
-def _choices(name, dataset, root=None):
-    """Where it is written down how a baseline's settings were chosen on a data set."""
+def _choice(name, dataset, root=None):
+    """Return the name of the file that says how a baseline's settings were chosen on a data set."""
     known = [candidates(name), dataset_fingerprint(dataset, root), _numerics()]
-    digest = settings_digest(known)
-    return places(FOLDER, f"{dataset.replace('/', '-')}_{name}_choice_{digest}.json")
+    return f"{dataset.replace('/', '-')}_{name}_choice_{settings_digest(known)}.json"
 
 
 def written_choice(name, dataset, *, root=None):
     """Return how a baseline's settings were chosen on a data set, as far as it is written down.
 
-    Returns
-    -------
-    list of dict
-        ``settings`` and their mean ``auroc`` on synthetic defects, the best first; empty where
-        nothing was chosen yet.
+    That is a list of dicts with ``settings`` and their mean ``auroc`` on synthetic defects, the
+    best first; empty where nothing was chosen yet.
     """
-    for _, path in _choices(name, dataset, root):
-        if path.exists():
-            return load_json(path)["scores"]
-    return []
+    stored = stored_json(FOLDER, _choice(name, dataset, root))
+    return stored["scores"] if stored else []
 
 
 def chosen_settings(name, dataset, *, root=None, compute=True):
     """Return the settings that `choose_baseline` puts first: written down, or found out and kept.
 
-    A Gaussian at each position cannot be tried on parts of images; it takes layers and smoothing of
-    one Gaussian over all.
-
-    Parameters
-    ----------
-    name, dataset, root
-        As of `evaluate_baseline`.
-    compute : bool
-        Whether to find out what is not written down.
-
-    Returns
-    -------
-    dict or None
-        For `evaluate_baseline`; None where nothing is written down, nor to be found out.
+    They are a dict for `evaluate_baseline`, whose parameters these are; None where nothing is
+    written down and it is not to be computed. A Gaussian at each position cannot be tried on parts
+    of images; it takes layers and smoothing of one Gaussian over all.
     """
     if name == "padim":
         one_gaussian = chosen_settings("feature_gaussian", dataset, root=root, compute=compute)
@@ -382,7 +295,7 @@ def chosen_settings(name, dataset, *, root=None, compute=True):
             {"settings": dict(score.candidate), "auroc": score.auroc}
             for score in choose_baseline(name, dataset, root=root)
         ]
-        (_, path), *_ = _choices(name, dataset, root)
+        path = store_folder() / FOLDER / _choice(name, dataset, root)
         save_json(path, {"commit": commit(), "scores": scores})
     if not scores:
         return None
@@ -394,10 +307,6 @@ def chosen_comparisons(dataset, names=BASELINES, seed=0, *, root=None):
     """Return stored results of baselines at the settings chosen for them, the best AUROC first.
 
     Nothing is computed: what has no result, or no settings chosen without masks, is left out.
-
-    Returns
-    -------
-    list of Comparison
     """
     results = []
     for name in names:

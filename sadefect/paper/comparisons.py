@@ -12,12 +12,8 @@ from sadefect.paper.store import asked_for_fresh, stored_results
 def by_settings(experiments, results, names):
     """Return the results of experiments that differ from them in the named settings only.
 
-    Those of other data, or of an earlier version of the numerics, are left out.
-
-    Returns
-    -------
-    list of dicts
-        One for each experiment: values of the named settings, a tuple, to `Result`.
+    Those of other data, or of an earlier version of the numerics, are left out. For each experiment
+    there is a dict: values of the named settings, a tuple, to `Result`.
     """
     return [
         {
@@ -46,48 +42,35 @@ def learning_curve(experiment, results=None):
 
 
 def at_one_budget(experiments, patches_seen=0, *, results=None, compute=True):
-    """Return a result of each experiment, all with one budget.
+    """Return a result of each experiment, all with one budget, in a list.
 
-    Parameters
-    ----------
-    experiments : collection of Experiment
-        Their own budgets do not matter.
-    patches_seen : int
-        The budget; 0 takes the largest at which all have a stored result.
-    results : list of Result, optional
-        Those to look among, where they were read already.
-    compute : bool
-        Whether a result that is not stored at the budget is computed, and one that is recorded is
-        computed again where `sadefect.paper.store.asked_for_fresh`.
+    Their own budgets do not matter: ``patches_seen`` is the budget, and 0 takes the largest at
+    which all have a stored result. ``results`` are those to look among, where they were read
+    already.
 
-    Returns
-    -------
-    list of Result
-        Empty where there is no such budget, or something is missing and not computed.
+    Where ``compute`` says so, a result that is not stored at the budget is computed, and one that
+    is recorded is computed again where `sadefect.paper.store.asked_for_fresh`. The list is empty
+    where there is no such budget, or something is missing and not computed.
     """
-    results = stored_results() if results is None else results
-    runs = by_settings(experiments, results, ["patches_seen"])
-    point = (patches_seen,) if patches_seen else max(shared_points(runs), default=None)
-    if point is None or not (compute or point in shared_points(runs)):
-        return []
-    return [
-        run(replace(experiment, patches_seen=point[0]))
-        if compute and (point not in points or asked_for_fresh())
-        else points[point]
-        for experiment, points in zip(experiments, runs, strict=True)
-    ]
+    if not (patches_seen and compute):
+        results = stored_results() if results is None else results
+        runs = by_settings(experiments, results, ["patches_seen"])
+        shared = shared_points(runs)
+        point = (patches_seen,) if patches_seen else max(shared, default=None)
+        if point not in shared:
+            return []
+        if not (compute and asked_for_fresh()):
+            return [points[point] for points in runs]
+        (patches_seen,) = point
+    return [run(replace(experiment, patches_seen=patches_seen)) for experiment in experiments]
 
 
 def over_seeds(experiments, results=None):
     """Return results of several seeds, at the largest budget where all experiments have the same.
 
     Their own budgets and seeds do not matter; ``results`` are those to look among, where they were
-    read already.
-
-    Returns
-    -------
-    list of lists of Result
-        One list for each experiment, by seed; empty where no two seeds have a budget in common.
+    read already. There is a list of `Result` for each experiment, by seed; none where no two seeds
+    have a budget in common.
     """
     results = stored_results() if results is None else results
     runs = by_settings(experiments, results, ["patches_seen", "seed"])
@@ -101,27 +84,12 @@ def over_seeds(experiments, results=None):
 def headline(datasets, methods, patches_seen=0, *, required=True, **settings):
     """Return results of several methods with one budget for each data set, as pages compare them.
 
-    Parameters
-    ----------
-    datasets, methods : lists of str
-    patches_seen : int
-        The budget; 0 takes the largest at which all methods of a data set have a result.
-    required : bool
-        Whether it is an error that there is no such budget; else the data set is left out.
-    **settings
-        Of `Experiment`.
-
-    Returns
-    -------
-    dict
-        Data set to list of `Result`, in the order of ``methods``.
-
-    Raises
-    ------
-    StoreError
-        If no budget is given and there is no result to take it from.
+    The budget is ``patches_seen``; 0 takes the largest at which all methods of a data set have a
+    result. If there is none, a `StoreError` says so where it is ``required``, and else the data set
+    is left out. The settings are those of `Experiment`. Returns a dict of data set to a list of
+    `Result`, in the order of ``methods``.
     """
-    compared, results = {}, stored_results()
+    compared, results = {}, None if patches_seen else stored_results()
     for dataset in datasets:
         experiments = [Experiment(dataset=dataset, method=method, **settings) for method in methods]
         if group := at_one_budget(experiments, patches_seen, results=results):
@@ -152,24 +120,14 @@ def table_2_cells(dataset="nanotwice", columns=TABLE_2, **base):
 def table_2(dataset, columns, base, patches_seen=0):
     """Return results of the cells of table 2: one setting changed at a time, one budget for all.
 
-    Parameters
-    ----------
-    dataset : str
-    columns : dict
-        Names of settings of `Experiment` to their values.
-    base : dict
-        What the settings are where they are not changed.
-    patches_seen : int
-        The budget; 0 takes the largest at which all cells that have a result have one, and leaves
-        out the others.
-
-    Returns
-    -------
-    dict
-        Names of settings to dicts of value to `Result`.
+    ``columns`` are names of settings of `Experiment` to their values, ``base`` what the settings
+    are where they are not changed. A budget of 0 takes the largest at which all cells that have a
+    result have one, and leaves out the others. Returns names of settings to dicts of value to
+    `Result`.
     """
-    cells, results = table_2_cells(dataset, columns, **base), stored_results()
+    cells, results = table_2_cells(dataset, columns, **base), None
     if not patches_seen:
+        results = stored_results()
         runs = by_settings(cells.values(), results, ["patches_seen"])
         cells = {cell: cells[cell] for cell, points in zip(cells, runs, strict=True) if points}
     group = at_one_budget(cells.values(), patches_seen, results=results)

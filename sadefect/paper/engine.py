@@ -1,6 +1,5 @@
 """Hands jobs to Snakemake where it is installed, and else works through them one after another."""
 
-import hashlib
 import importlib.util
 import os
 import shlex
@@ -9,47 +8,34 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sadefect.errors import StoreError, require_choice
 from sadefect.files import save_json, store_folder
+from sadefect.methods import settings_digest
 from sadefect.paper.jobs import as_plan, batched
+from sadefect.training.trial import thread_variables
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-PROFILES = ("local", "gpu", "slurm", "kubernetes")
+WORKFLOW_PROFILES = ("local", "gpu", "slurm", "kubernetes")
 VERBS = {"train": "train-one", "score": "run-one"}
 
 
 @dataclass(frozen=True)
 class How:
-    """Say how jobs are worked through.
+    """Say how jobs are worked through."""
 
-    Parameters
-    ----------
-    profile : {"local", "gpu", "slurm", "kubernetes"}
-        A folder of ``workflow/profiles``.
-    threads : int
-        Of each training and scoring.
-    backend : str, optional
-        Of Keras; by default the one that is set.
-    deadline : float
-        In seconds of the epoch: trainings save their states and end then.
-    book_profile : str
-        With which parameters pages are executed.
-    options : list of str
-        More options of Snakemake.
-    """
-
-    profile: str = "local"
-    threads: int = 1
-    backend: str | None = None
+    profile: str = "local"  # A folder of ``workflow/profiles``.
+    threads: int = 1  # Of each training and scoring.
+    backend: str | None = None  # Of Keras; by default the one that is set.
+    # In seconds of the epoch: trainings save their states and end then.
     deadline: float = float("inf")
-    book_profile: str = "quick"
-    options: tuple[str, ...] = field(default=())
+    book_profile: str = "quick"  # With which parameters pages are executed.
+    options: tuple[str, ...] = ()  # More options of Snakemake.
 
     def __post_init__(self):
-        require_choice("profile", self.profile, PROFILES)
+        require_choice("profile", self.profile, WORKFLOW_PROFILES)
 
 
 def has_engine():
@@ -60,10 +46,7 @@ def has_engine():
 def work(jobs, how=None):
     """Do jobs, in Snakemake's order or one after another; stopping is safe at any moment.
 
-    Raises
-    ------
-    StoreError
-        If a job fails, or the engine stops, before the deadline.
+    Raises `StoreError` if a job fails, or the engine stops, before the deadline.
     """
     how = how or How()
     if not jobs or time.time() >= how.deadline:
@@ -86,8 +69,7 @@ def _environment(how):
 
 def _one_by_one(jobs, how):
     """Give each job to a process of its own; where one fails, no other is begun."""
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    threads = dict.fromkeys(names, str(how.threads)) | {"TF_NUM_INTEROP_THREADS": "1"}
+    threads = thread_variables(how.threads)
     for job in jobs:
         if time.time() >= how.deadline:
             return
@@ -111,9 +93,7 @@ def write_plan(jobs):
     that it is in is Snakemake's, and gets the stamps.
     """
     plan = as_plan(batched(jobs))
-    digest = hashlib.sha256(
-        "\n".join(sorted(job.stamp for job in jobs)).encode("utf-8")
-    ).hexdigest()[:12]
+    digest = settings_digest(sorted(job.stamp for job in jobs))
     path = (store_folder() / "workflow" / digest / "plan.json").resolve()
     if not path.exists():
         save_json(path, plan)

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from sadefect.errors import StoreError
 from sadefect.files import explained, store_folder, whole
 
-KINDS = ("evaluations", "trainings", "false_alarms", "remainder")
+EXCHANGED = ("evaluations", "trainings", "false_alarms", "remainder")
 STATE = "state.npz"  # The one file of a trajectory that changes.
 
 
@@ -97,27 +97,16 @@ def _merged(own, theirs):
 def push(url):
     """Send what a store has and the other side has not.
 
-    Parameters
-    ----------
-    url : str
-        Of a folder or a bucket, as fsspec takes it: ``file:///backup``, ``s3://bucket/sadefect``.
-
-    Returns
-    -------
-    dict
-        ``files`` and ``bytes`` that were sent, ``there`` that were there already.
-
-    Raises
-    ------
-    StoreError
-        If the other side cannot be reached.
+    The ``url`` is that of a folder or a bucket, as fsspec takes it: ``file:///backup``,
+    ``s3://bucket/sadefect``. Returns a dict: ``files`` and ``bytes`` that were sent, ``there`` that
+    were there already. Raises `StoreError` if the other side cannot be reached.
     """
     file_system, root = _file_system(url)
     counts = {"files": 0, "bytes": 0, "there": 0}
     with _reached(url):
         file_system.invalidate_cache()
         present = {Path(name).name for name in file_system.find(f"{root}/objects")}
-        for kind in KINDS:
+        for kind in EXCHANGED:
             for folder in sorted((store_folder() / kind).glob("[!.]*")):
                 if folder.suffix == ".lock" or not (files := _files(folder)):
                     continue
@@ -168,18 +157,14 @@ def pull(url):
     """Fetch what the other side has and the store has not; parameters and result as in `push`.
 
     Of two states of one training the one that has seen more patches stays. A training that another
-    process is at work on is left alone, and counted as ``busy``.
-
-    Raises
-    ------
-    StoreError
-        If the other side cannot be reached, or a file is not what its hash says.
+    process is at work on is left alone, and counted as ``busy``. Raises `StoreError` too if a file
+    is not what its hash says.
     """
     file_system, root = _file_system(url)
     counts = {"files": 0, "bytes": 0, "there": 0, "busy": 0}
     with _reached(url):
         file_system.invalidate_cache()
-        for kind in KINDS:
+        for kind in EXCHANGED:
             place = f"{root}/index/{kind}"
             listed = file_system.find(place) if file_system.exists(place) else []
             for path in listed:

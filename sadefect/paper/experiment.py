@@ -85,7 +85,7 @@ class Experiment(Scoring, Recipe):
 
     @cached_property
     def training_settings(self):
-        """What the trajectory depends on, as plain JSON values."""
+        """Return what the trajectory depends on, as plain JSON values."""
         settings = self.recipe_settings() | {
             "dataset": self.dataset,
             "train": self.train,
@@ -99,7 +99,7 @@ class Experiment(Scoring, Recipe):
 
     @cached_property
     def evaluation_settings(self):
-        """What the metrics depend on besides the trajectory, as plain JSON values."""
+        """Return what the metrics depend on besides the trajectory, as plain JSON values."""
         scored_at = {"patches_seen": self.patches_seen, "numerics": NUMERICS["scoring"]}
         return self.scoring_settings() | scored_at
 
@@ -119,7 +119,7 @@ class Experiment(Scoring, Recipe):
 
     @property
     def variant(self):
-        """What differs from the defaults, besides the columns every table has."""
+        """Say what differs from the defaults, besides the columns every table has."""
         plain = Experiment(**{name: getattr(self, name) for name in (*COLUMNS, "schedule")})
         changed = [
             f"{field.name}={getattr(self, field.name)}"
@@ -142,13 +142,13 @@ class Experiment(Scoring, Recipe):
 
     @property
     def trunk(self):
-        """The experiment whose trajectory a decay of the rate branches off; None without one."""
+        """Return the experiment whose trajectory a decay of the rate branches off, if any."""
         if not self.decay_from:
             return None
         return replace(self, decay_from=0, patches_seen=self.decay_from)
 
     @property
     def branch(self):
-        """The experiment whose decay of the rate begins here, and lasts a quarter of the budget."""
+        """Return the experiment whose rate decays from here on, for a quarter of the budget."""
         seen = self.patches_seen
         return replace(self, decay_from=seen, patches_seen=seen + seen // 4)

@@ -24,20 +24,11 @@ COUNTING_VERSION = 1  # Raised when the same map would give other numbers.
 
 
 def surroundings(image, mask):
-    """Describe what lies around each pixel.
+    """Describe what lies around each pixel of an image, float32 ``(H, W)``, by a mask of defects.
 
-    Parameters
-    ----------
-    image : float32 array (H, W)
-    mask : bool array (H, W)
-        True defects.
-
-    Returns
-    -------
-    dict of arrays (H, W)
-        ``brightness`` and ``contrast``, mean and standard deviation of the neighbourhood in gray
-        values; ``defect``, the distance to the nearest true defect in pixels, infinite without one;
-        ``border``, the distance to the border in pixels.
+    Returns a dict of arrays ``(H, W)``: ``brightness`` and ``contrast``, mean and standard
+    deviation of the neighbourhood in gray values; ``defect``, the distance to the nearest true
+    defect in pixels, infinite without one; ``border``, the distance to the border in pixels.
 
     Examples
     --------
@@ -60,23 +51,12 @@ def surroundings(image, mask):
 def locate(samples, score, fpr=0.05):
     """Count false alarms by what lies around them, at one false positive rate of the test set.
 
-    Parameters
-    ----------
-    samples : list of Sample
-        Test images.
-    score : callable
-        Gives the residual map of an image.
-    fpr : float
-        Where the ROC curve is cut.
-
-    Returns
-    -------
-    dict
-        ``fpr``, ``threshold``, ``auroc``; ``groups``, name of what lies around to a list of dicts:
-        ``where``, the shares ``pixels`` of all defect-free pixels and ``alarms`` of all false
-        alarms that lie there, and ``rate``, the false positive rate there; ``without``, what is
-        left out of the counting to the AUROC of the rest; ``plain``, the AUROC of scores that need
-        no network.
+    The samples are test images, ``score`` gives the residual map of an image, the ROC curve is cut
+    at ``fpr``. Returns a dict: ``fpr``, ``threshold``, ``auroc``; ``groups``, name of what lies
+    around to a list of dicts: ``where``, the shares ``pixels`` of all defect-free pixels and
+    ``alarms`` of all false alarms that lie there, and ``rate``, the false positive rate there;
+    ``without``, what is left out of the counting to the AUROC of the rest; ``plain``, the AUROC of
+    scores that need no network.
     """
     maps = [score(sample.image) for sample in samples]
     whole, areas = PixelMetrics(), defaultdict(PixelMetrics)
@@ -173,10 +153,8 @@ def _stored(experiment, fpr):
 def false_alarms(experiment, fpr=0.05):
     """Return `locate` of an experiment: stored, recorded, or computed and stored.
 
-    Raises
-    ------
-    DatasetNotFound, StoreError
-        If it has to be computed and the images or the weights are not here.
+    If it has to be computed, and the images or the weights are not here, a `DatasetNotFound` or a
+    `StoreError` says so.
     """
     if stored := _stored(experiment, fpr):
         return stored

@@ -21,12 +21,12 @@ class Step(NamedTuple):
 
     @property
     def area(self):
-        """The AUROC of the result."""
+        """Return the AUROC of the result."""
         return self.result.metrics["auroc"]
 
     @property
     def label(self):
-        """The change, and after how many patches."""
+        """Say what was changed, and after how many patches."""
         return f"{self.change}, {self.result.experiment.patches_seen:,} patches"
 
 

@@ -5,7 +5,7 @@ held-out images. What was settled is written down in ``recorded/``, and results 
 """
 
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,11 @@ from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import Scoring
 from sadefect.paper.comparisons import by_settings, headline, learning_curve, shared_points
 from sadefect.paper.experiment import AUGMENTED, Experiment
-from sadefect.paper.run import evaluate, trained_model
+from sadefect.paper.run import evaluate_network, trained_model
 from sadefect.paper.store import (
     find,
-    places,
     recorded_folder,
+    stored_json,
     stored_results,
     training_folder,
     weights,
@@ -57,23 +57,8 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
     """Choose the point of each method's augmented training with the least held-out loss.
 
     All methods are taken at one budget and schedule: the one among those that all have at which the
-    first of them has its least held-out loss.
-
-    Parameters
-    ----------
-    dataset : str
-    methods : tuple of str
-    seed : int
-
-    Returns
-    -------
-    list of dict
-        Rows of ``recorded/headline.json``, one for each method and scoring.
-
-    Raises
-    ------
-    StoreError
-        If there is no such point.
+    first of them has its least held-out loss. Returns rows of ``recorded/headline.json``, dicts,
+    one for each method and scoring. Raises `StoreError` if there is no such point.
     """
     curves = [
         points(Experiment(dataset=dataset, method=method, seed=seed, **AUGMENTED))
@@ -89,32 +74,21 @@ def settle(dataset, methods=("ssim", "l2"), seed=0):
     rows, best = [], int(shared.argmin())
     for curve, loss in zip(curves, losses[:, best], strict=True):
         settled = curve[best]
-        for scoring in SCORINGS:
-            scored = settled if scoring == "paper's" else own_scoring(settled)
-            if scored is not None:
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "method": settled.method,
-                        "recipe": "augmented",
-                        "scoring": scoring,
-                        "seed": seed,
-                        "held_out_loss": loss,
-                        "patches_seen": settled.patches_seen,
-                        "decay_from": settled.decay_from,
-                        "evaluation_key": scored.evaluation_key,
-                    }
-                )
+        scored = dict(zip(SCORINGS, (settled, own_scoring(settled)), strict=True))
+        row = {name: getattr(settled, name) for name in ("method", "patches_seen", "decay_from")}
+        row |= {"dataset": dataset, "recipe": "augmented", "seed": seed, "held_out_loss": loss}
+        rows += [
+            row | {"scoring": scoring, "evaluation_key": experiment.evaluation_key}
+            for scoring, experiment in scored.items()
+            if experiment is not None
+        ]
     return rows
 
 
 def settle_all(datasets, methods=("ssim", "l2"), seed=0, destination=None):
     """Write down what `settle` chooses on some data sets, beside what it chose on others.
 
-    Returns
-    -------
-    Path
-        ``headline.json``.
+    Returns the path of ``headline.json``.
     """
     path = Path(destination or recorded_folder()) / "headline.json"
     rows = [row for row in _read(path) if row["dataset"] not in datasets]
@@ -131,10 +105,7 @@ def _read(path):
 def headline_experiment(dataset, method, scoring="paper's"):
     """Return the experiment that was settled for a headline; None if there is none.
 
-    Parameters
-    ----------
-    dataset, method : str
-    scoring : {"paper's", "ours"}
+    The scoring is one of `SCORINGS`.
     """
     for row in _read(recorded_folder() / "headline.json"):
         if (row["dataset"], row["method"], row["scoring"]) == (dataset, method, scoring):
@@ -164,21 +135,9 @@ def _scoring_path(experiment, destination=None):
 def choose_own_scoring(experiment, root=None, destination=None):
     """Choose our own scoring of a method on a data set, and write it down with all that lost.
 
-    No test image is read: see `sadefect.scoring_choice`.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        With weights in the store, or recorded; its held-out images get the synthetic defects.
-    root : path, optional
-        Where the data set is, as in `load_dataset`.
-    destination : path, optional
-        In place of ``recorded/``.
-
-    Returns
-    -------
-    Path
-        A file of ``recorded/scorings``.
+    No test image is read: see `sadefect.scoring_choice`. The experiment has weights in the store,
+    or recorded; its held-out images, which `load_dataset` finds below ``root``, get the synthetic
+    defects. Returns the path of a file of ``recorded/scorings``, or of ``destination``.
     """
     from sadefect.scoring_choice import choose_scoring
 
@@ -189,6 +148,12 @@ def choose_own_scoring(experiment, root=None, destination=None):
     )
     settings = [score.candidate.scoring_settings() for score in scores]
     varied = [name for name in settings[0] if len({row.get(name) for row in settings}) > 1]
+    candidates = []
+    for score, row in zip(scores, settings, strict=True):
+        parts = {f"{kind} {radius}": round(a, 4) for (kind, radius), a in score.parts.items()}
+        numbers = {"auroc": round(score.auroc, 4), "by_kind": parts}
+        candidates.append({name: row.get(name) for name in varied} | numbers)
+    chosen = scores[0].candidate
     path = _scoring_path(experiment, destination)
     save_json(
         path,
@@ -198,22 +163,8 @@ def choose_own_scoring(experiment, root=None, destination=None):
             "network": experiment.training_key,
             "patches_seen": experiment.patches_seen,
             "commit": commit(),
-            "chosen": {
-                name: value
-                for name, value in asdict(scores[0].candidate).items()
-                if name in Scoring.__dataclass_fields__
-            },
-            "candidates": [
-                {name: row.get(name) for name in varied}
-                | {
-                    "auroc": round(score.auroc, 4),
-                    "by_kind": {
-                        f"{kind} {radius}": round(area, 4)
-                        for (kind, radius), area in score.parts.items()
-                    },
-                }
-                for score, row in zip(scores, settings, strict=True)
-            ],
+            "chosen": {field.name: getattr(chosen, field.name) for field in fields(Scoring)},
+            "candidates": candidates,
         },
     )
     return path
@@ -228,15 +179,8 @@ def own_scoring(experiment):
 def compared_recipes(dataset, method):
     """Return what each recipe and scoring reaches, as far as it is known.
 
-    Parameters
-    ----------
-    dataset, method : str
-
-    Returns
-    -------
-    dict
-        "as printed", at the largest budget that was scored, "augmented" and "augmented, our
-        scoring" to `Result`.
+    That is a dict of "as printed", at the largest budget that was scored, "augmented" and
+    "augmented, our scoring" to `Result`.
     """
     results = {
         "as printed": next(
@@ -283,32 +227,18 @@ def _alike(result, settled):
 
 
 def unseen_auroc(experiment, root=None, compute=False):
-    """Return the AUROC of the test images that findings had not looked at.
+    """Return the AUROC of the test images that findings had not looked at; None if it is not known.
 
-    Every fifth had been, before the candidates of our scoring were listed.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    root : path, optional
-        Where the data set is, as in `load_dataset`.
-    compute : bool
-        Whether to compute it if it is not known; else None is returned.
-
-    Returns
-    -------
-    float or None
+    Every fifth had been, before the candidates of our scoring were listed. Where ``compute`` says
+    so, what is not known is computed, with the data set below ``root`` as in `load_dataset`.
     """
     name = f"{experiment.evaluation_key}.json"
-    for _, path in places("unseen", name):
-        if path.exists():
-            return load_json(path)["auroc"]
-    if not compute:
-        return None
+    if (stored := stored_json("unseen", name)) is not None or not compute:
+        return stored and stored["auroc"]
     dataset = load_dataset(experiment.dataset, root)
     unseen = [sample for number, sample in enumerate(dataset.test) if number % LOOKED_AT]
     model, _ = trained_model(experiment)
-    metrics, _ = evaluate(experiment, model, replace(dataset, test=unseen))
+    metrics, _ = evaluate_network(experiment, model, replace(dataset, test=unseen))
     result = {"auroc": metrics["auroc"], "images": len(unseen), "commit": commit()}
     save_json(store_folder() / "unseen" / name, result)
     return result["auroc"]

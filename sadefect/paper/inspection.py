@@ -18,30 +18,17 @@ MAP_LEVELS = 255  # Of a recorded map.
 
 @dataclass(frozen=True)
 class Inspection:
-    """One test image, and what an experiment makes of it.
+    """Hold one test image, and what an experiment makes of it; arrays are ``(H, W)``."""
 
-    Parameters
-    ----------
-    result : Result
-        The experiment's, whose threshold was used.
-    name, kind : str
-        Of the image.
-    image, reconstruction : float32 array (H, W) or None
-        None where the data set is not here and may not be published.
-    residual : float32 array (H, W)
-        Opened, as it is scored.
-    mask, found : bool array (H, W)
-        True defects, and what lies at or above the threshold.
-    """
-
-    result: object
+    result: object  # The experiment's `Result`, whose threshold was used.
     name: str
     kind: str
+    # Float32, as the next; None where the data set is not here and may not be published.
     image: np.ndarray | None
     reconstruction: np.ndarray | None
-    residual: np.ndarray
-    mask: np.ndarray
-    found: np.ndarray
+    residual: np.ndarray  # Float32, opened, as it is scored.
+    mask: np.ndarray  # True defects, bool.
+    found: np.ndarray  # What lies at or above the threshold, bool.
 
     def window(self, side):
         """Return a square about the largest defect, as two slices; all of the image for 0."""
@@ -61,24 +48,12 @@ def _model(experiment):
 
 
 def inspect(result, number, fpr=0.01):
-    """Return the `Inspection` of one test image.
+    """Return the `Inspection` of one test image, given by its number in the test set.
 
     It is computed where the data set and the weights are here. Otherwise the map that was recorded
-    is taken, which has no image and no reconstruction of data that may not be published.
-
-    Parameters
-    ----------
-    result : Result
-    number : int
-        Of the image in the test set.
-    fpr : float
-        False positive rate on held-out defect-free images that the threshold is for, one of
-        `sadefect.metrics.FPRS`.
-
-    Raises
-    ------
-    StoreError
-        If it can neither be computed nor was recorded.
+    is taken, which has no image and no reconstruction of data that may not be published; a
+    `StoreError` says where there is none. The threshold is that for a false positive rate on
+    held-out defect-free images, one of `sadefect.metrics.FPRS`.
     """
     experiment = result.experiment
     try:

@@ -7,12 +7,12 @@ book. Costs are those of recorded results; nothing here imports a framework.
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from graphlib import TopologicalSorter
-from itertools import chain, islice
+from itertools import islice
 from statistics import median
 
-from sadefect.files import load_json, store_folder
+from sadefect.files import load_json
 from sadefect.paper.experiment import Experiment
-from sadefect.paper.store import recorded_folder, training_folder
+from sadefect.paper.store import places, training_folder
 from sadefect.provenance import processor
 from sadefect.training.trajectory import checkpoint_path, keeps_state, milestones
 
@@ -32,33 +32,16 @@ BATCH_SECONDS, BATCH = 1800.0, 100
 
 @dataclass(frozen=True)
 class Job:
-    """Describe one job of a workflow.
+    """Describe one job of a workflow."""
 
-    Attributes
-    ----------
-    rule : {"train", "score", "page", "book"}
-    name : str
-        Names its stamp, and no other's of its rule.
-    argument : str
-        The experiment as JSON, or the name of the page.
-    after : tuple of str
-        Stamps of the jobs that must have ended: ``RULE/NAME``.
-    seconds : float
-        Expected, on one core.
-    megabytes, gpu_megabytes : int
-        Memory.
-    stored : int
-        Bytes that it adds to the store.
-    """
-
-    rule: str
-    name: str
-    argument: str
-    after: tuple[str, ...] = ()
-    seconds: float = 0.0
-    megabytes: int = 0
+    rule: str  # "train", "score", "page" or "book".
+    name: str  # Names its stamp, and no other's of its rule.
+    argument: str  # The experiment as JSON, or the name of the page.
+    after: tuple[str, ...] = ()  # Stamps of the jobs that must have ended: ``RULE/NAME``.
+    seconds: float = 0.0  # Expected, on one core.
+    megabytes: int = 0  # Of memory, as the next.
     gpu_megabytes: int = 0
-    stored: int = 0
+    stored: int = 0  # Bytes that it adds to the store.
 
     @property
     def stamp(self):
@@ -80,9 +63,8 @@ def is_trained(experiment):
 
 def is_scored(experiment):
     """Return whether the metrics of an experiment are stored or recorded, without reading them."""
-    key = experiment.evaluation_key
-    folders = (store_folder(), recorded_folder())
-    return any((folder / "evaluations" / key / "result.json").exists() for folder in folders)
+    folders = places("evaluations", experiment.evaluation_key)
+    return any((folder / "result.json").exists() for _, folder in folders)
 
 
 class Costs:
@@ -92,10 +74,9 @@ class Costs:
     """
 
     def __init__(self):
-        paths = chain(
-            recorded_folder().glob("evaluations/*/result.json"),
-            islice(store_folder().glob("evaluations/*/result.json"), READ_AT_MOST),
-        )
+        local, recorded = (folder for _, folder in places("evaluations", ""))
+        paths = [*recorded.glob("*/result.json")]
+        paths += islice(local.glob("*/result.json"), READ_AT_MOST)
         results = [load_json(path) for path in paths]
         own = [
             result
@@ -169,17 +150,8 @@ def training_jobs(points, costs):
     """List jobs that train experiments up to their budgets, those already trained left out.
 
     Points of one trajectory follow each other, so that no two jobs share a folder; a branch waits
-    for its trunk, which is trained too where it is missing.
-
-    Parameters
-    ----------
-    points : list of Experiment
-        In the order in which they are to be trained, where resources are short.
-    costs : Costs
-
-    Returns
-    -------
-    list of Job
+    for its trunk, which is trained too where it is missing. The points, a list of `Experiment`, are
+    in the order in which they are to be trained where resources are short.
     """
     wanted = {}
     for point in points:
@@ -261,12 +233,8 @@ def forecast(jobs, gpu=False):
     """Return what jobs will take: how many, core-hours, GPU-hours, gigabytes that are stored.
 
     The GPU-hours are those of jobs that train or score, at the speed of the machine whose results
-    are recorded: those of a CPU are an upper bound.
-
-    Returns
-    -------
-    list of dict
-        A row for each rule, then the sum, and the longest chain of jobs that wait for each other.
+    are recorded: those of a CPU are an upper bound. There is a row, a dict, for each rule, then the
+    sum; each says the longest chain of jobs that wait for each other.
     """
     rows = []
     for rule in (*MEMORY, "all"):

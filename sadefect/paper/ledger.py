@@ -3,10 +3,7 @@
 ``python -m sadefect.paper.ledger`` writes both into ``recorded/``, from what is recorded there.
 """
 
-import hashlib
-from pathlib import Path
-
-from sadefect.files import load_json, save_json
+from sadefect.files import digests, load_json, save_json
 from sadefect.paper import numbers as paper
 from sadefect.paper.claims import OVERLAP, ROC_AREA, SECONDS
 from sadefect.paper.experiment import Experiment
@@ -16,7 +13,7 @@ from sadefect.paper.verdicts import count_verdicts, decide_claims
 
 LEDGER = "claims.json"
 LICENCE = "https://spdx.org/licenses/MIT"
-PUBLISHED = "2026"  # The year of the licence.
+YEAR = "2026"  # The year of the licence.
 CRATE = "ro-crate-metadata.json"
 PAPER = "https://doi.org/10.5220/0007364503720380"
 TITLE = (
@@ -47,11 +44,8 @@ def reported_number(experiment, measure):
 def compared_numbers(verdict):
     """Return the numbers that decide a claim, the paper's beside ours.
 
-    Returns
-    -------
-    list of dict
-        One for each run that the claim compares: its data set, method and settings of table 2,
-        ``paper`` and ``ours``; None where a number is not known.
+    There is a dict for each run that the claim compares: its data set, method and settings of table
+    2, ``paper`` and ``ours``; None where a number is not known.
     """
     claim = verdict.claim
     rows = []
@@ -65,26 +59,13 @@ def compared_numbers(verdict):
     return rows
 
 
-def digests(folder):
-    """Return the SHA-256 of each file of a folder, by its path in there."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != CRATE
-    }
-
-
 def claim_ledger():
     """Return every claim with the paper's number, ours, the verdict and the results behind it.
 
     Only results of ``recorded/`` count, so that everybody gets the same ledger. Evidence of claims
-    that are checked without results is left out: its last digits are the machine's.
-
-    Returns
-    -------
-    dict
-        ``counts`` by kind of claim, ``claims`` by key, and ``sha256`` of the files of each result
-        that a claim names.
+    that are checked without results is left out: its last digits are the machine's. The dict has
+    ``counts`` by kind of claim, ``claims`` by key, and ``sha256`` of the files of each result that
+    a claim names.
     """
     verdicts = decide_claims(stored_results(["recorded"]))
     kinds = {}
@@ -124,12 +105,10 @@ def _entry(verdict):
 def crate(folder):
     """Return RO-Crate 1.1 metadata of a folder of recorded results, with a hash of each file.
 
-    References
-    ----------
-    https://w3id.org/ro/crate/1.1
+    The format is https://w3id.org/ro/crate/1.1.
     """
-    folder = Path(folder)
     files = digests(folder)
+    files.pop(CRATE, None)
     described = {
         "@id": CRATE,
         "@type": "CreativeWork",
@@ -142,7 +121,7 @@ def crate(folder):
         "name": "Recorded results of SSIM autoencoders, rebuilt",
         "description": "Metrics, curves, maps and weights of trainings that are too long to "
         "repeat, and the ledger of the paper's claims that they decide.",
-        "datePublished": PUBLISHED,
+        "datePublished": YEAR,
         "license": {"@id": LICENCE},
         "author": {"@id": "#authors"},
         "citation": {"@id": PAPER},
@@ -176,12 +155,7 @@ def _part(path, name, digest):
 
 
 def write_ledger():
-    """Write the ledger and the metadata into ``recorded/``.
-
-    Returns
-    -------
-    list of Path
-    """
+    """Write the ledger and the metadata into ``recorded/``; return their paths."""
     folder = recorded_folder()
     save_json(folder / LEDGER, claim_ledger())
     save_json(folder / CRATE, crate(folder))

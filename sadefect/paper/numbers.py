@@ -16,17 +16,7 @@ CODE = "seen in its authors' repository"
 
 @dataclass(frozen=True)
 class Reported:
-    """A number of the paper, or of another publication.
-
-    Attributes
-    ----------
-    value : float
-    source : str
-        `LAST_PAGE`, `QUOTED`, `RECALLED` or `CODE`.
-    where : str
-        Section, table or figure.
-    publication : str
-        Which says it, if it is not the paper.
+    """Hold a number of the paper, or of another publication.
 
     Examples
     --------
@@ -35,9 +25,9 @@ class Reported:
     """
 
     value: float
-    source: str
-    where: str
-    publication: str = "The paper"
+    source: str  # `LAST_PAGE`, `QUOTED`, `RECALLED` or `CODE`.
+    where: str  # Section, table or figure.
+    publication: str = "The paper"  # Which says it.
 
     def __repr__(self):
         return f"{self.value:g} ({self.where}; {self.source})"

@@ -133,12 +133,8 @@ def measured(dataset, *, compute=False, patches_seen=0, **settings):
     """Return results of both readings of each question, at the largest budget that both have.
 
     ``settings`` are of `Experiment`; ``patches_seen`` sets another budget, and ``compute`` trains
-    and scores what is missing.
-
-    Returns
-    -------
-    list of tuple
-        Each `Reading` with two `Result`, or with None and None where there is no common budget.
+    and scores what is missing. There is a tuple of each `Reading` and two `Result`, or None and
+    None where there is no common budget.
     """
     results = stored_results()
     rows = []
@@ -150,7 +146,7 @@ def measured(dataset, *, compute=False, patches_seen=0, **settings):
 
 
 # Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
-SCORINGS = {
+OTHER_SCORINGS = {
     "as scored in this book": {},
     "window of 21 pixels": {"residual_window_size": 21},
     "residual maps averaged": {"average": "maps"},
@@ -163,12 +159,12 @@ SCORINGS = {
 
 
 def scorings(experiment, *, compute=False):
-    """Return results of a trained network by each of `SCORINGS`, name to `Result`.
+    """Return results of a trained network by each of `OTHER_SCORINGS`, name to `Result`.
 
     What is missing is scored where ``compute`` says so, and else left out.
     """
     scored = {}
-    for name, changes in SCORINGS.items():
+    for name, changes in OTHER_SCORINGS.items():
         changed = replace(experiment, **changes)
         if changes and changed.evaluation_key == experiment.evaluation_key:
             continue  # A setting that this method's residual does not have.

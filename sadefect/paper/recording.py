@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from sadefect.files import load_arrays, save_arrays, store_folder, whole
+from sadefect.files import load_arrays, save_arrays, store_folder
 from sadefect.paper.comparisons import learning_curve, table_2_cells
 from sadefect.paper.engine import work
 from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.jobs import Costs, is_trained, scoring_jobs, training_jobs
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.open_readings import READINGS
-from sadefect.paper.store import find, recorded_folder, stored_results, training_folder
+from sadefect.paper.store import (
+    find,
+    record_folder,
+    recorded_folder,
+    stored_results,
+    training_folder,
+)
 from sadefect.training.trajectory import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
@@ -117,19 +123,10 @@ def jobs_for(groups, budget=BUDGET):
 
 
 def train_group(trunks, budget=BUDGET, how=None):
-    """Train a group until the budget, or the time of ``how`` is spent.
+    """Train a group until the budget, or the time of ``how`` is spent; `StoreError` if that fails.
 
-    Stopping is safe at any moment: each training goes on from its last state the next time.
-
-    Returns
-    -------
-    int
-        The largest milestone that all trunks have reached; 0 if there is none.
-
-    Raises
-    ------
-    StoreError
-        If a training fails.
+    Stopping is safe at any moment: each training goes on from its last state the next time. Returns
+    the largest milestone that all trunks have reached; 0 if there is none.
     """
     work(training_jobs(points_of(trunks, budget), Costs()), how)
     reached = [
@@ -143,10 +140,8 @@ def train_group(trunks, budget=BUDGET, how=None):
 def score(trunks, budget, decayed=(), how=None):
     """Score trunks at the budget and milestones before it, branches where they end.
 
-    Returns
-    -------
-    list of Result
-        All points of the learning curves up to the budget that were ever scored, and the branches.
+    Returns a list of `Result`: all points of the learning curves up to the budget that were ever
+    scored, and the branches.
     """
     work(scoring_jobs([*scored_at(trunks, budget), *decayed], (), Costs()), how)
     results = stored_results()
@@ -163,12 +158,8 @@ def record(results):
     written = []
     for result in results:
         key = result.experiment.evaluation_key
-        target = recorded_folder() / "evaluations" / key
         if find(result.experiment, fresh=True) is not None:
-            shutil.rmtree(target, ignore_errors=True)
-            with whole(target) as temporary:
-                shutil.copytree(store_folder() / "evaluations" / key, temporary)
-            written.append(target)
+            written.append(record_folder("evaluations", key))
         for kind in ("false_alarms", "remainder"):
             for path in (store_folder() / kind).glob(f"{key}_*.json"):
                 target = recorded_folder() / kind / path.name

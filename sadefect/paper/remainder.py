@@ -114,7 +114,7 @@ def _specks(masks, maps, around, counts, edges, fpr):
         marked += _described(mask, near)[0]
         suspects.append(_described(alarm & (near["defect"] > NEAR[1]), near))
     low, high = np.quantile(marked, ALIKE, axis=0)
-    found = specks = pixels = 0
+    regions = specks = pixels = 0
     for mask, residual, (rows, labels) in zip(masks, maps, suspects, strict=True):
         alike = [
             number
@@ -122,10 +122,10 @@ def _specks(masks, maps, around, counts, edges, fpr):
             if area >= low[0] and bright >= low[1] and contrast <= high[2]
         ]
         left_out = np.isin(labels, alike)
-        found, specks, pixels = found + len(rows), specks + len(alike), pixels + left_out.sum()
+        regions, specks, pixels = regions + len(rows), specks + len(alike), pixels + left_out.sum()
         without.append(_counts(mask, residual, edges, ~left_out))
     return {
-        "regions": found,
+        "regions": regions,
         "alike": specks,
         "alarms": float(pixels / max(alarms, 1)),
         "auroc": _area(counts.sum(axis=0)),

@@ -87,33 +87,19 @@ def spread(values):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule on results: a number taken of theirs is in some relation to a limit.
+    """Decide by results: a number taken of theirs is in some relation to a limit."""
 
-    Parameters
-    ----------
-    text : str
-        What the sentence says of the measure, with ``{first}``, ``{others}``, ``{all}``, ``{last}``
-        for runs and ``{limit}`` for the relation and the limit.
-    take : callable
-        Takes one number for each run, returns the one that is compared with the limit.
-    relation : str
-        A key of `RELATIONS`.
-    limit : float
-    remark : str
-        What ends the sentence.
-    on_each_fabric : bool
-        Whether runs come in pairs, one for each fabric, and it has to hold for both.
-    minimum_share : float
-        Of the paper's budget, below which nothing is decided.
-    """
-
+    # What the sentence says of the measure, with ``{first}``, ``{others}``, ``{all}``, ``{last}``
+    # for runs and ``{limit}`` for the relation and the limit.
     text: str
+    # Takes one number for each run, returns the one that is compared with the limit.
     take: Callable
-    relation: str
+    relation: str  # A key of `RELATIONS`.
     limit: float
-    remark: str = ""
+    remark: str = ""  # What ends the sentence.
+    # Runs come in pairs, one for each fabric, and it has to hold for both.
     on_each_fabric: bool = False
-    minimum_share: float = MINIMUM_SHARE
+    minimum_share: float = MINIMUM_SHARE  # Of the paper's budget, below which nothing is decided.
 
     def _numbers(self, values):
         """Return what is compared with the limit, one number or one for each fabric."""

@@ -1,16 +1,23 @@
 """Runs an experiment: trains it, scores it, keeps what comes out."""
 
-import os
 import time
 from dataclasses import asdict
 
 from sadefect.datasets import load_dataset
 from sadefect.errors import StoreError
-from sadefect.files import save_arrays, save_json, store_folder, whole
 from sadefect.metrics import FPRS, PixelMetrics, summarise
-from sadefect.paper.store import RETRAIN, asked_for_fresh, find, places, training_folder, weights
+from sadefect.paper.store import (
+    RETRAIN,
+    Result,
+    asked_for_fresh,
+    claimed,
+    find,
+    keep,
+    training_folder,
+    weights,
+)
 from sadefect.progress import progress
-from sadefect.provenance import NUMERICS, commit, processor, versions
+from sadefect.provenance import NUMERICS, made_by
 from sadefect.segmentation import threshold_for_fpr
 
 
@@ -37,34 +44,17 @@ def training_of(experiment, root=None):
 def train_experiment(experiment, root=None):
     """Train an experiment's model up to its budget, or resume it; one process at a time.
 
-    Returns
-    -------
-    Path
-        The checkpoint.
-
-    Raises
-    ------
-    DatasetNotFound
-        If the training images are not there.
-    TrainingDiverged
-        If going on would be a waste.
+    Returns the path of the checkpoint. Raises `DatasetNotFound` if the training images are not
+    there, and `TrainingDiverged` if going on would be a waste.
     """
     return training_of(experiment, root).checkpoint(experiment.patches_seen)
 
 
 def trained_model(experiment):
-    """Load an experiment's trained model, from the store or from ``recorded/``.
+    """Load an experiment's trained model, and say where it is from: "local" or "recorded".
 
-    Returns
-    -------
-    model : keras.Model
-    source : {"local", "recorded"}
-        Recorded weights are float16, and there for a few headline experiments only.
-
-    Raises
-    ------
-    StoreError
-        If neither has weights for this budget.
+    Recorded weights are float16, and there for a few headline experiments only. Raises `StoreError`
+    if neither the store nor ``recorded/`` has weights for this budget.
     """
     from sadefect.training.loop import load_weights
 
@@ -77,29 +67,33 @@ def trained_model(experiment):
     )
 
 
-def evaluate(experiment, model, dataset):
-    """Score a model on a data set's test images, one image in memory at a time.
-
-    Returns
-    -------
-    metrics, curves : dicts
-        See `Result`.
-    """
+def evaluate_network(experiment, model, dataset):
+    """Score a model on a data set's test images; see `evaluate_maps`."""
     from sadefect.anomaly_maps import scored_map
 
-    _, held_out = dataset.split(experiment.train)
-    total = len(held_out) + len(dataset.test)
-    with progress(f"scoring {experiment.dataset} {experiment.method}", total, "images") as report:
+    def residual(image):
+        return scored_map(model, image, experiment, experiment.seed).residual
 
-        def maps(samples, done):
-            for number, sample in enumerate(samples, done + 1):
-                yield sample, scored_map(model, sample.image, experiment, experiment.seed).residual
-                report(number)
+    return evaluate_maps(residual, dataset, experiment.train, experiment.method)
 
-        defect_free = [residual for _, residual in maps(held_out, 0)]
-        pixels = PixelMetrics()
-        for sample, residual in maps(dataset.test, len(held_out)):
-            pixels.update(sample.mask, residual)
+
+def evaluate_maps(map_of, dataset, train, method):
+    """Score a method, whose name the progress bar shows, on test images, one in memory at a time.
+
+    ``map_of`` gives the map of an image, ``train`` is as of `Experiment`: the images held out give
+    the thresholds. Returns metrics and curves, two dicts, as `Result` has them.
+    """
+    _, held_out = dataset.split(train)
+    samples = [*held_out, *dataset.test]
+    defect_free, pixels = [], PixelMetrics()
+    with progress(f"scoring {dataset.name} {method}", len(samples), "images") as report:
+        for number, sample in enumerate(samples, 1):
+            map = map_of(sample.image)
+            if number <= len(held_out):
+                defect_free.append(map)
+            else:
+                pixels.update(sample.mask, map)
+            report(number)
     return summarise(pixels, [threshold_for_fpr(defect_free, fpr) for fpr in FPRS])
 
 
@@ -125,48 +119,37 @@ def run(experiment, root=None):
     DatasetNotFound
         If it has to be computed and the images are not there.
     """
-    from filelock import FileLock
-
     fresh = asked_for_fresh()
     if (result := find(experiment, fresh=fresh)) is not None:
         return result
-    folder = store_folder() / "evaluations" / experiment.evaluation_key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if (result := find(experiment, fresh=fresh)) is None:
-            _compute(experiment, folder, load_dataset(experiment.dataset, root), root)
-    return result or find(experiment, fresh=fresh)
+    with claimed("evaluations", experiment.evaluation_key) as folder:
+        return find(experiment, fresh=fresh) or _compute(experiment, folder, root)
 
 
-def _compute(experiment, folder, dataset, root):
-    """Train, score and store an experiment."""
-    if RETRAIN in asked_for_fresh() or not weights(experiment):
-        train_experiment(experiment, root)
-    model, source = trained_model(experiment)
-    start = time.monotonic()
-    metrics, curves = evaluate(experiment, model, dataset)
-    history, seconds = _history(experiment)
-    provenance = {
-        "commit": commit(),
-        "data": dataset.fingerprint,
-        "weights": source,
-        "seconds": {"training": seconds, "evaluation": time.monotonic() - start},
-        "numerics": NUMERICS,
-        "settings": experiment.training_settings | experiment.evaluation_settings,
-        "versions": versions(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
-    }
-    result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
-    with whole(folder) as temporary:
-        save_json(temporary / "result.json", result)
-        save_arrays(temporary / "curves.npz", **curves, **history)
-
-
-def _history(experiment):
-    """Return the loss curves up to the experiment's budget, and the seconds they took."""
+def _compute(experiment, folder, root):
+    """Train, score and store an experiment; return its `Result`."""
+    from sadefect.training.loop import load_weights
     from sadefect.training.resume import loss_history
 
-    (_, local), (_, recorded) = places("trainings", experiment.training_key)
-    state = local / "state.npz"
-    path = state if state.exists() else recorded / "history.npz"
-    return loss_history(path, experiment.patches_seen)
+    dataset = load_dataset(experiment.dataset, root)
+    known = [] if RETRAIN in asked_for_fresh() else weights(experiment)
+    source, path = known[0] if known else ("local", train_experiment(experiment, root))
+    model = load_weights(experiment.build_model(), path)
+    start = time.monotonic()
+    metrics, curves = evaluate_network(experiment, model, dataset)
+    evaluation = time.monotonic() - start
+    # Beside the weights: a state that can be resumed, or what was recorded of one.
+    state = path.parents[1] / "state.npz"
+    state = state if state.exists() else path.parents[1] / "history.npz"
+    history, training = loss_history(state, experiment.patches_seen)
+    provenance = made_by() | {
+        "data": dataset.fingerprint,
+        "weights": source,
+        "seconds": {"training": training, "evaluation": evaluation},
+        "numerics": NUMERICS,
+        "settings": experiment.training_settings | experiment.evaluation_settings,
+    }
+    result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
+    curves |= history
+    keep(folder, result, curves=curves)
+    return Result(experiment, metrics, curves, provenance, "local", folder.name)

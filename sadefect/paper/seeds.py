@@ -31,19 +31,9 @@ def seed_spread(run, measure, results):
 
     Nearest are, in this order, default settings of the same method and data set, other methods on
     the data set, the method on other data, and anything else; of several, the largest budget and
-    there the widest.
-
-    Parameters
-    ----------
-    run : Experiment
-        Its budget and seed do not matter.
-    measure : `sadefect.paper.rules.Measure`
-    results : list of Result
-
-    Returns
-    -------
-    SeedSpread
-        None where no two seeds are known at all.
+    there the widest. Budget and seed of the run, an `Experiment`, do not matter; ``measure`` is a
+    `sadefect.paper.rules.Measure`. Returns a `SeedSpread`, or None where no two seeds are known at
+    all.
     """
     seeds = defaultdict(dict)
     for result in results:

@@ -14,7 +14,15 @@ from tempfile import TemporaryDirectory
 
 from sadefect.datasets import dataset_fingerprint
 from sadefect.errors import DatasetNotFound, StoreError
-from sadefect.files import load_arrays, load_json, store_folder
+from sadefect.files import (
+    load_arrays,
+    load_json,
+    locked,
+    save_arrays,
+    save_json,
+    store_folder,
+    whole,
+)
 from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
 from sadefect.provenance import NUMERICS
@@ -104,7 +112,7 @@ class Result:
 
     @property
     def outdated(self):
-        """Whether today's code, or the data that are here, would give something else."""
+        """Tell whether today's code, or the data that are here, would give something else."""
         try:
             data = dataset_fingerprint(self.experiment.dataset)
         except DatasetNotFound:  # Nothing is here to tell.
@@ -113,13 +121,13 @@ class Result:
 
     @property
     def losses(self):
-        """Loss on training crops and on held-out crops; (None, None) where it was not recorded."""
+        """Return the loss on training crops and on held-out crops; None each where not recorded."""
         marks = self.curves.get("milestones", ())
         return tuple(float(value) for value in marks[-1][1:]) if len(marks) else (None, None)
 
     @property
     def turned_at(self):
-        """Patches seen at the least held-out loss, if it is higher now; else None."""
+        """Return the patches seen at the least held-out loss, if it is higher now; else None."""
         return turned(self.curves.get("milestones", ()))
 
     def row(self):
@@ -151,26 +159,40 @@ def columns(result, variant, phase):
     }
 
 
+def stored_json(kind, name):
+    """Return what a JSON file of some kind holds, in the store or recorded; None if in neither."""
+    paths = (path for _, path in places(kind, name) if path.exists())
+    return next(map(load_json, paths), None)
+
+
+def record_folder(kind, key):
+    """Copy a folder of the store into ``recorded/``; return where it is then, None without one."""
+    (_, folder), (_, target) = places(kind, key)
+    if not folder.exists():
+        return None
+    shutil.rmtree(target, ignore_errors=True)
+    with whole(target) as temporary:
+        shutil.copytree(folder, temporary)
+    return target
+
+
 def find(experiment, *, fresh=False):
     """Return an experiment's stored result, or None; a damaged one is removed with a message.
 
-    Raises
-    ------
-    OtherVersion
-        If another version of sadefect wrote it.
+    Raises `OtherVersion` if another version of sadefect wrote it.
     """
-    return find_folder("evaluations", experiment.evaluation_key, _read_result, fresh=fresh)
+    return find_folder("evaluations", experiment.evaluation_key, _result, fresh=fresh)
 
 
-def find_folder(kind, key, read, *, fresh=False):
-    """Return ``read(folder, source)`` of what is stored under a key, or None.
+def find_folder(kind, key, make, *, fresh=False):
+    """Return `_read` of what is stored under a key, or None.
 
     What is damaged is removed with a message, unless it is recorded or another version's.
     """
     for source, folder in places(kind, key, fresh=fresh):
         if folder.exists():
             try:
-                return read(folder, source)
+                return _read(folder, source, make)
             except (StoreError, FileNotFoundError) as error:
                 if source == "recorded" or isinstance(error, OtherVersion):
                     raise
@@ -179,18 +201,40 @@ def find_folder(kind, key, read, *, fresh=False):
     return None
 
 
-def _read_result(folder, source):
-    stored = load_json(folder / "result.json")
-    curves = load_arrays(folder / "curves.npz")
+@contextmanager
+def claimed(kind, key):
+    """Yield the folder of the store where something goes; other processes wait for it meanwhile."""
+    folder = store_folder() / kind / key
+    with locked(folder.with_suffix(".lock")):
+        yield folder
+
+
+def keep(folder, result, **files):
+    """Write what `_read` reads, a dict of JSON values and ``curves``, and other files of arrays.
+
+    All of them appear, or none.
+    """
+    with whole(folder) as temporary:
+        save_json(temporary / "result.json", result)
+        for name, arrays in files.items():
+            save_arrays(temporary / f"{name}.npz", compressed=name != "curves", **arrays)
+
+
+def _read(folder, source, make):
+    """Return ``make(stored, **parts)`` of a folder: its JSON, and what all results have of it."""
+    stored, curves = load_json(folder / "result.json"), load_arrays(folder / "curves.npz")
     try:
-        experiment = Experiment(**_own(stored["experiment"]))
-        metrics, provenance = stored["metrics"], stored["provenance"]
-        return Result(experiment, metrics, curves, provenance, source, folder.name)
+        shared = {name: stored[name] for name in ("metrics", "provenance")}
+        return make(stored, curves=curves, source=source, key=folder.name, **shared)
     except (KeyError, TypeError, ValueError) as error:
         raise OtherVersion(
             f"expected a result of this version of sadefect in {folder}; got another's ({error}); "
             "remove it, or set SADEFECT_CACHE to another folder"
         ) from error
+
+
+def _result(stored, **parts):
+    return Result(Experiment(**_own(stored["experiment"])), **parts)
 
 
 def _own(settings):
@@ -208,18 +252,18 @@ def stored_results(sources=("local", "recorded")):
 
     What cannot be read in the store is left out with a warning.
     """
-    return read_folders("evaluations", _read_result, sources)
+    return read_folders("evaluations", _result, sources)
 
 
-def read_folders(kind, read, sources):
-    """Return ``read(folder, source)`` of all that is stored of a kind, as `stored_results` says."""
+def read_folders(kind, make, sources):
+    """Return `_read` of all that is stored of a kind, as `stored_results` says."""
     results = {}
     for source, folder in places(kind, ""):
         for path in sorted(folder.glob("*/result.json")) if source in sources else ():
             key = path.parent.name
             if key not in results:
                 try:
-                    results[key] = read(path.parent, source)
+                    results[key] = _read(path.parent, source, make)
                 except (StoreError, FileNotFoundError) as error:
                     if source == "recorded":
                         raise

@@ -42,34 +42,16 @@ class Verdict(NamedTuple):
 
 
 def count_verdicts(verdicts):
-    """Count verdicts.
-
-    Parameters
-    ----------
-    verdicts : iterable of Verdict
-
-    Returns
-    -------
-    dict
-        Each of `VERDICTS` to its number.
-    """
+    """Return how many of some verdicts there are, by each of `VERDICTS`."""
     counts = Counter(verdict.verdict for verdict in verdicts)
     return {name: counts[name] for name in VERDICTS}
 
 
 def decide_claims(results):
-    """Decide every claim.
+    """Decide every claim: return a `Verdict` by each key of `CLAIMS`.
 
-    Parameters
-    ----------
-    results : list of Result
-        As of `sadefect.paper.store.stored_results`; those of other data, or of an earlier version
-        of the numerics, are left out.
-
-    Returns
-    -------
-    dict
-        The keys of `CLAIMS` to `Verdict`.
+    The results are those of `sadefect.paper.store.stored_results`; of them those of other data, or
+    of an earlier version of the numerics, are left out.
 
     Examples
     --------

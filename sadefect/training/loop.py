@@ -78,15 +78,13 @@ def train(
 ):
     """Train until ``budget`` patches were seen, from wherever ``folder`` left off.
 
+    The model is untrained and not compiled; its initial weights are those of the trajectory.
+    ``patches`` are `RandomPatches`, the schedule is a `Schedule`. The last batch is whole, so that
+    up to ``batch_size - 1`` patches more than the budget are seen. The folder gets ``state.npz``
+    (the last resumable state) and ``checkpoints/`` (weights at milestones).
+
     Parameters
     ----------
-    model : keras.Model
-        Untrained and not compiled; its initial weights are those of the trajectory.
-    loss, patches, schedule : keras.losses.Loss, RandomPatches, Schedule
-    budget : int
-        Patches to see in all; the last batch is whole, so that up to ``batch_size - 1`` more are.
-    folder : path
-        Gets ``state.npz`` (the last resumable state) and ``checkpoints/`` (weights at milestones).
     label : str
         For the progress bar.
     keep : callable

@@ -4,15 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from sadefect.errors import StoreError
-from sadefect.files import explained, load_arrays, save_json, whole
+from sadefect.files import load_arrays, locked, save_json, whole
 from sadefect.methods import Recipe
 from sadefect.models import precision
 from sadefect.patches import RandomPatches
@@ -54,13 +52,8 @@ class Training:
     def best(self, budget):
         """Train until ``budget`` patches were seen, or it stopped early; find the best state.
 
-        Returns
-        -------
-        seen : int
-            Patches, at the milestone with the least loss on held-out crops.
-        loss : float
-            NaN if none was recorded, and then ``seen`` is the budget.
-        weights : Path
+        Returns the patches seen at the milestone with the least loss on held-out crops, that loss,
+        NaN if none was recorded, and then it is the budget; and the path of the weights.
         """
         self._until(budget, checkpoint_path(self.folder, budget))
         marks, losses = self.marks(budget), {budget: np.nan}
@@ -78,9 +71,9 @@ class Training:
         latest = self.folder / "state.npz"
         if self.trunk and not latest.exists():
             begin = self.trunk.state(self.decay_from)
-            with alone(self.folder), whole(latest) as temporary:
+            with one_process(self.folder), whole(latest) as temporary:
                 shutil.copy(begin, temporary)
-        with alone(self.folder):
+        with one_process(self.folder):
             if not wanted.exists():  # Else another process trained it while this one waited.
                 self._train(budget, latest)
         return wanted
@@ -124,21 +117,10 @@ class Training:
             shutil.rmtree(folder)
 
 
-@contextmanager
-def alone(folder):
+def one_process(folder):
     """Allow one process at a time in a folder; others wait, and say so."""
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print("another process trains this; waiting for its end", file=sys.stderr, flush=True)
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+    text = "another process trains this; waiting for its end"
+    return locked(folder / "lock", lambda: print(text, file=sys.stderr, flush=True))
 
 
 def loss_history(path, patches_seen):

@@ -11,13 +11,13 @@ from dataclasses import fields
 
 from sadefect.methods import Recipe
 
-BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}  # And what they import.
+BACKENDS = ("tensorflow", "torch", "jax")  # Each has the name of what it imports.
 WARM_UP = 3  # Steps before the clock starts: functions are traced, buffers allocated.
 
 
 def installed_backends():
     """Return the backends of Keras that can be imported here, without importing them."""
-    return [name for name, module in BACKENDS.items() if importlib.util.find_spec(module)]
+    return list(filter(importlib.util.find_spec, BACKENDS))
 
 
 def cores():
@@ -27,22 +27,19 @@ def cores():
     return os.cpu_count()
 
 
+def thread_variables(threads):
+    """Return the environment of a process whose framework is to use so many threads, quietly."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    quiet = {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return dict.fromkeys(names, str(threads)) | quiet
+
+
 def trial(recipe, seconds=3.0, backends=None):
     """Measure how fast a recipe trains, on noise, in each way that this machine can be used.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    seconds : float
-        Of each measurement, without the start of a framework.
-    backends : list of str, optional
-        Default: `KERAS_BACKEND` where it is set, else all that are installed.
-
-    Returns
-    -------
-    list of dict
-        ``backend``, ``workers``, ``threads``, ``patches_per_second``, of all workers together; the
-        fastest first.
+    Each measurement takes so many seconds, without the start of a framework; the backends are
+    `KERAS_BACKEND` where it is set, else all that are installed. Returns dicts, the fastest first:
+    ``backend``, ``workers``, ``threads``, and ``patches_per_second`` of all workers together.
     """
     asked = os.environ.get("KERAS_BACKEND")
     backends = backends or ([asked] if asked else installed_backends())
@@ -62,9 +59,7 @@ def trial(recipe, seconds=3.0, backends=None):
 
 def _together(recipe, backend, workers, threads, seconds):
     """Return the patches per second of processes at work at once; 0 where one fails."""
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    environment = dict.fromkeys(names, str(threads)) | {"TF_NUM_INTEROP_THREADS": "1"}
-    environment |= {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = thread_variables(threads) | {"KERAS_BACKEND": backend}
     settings = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
     command = [sys.executable, "-m", "sadefect.training.trial", json.dumps(settings), str(seconds)]
     processes = [

@@ -110,28 +110,13 @@ def fingerprint(name, seed=0):
 
 
 def drawn(name, split, number, *, seed=0, clean=False, part=None):
-    """Draw one image and its mask.
+    """Draw one image of a data set, by its number within a split, "train" or "test", and its mask.
 
-    Parameters
-    ----------
-    name : str
-        Of the data set.
-    split : {"train", "test"}
-    number : int
-        Of the image within its split.
-    seed : int
-        As in `load`.
-    clean : bool
-        Draw the image as it would be without its defects, with the same noise. It differs from the
-        defective one inside the mask, and by the lens's blur within four pixels around it.
-    part : {None, "image", "mask"}
-        Return only one of the two; the mask alone takes less time.
-
-    Returns
-    -------
-    image : float32 array (H, W)
-        Gray values in [0, 1], in steps of 1/255 like those of an 8-bit camera.
-    mask : bool array (H, W)
+    The seed is as in `load`. A ``clean`` image is as it would be without its defects, with the same
+    noise: it differs from the defective one inside the mask, and by the lens's blur within four
+    pixels around it. Returns the image, float32 ``(H, W)`` in [0, 1] in steps of 1/255 like those
+    of an 8-bit camera, and the mask, bool ``(H, W)``; or one ``part`` of the two, "image" or
+    "mask", which alone takes less time.
 
     Examples
     --------

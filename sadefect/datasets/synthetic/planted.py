@@ -30,28 +30,12 @@ class Planted(NamedTuple):
 
 
 def plant(image, kind, radius, seed=0):
-    """Put synthetic defects into a defect-free image.
+    """Put synthetic defects of a kind into a defect-free image, float32 ``(H, W)`` in [0, 1].
 
-    Parameters
-    ----------
-    image : float32 array (H, W)
-        Gray values in [0, 1].
-    kind : {"flattened", "film", "dust", "cut"}
-    radius : int
-        Pixels, about: ellipses have half axes between 0.7 and 1.4 of it, cuts are a sixth as wide
-        as long.
-    seed : int
-        Of places, shapes and strengths.
-
-    Returns
-    -------
-    Planted
-        ``image`` float32 and ``mask`` bool, ``(H, W)``.
-
-    Raises
-    ------
-    ValueError
-        If the image is not large enough for one defect.
+    The radius is in pixels, about: ellipses have half axes between 0.7 and 1.4 of it, cuts are a
+    sixth as wide as long. The seed is that of places, shapes and strengths. Returns `Planted`, the
+    image float32 and the mask bool, ``(H, W)``. Raises `ValueError` if the image is not large
+    enough for one defect.
 
     Examples
     --------
@@ -84,18 +68,9 @@ def plant(image, kind, radius, seed=0):
 def planted_samples(images, seed=0, kinds=KINDS, radii=RADII):
     """Return `Planted` of each kind and size that fits, the images taken in turn.
 
-    Parameters
-    ----------
-    images : list of float32 arrays (H, W)
-        Defect-free, and not trained on; of large ones another part of 512 pixels each time.
-    seed : int
-        Of the parts and of the defects.
-    kinds, radii : tuples
-        As in `plant`.
-
-    Returns
-    -------
-    list of Planted
+    The images are defect-free and were not trained on; of large ones another part of 512 pixels is
+    taken each time. The seed is that of the parts and of the defects, kinds and radii are as in
+    `plant`.
     """
     generator = np.random.default_rng(seed)
     samples = []
@@ -109,7 +84,7 @@ def planted_samples(images, seed=0, kinds=KINDS, radii=RADII):
 
 
 def _shape(generator, shape, kind, radius):
-    """How much one defect covers each pixel, in [0, 1]: an ellipse with a soft edge, somewhere."""
+    """Draw how much one defect covers each pixel, in [0, 1]: an ellipse with a soft edge."""
     height, width = shape
     margin = min(radius, height // 3, width // 3)
     center = generator.uniform(margin, height - margin), generator.uniform(margin, width - margin)
@@ -126,7 +101,7 @@ def _shape(generator, shape, kind, radius):
 
 
 def _defect(generator, kind, image, surroundings):
-    """The gray values of a defect that covers the whole image."""
+    """Draw the gray values of a defect that covers the whole image."""
     if kind in ("flattened", "film"):
         return surroundings
     sign = generator.choice((-1, 1))

@@ -43,7 +43,7 @@ class Explorer:
 
     @property
     def html(self):
-        """For a built page."""
+        """Return what a built page holds."""
         choice = self.choices[-1] if self.choices else ""
         values, texts = self._words(choice)
         first = {"picture": self.picture(self.start, choice), "positions": len(values)}
@@ -63,7 +63,7 @@ class Explorer:
         return of_choice["values"], of_choice["texts"]
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        """The data beside the HTML, where the book is built; the build makes a file of them."""
+        """Give the data beside the HTML where the book is built; the build makes a file of them."""
         offered = {"explorer": self.name, "caption": self.caption} | self.offered
         return {MEDIA_TYPE: offered} if os.environ.get(BUILDING) else {}
 
