@@ -79,7 +79,6 @@ def article_page(root: Path = ROOT) -> str:
         "signed": "{:+.3f}".format,
         "n": lambda value: f"{value:,.0f}",
         "percent": percent,
-        "upper_first": lambda text: text[:1].upper() + text[1:],
         "counted": counted,
     }
     references = References(root / "book" / "references.bib")

@@ -38,7 +38,7 @@ from sadefect.paper.inspection import inspect
 from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.open_readings import measured, still_stuck
 from sadefect.paper.recording import GROUPS
-from sadefect.paper.rules import listed, spread
+from sadefect.paper.rules import listed, named, spread
 from sadefect.paper.store import empty_store, recorded_folder, stored_results
 from sadefect.paper.verdicts import (
     NOT_REPRODUCED,
@@ -283,8 +283,8 @@ def _claim(verdict):
     claim = verdict.claim
     rows = compared_numbers(verdict) if verdict.values else []
     parts = []
-    for row in rows if len(rows) <= 2 else ():
-        label = f"{METHODS[row['method']].label} " if len(rows) == 2 else ""
+    for need, row in zip(claim.needs, rows, strict=True) if len(rows) in (1, 2) else ():
+        label = f"{named(need, claim.needs)} " if len(rows) == 2 else ""
         reported = "" if row["paper"] is None else f" ({row['paper']:g})"
         parts.append(f"{label}{row['ours']:.3f}{reported}")
     name = "" if claim.measure == ROC_AREA else f"{claim.measure.name}: "
