@@ -19,7 +19,7 @@ from sadefect.paper.store import stored_results, weights
 
 from ._measure import report
 
-CROPS, SIDES, DEPTHS = 256, ("top", "left", "bottom", "right"), (0, 1, 2, 4, 8)
+CROPS, SIDES, DEPTHS = 64, ("top", "left", "bottom", "right"), (0, 1, 2, 4, 8)
 
 
 def lopsided():
@@ -40,10 +40,10 @@ def lopsided():
 
 def rows():
     runs = [run.experiment for run in stored_results(["recorded"])]
-    runs = {run.training_key: run for run in runs if weights(run) and not run.patches_seen < 50_000}
+    runs = {run.training_key: run for run in runs if run.method == "ssim" and weights(run)}
     for run in runs.values():
         try:
-            images = [sample.image for sample in load_dataset(run.dataset).train]
+            images = [sample.image for sample in load_dataset(run.dataset).train[:20]]
         except DatasetNotFound:
             continue
         model, _ = trained_model(run)

@@ -43,18 +43,21 @@ def test_a_continued_image_is_padded_by_reflection(part):
 
 
 def test_flagged_pixels_that_crowd_are_said():
-    even, border, place = Crowding(), Crowding(), Crowding()
+    even, border, place, shrunk = Crowding(), Crowding(), Crowding(), Crowding(side=4)
     for seed in range(4):
         mask = np.random.default_rng(seed).random((128, 128)) < 0.01
         even.add(mask)
         frame = mask.copy()
         frame[:3] = frame[:, :3] = True
         border.add(frame)
+        shrunk.add(frame)
         mask[60:75, 20:30] = True
         place.add(mask)
     assert even.sentences() == []
     (text,) = border.sentences()
     assert "of the border" in text and "--border 4" in text
+    (text,) = shrunk.sentences()
+    assert "within 16 pixels of the border" in text and "--border 16" in text
     (text,) = place.sentences()
     assert "in one place" in text and "--ignore" in text
 

@@ -201,7 +201,7 @@ class Calibration:
         limits = [pixels.threshold(rate).value for rate in RATES]
         excess = _mean_excess(maps, counted, limits) if image_score == "mass" else None
         areas, largest = np.zeros((len(maps), len(RATES)), "int64"), [[] for _ in RATES]
-        crowding, sizes = Crowding(), []
+        crowding, sizes = Crowding(side), []
         for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
             for column, limit in enumerate(limits):
                 above = map >= limit if mask is None else (map >= limit) & mask

@@ -99,7 +99,8 @@ class Crowding:
     ['100% of the flagged pixels of held-out good images l']
     """
 
-    def __init__(self):
+    def __init__(self, side=1):
+        self.side = side  # Of the block of an image's own pixels that one of a map stands for.
         self.pixels = self.flagged = 0
         self.inside = np.zeros((len(BANDS), 2))  # Pixels and flagged ones, without each band.
         self.cells = []
@@ -126,7 +127,7 @@ class Crowding:
         excess = np.where((flagged > CROWDED * pixels) & (flagged > SHARE), flagged - pixels, 0)
         if excess.any():
             row = int(np.argmax(excess))
-            width, share, area = BANDS[row], flagged[row], pixels[row]
+            width, share, area = BANDS[row] * self.side, flagged[row], pixels[row]
             return [
                 f"{share:.0%} {lies} within {width} pixels of the border, {area:.0%} of the image; "
                 f"they decide the thresholds: border={width} (--border {width}) leaves them out"
