@@ -287,11 +287,12 @@ def test_a_node_that_is_drained_and_a_controller_that_restarts_cost_no_patch(slu
 
 
 def test_a_full_disk_ends_one_job_and_says_so(slurm, by_hand, tmp_path):
-    folder = training_folder(LONG)
+    other = replace(TINY, seed=1)
+    folder = training_folder(other)
     folder.mkdir(parents=True)
     run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
     try:
-        full = start([LONG, TINY])
+        full = start([other, TINY])
         said = full.communicate(timeout=1200)[0]
         logs = [path.read_text() for path in store_folder().rglob("*.log")]
         assert full.returncode
@@ -299,5 +300,5 @@ def test_a_full_disk_ends_one_job_and_says_so(slurm, by_hand, tmp_path):
     finally:
         run("umount", str(folder))
     check([TINY], by_hand)  # Other jobs went on.
-    finish(start([LONG, TINY]))
-    check([LONG], by_hand)
+    finish(start([other, TINY]))
+    check([other], by_hand)
