@@ -1,5 +1,6 @@
 """Jobs, what works through them, trials of a machine, and exchanged stores."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -198,6 +199,20 @@ def test_a_training_that_is_asked_to_end_goes_on_as_if_it_had_not_been(tmp_path,
     subprocess.run(command, check=True)
     again = trained(long)
     assert all(np.array_equal(again[name], whole[name]) for name in whole)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_minutes_of_a_card_end_with_a_state_that_goes_on(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    long = replace(TINY, patches_seen=1_000_000)
+    jobs, seen = training_jobs([long], Costs()), [0]
+    for _ in range(2):
+        work(jobs, How("gpu", backend=backend, deadline=time.time() + 45))
+        with np.load(training_folder(long) / "state.npz") as state:
+            seen.append(int(state["patches_seen"]))
+    assert seen[0] < seen[1] < seen[2] < long.patches_seen
 
 
 def test_a_trial_names_the_fastest_way():
