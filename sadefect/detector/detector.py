@@ -80,8 +80,7 @@ class Detector(Mapping):
     calibration_ : Calibration
         What the maps of the held-out defect-free images say; all thresholds come from it.
     history_, provenance_ : array (N, 2), dict
-        Patches seen and mean loss; data, commit, versions, machine, seconds, how training went, and
-        what was chosen.
+        Patches seen and mean loss; data, versions, machine, how training went, what was chosen.
 
     Notes
     -----
@@ -206,7 +205,8 @@ class Detector(Mapping):
         score = getattr(self, "image_score_", self.image_score)
         if score == "auto":
             planted = planted_samples(flat(images), self.seed)
-            bad = [self._map_of([sample.image], "residual") for sample in planted]
+            border = -(-self.border // self.shrink)
+            bad = [cropped(self._map_of([one.image], "residual"), border) for one in planted]
             self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)
             self.image_score_ = max(reached, key=reached.get)
             return reached
