@@ -8,13 +8,13 @@
 # - **Minutes**: smoke 0.4, quick 0.6, paper 0.6
 
 # %% tags=["parameters"]
-dataset: str = "synthetic/weave"  # What the images of this page are taken from.
-preset: str = "weave"  # A detector that was trained on such images: `sadefect preset list`.
+dataset: str = "synthetic/twill"  # What the images of this page are taken from.
+preset: str = "twill"  # A detector that was trained on such images: `sadefect preset list`.
 good: int = 24  # Good images in the folder.
 window_sizes: list = [5, 11, 21]  # Windows of SSIM to compare, in pixels.
 fpr: float = 0.01  # Share of good pixels that may be flagged.
 image_fpr: float = 0.05  # Share of good images that may be judged defective.
-shown: str = "rough"  # The kind of defect of which the first is shown.
+shown: str = "cut"  # The kind of defect of which the first is shown.
 dimmed: float = 0.85  # Light in the middle of a shadow, of what it is elsewhere.
 
 # %%
@@ -100,8 +100,8 @@ show_panels([finding_row(findings[kind], kind, masks[kind]) for kind in inputs])
 # ## The same from the shell
 #
 # ```bash
-# sadefect preset images weave cloth                       # Paints a few images, in folders.
-# sadefect segment preset:weave cloth/test/rough -o found  # Masks, heat maps, results.csv, report.html.
+# sadefect preset images twill cloth                      # Paints a few images, in folders.
+# sadefect segment preset:twill cloth/test/cut -o found   # Masks, heat maps, results.csv, report.html.
 # ```
 #
 # `sadefect preset list` names what is trained already. A preset knows one material at one scale: on any
@@ -319,9 +319,9 @@ table(
 )
 
 # %% [markdown]
-# Thin cuts are told from the cloth, as the AUROC of pixels says, and most are not judged: an image is judged
-# by its largest region, and good images have as large ones along their border. Calibration noticed it; what
-# it says is below. A `border` in training leaves that margin out.
+# Defects that are told from the cloth and yet not judged are smaller than what is flagged in good images: an
+# image is judged by its largest region. Where flagged pixels of good images crowd, calibration says so, as
+# below; a `border` in training leaves that margin out.
 
 # %%
 Markdown("\n".join(f"- {note}." for note in detector.notes()))

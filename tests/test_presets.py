@@ -129,10 +129,10 @@ def test_cards_of_real_images_say_what_they_may_be_used_for(detector):
 
 
 def test_the_first_example_of_the_readme(shell, tmp_path):
-    code, said, error = shell("preset", "images", "weave", tmp_path / "cloth")
+    code, said, error = shell("preset", "images", "twill", tmp_path / "cloth")
     assert code == 0 and "12 images" in said and "cut" in said, error
     code, said, error = shell(
-        "segment", "preset:weave", tmp_path / "cloth/test/rough", "-o", tmp_path / "found"
+        "segment", "preset:twill", tmp_path / "cloth/test/cut", "-o", tmp_path / "found"
     )
     assert code == 0 and "images judged defective" in said, error
     assert (tmp_path / "found/report.html").is_file()
