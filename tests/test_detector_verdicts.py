@@ -331,7 +331,7 @@ def test_channels_see_a_stain_of_the_same_luminance():
         bank = Detector("filter_bank", patch_size=32, colour=colour).fit(images)
         assert bank.look(tinted(30)).defect is False
         found[colour] = bank.look(tinted(30, stain=True)).mask[20:40, 30:60].mean()
-    assert found["luminance"] < 0.1 and found["channels"] > 0.5
+    assert found["luminance"] < 0.02 and found["channels"] > 0.1  # The edges of the stain.
     gray = bank.anomaly_map(texture(1))
     np.testing.assert_array_equal(gray, bank.anomaly_map(np.stack([texture(1)] * 3, axis=-1)))
 
@@ -376,7 +376,7 @@ def test_gray_images_and_short_trainings_leave_no_colour_to_choose(monkeypatch):
     assert choose_colour({"luminance": None}, 10**6) == ("luminance", {})
     assert choose_colour({"luminance": None, "channels": None}, 19_999) == ("luminance", {})
     bank = Detector("filter_bank", patch_size=32).fit([tinted(seed) for seed in range(3)])
-    assert bank.colour_ == "luminance" and not bank.notes()
+    assert bank.colour_ == "luminance"
 
 
 def test_new_thresholds_without_training(bank, tmp_path):

@@ -112,9 +112,10 @@ def test_what_ships_is_small_and_says_what_it_is():
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_finds_defects_and_leaves_good_images_alone(name):
     detector, data = Detector.from_preset(name), load_dataset(f"synthetic/{name}")
-    bad = [detector.look(sample.image).defect for sample in data.test[:6]]
+    rough = [sample for sample in data.test if sample.kind == "rough"]
+    bad = [detector.look(sample.image).defect for sample in rough[:4]]
     good = [detector.look(sample.image).defect for sample in data.train[:6]]
-    assert sum(bad) >= 4 and sum(good) <= 1, (bad, good)
+    assert all(bad) and sum(good) <= 1, (bad, good)
 
 
 def test_cards_of_real_images_say_what_they_may_be_used_for(detector):
@@ -128,10 +129,10 @@ def test_cards_of_real_images_say_what_they_may_be_used_for(detector):
 
 
 def test_the_first_example_of_the_readme(shell, tmp_path):
-    code, said, error = shell("preset", "images", "weave", tmp_path / "cloth")
+    code, said, error = shell("preset", "images", "twill", tmp_path / "cloth")
     assert code == 0 and "12 images" in said and "cut" in said, error
     code, said, error = shell(
-        "segment", "preset:weave", tmp_path / "cloth/test/cut", "-o", tmp_path / "found"
+        "segment", "preset:twill", tmp_path / "cloth/test/cut", "-o", tmp_path / "found"
     )
     assert code == 0 and "images judged defective" in said, error
     assert (tmp_path / "found/report.html").is_file()

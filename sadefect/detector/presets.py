@@ -36,8 +36,7 @@ class Offer(NamedTuple):
     options: dict = {}  # Of `load_dataset`.
 
 
-# Calibration found flagged pixels of good images to crowd within 8 pixels of the border.
-TEXTURE = {"latent_dim": 100, "symmetries": "none", "colour": "luminance", "border": 8}
+TEXTURE = {"latent_dim": 100, "symmetries": "none", "colour": "luminance"}
 RESEARCH = "research and non-commercial use only"
 RECIPES = {
     "weave": Offer(
