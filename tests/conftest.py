@@ -17,6 +17,7 @@ from sadefect.cli.main import main
 from sadefect.paper.store import FRESH
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the groups.
 def pytest_collection_modifyitems(items):
     """Give the tests of a file to one worker, and the book, which takes longest, to the first."""
     of_the_book = {item.path for item in items if "smoke_book" in getattr(item, "fixturenames", ())}
