@@ -47,7 +47,7 @@ article: $(INSTALLED)  ## Print the replication article as book/_build/article.p
 	@$(BIN)/python -m book.builder article
 
 test: $(INSTALLED)  ## Run the tests, the smoke book included, on all cores
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
 	$(BIN)/python -m pytest -m "slow or torch"
