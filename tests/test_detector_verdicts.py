@@ -333,7 +333,8 @@ def test_channels_see_a_stain_of_the_same_luminance():
         found[colour] = bank.look(tinted(30, stain=True)).mask[20:40, 30:60].mean()
     assert found["luminance"] < 0.02 and found["channels"] > 0.1  # The edges of the stain.
     gray = bank.anomaly_map(texture(1))
-    np.testing.assert_array_equal(gray, bank.anomaly_map(np.stack([texture(1)] * 3, axis=-1)))
+    again = bank.anomaly_map(np.stack([texture(1)] * 3, axis=-1))
+    np.testing.assert_allclose(gray, again, rtol=1e-4)  # A mean of three equal channels.
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_line_ends_are_lf_and_binary_files_are_left_alone() -> None:
     for line in listed.stdout.splitlines():
         about, _, name = line.partition("\t")
         kept, _, *attributes = about.split()
-        binary = Path(name).suffix in (".npz", ".png", ".sadefect")
+        binary = Path(name).suffix in (".npz", ".png", ".sadefect", ".h5")
         assert attributes == (["attr/-text"] if binary else ["attr/text=auto", "eol=lf"]), name
         assert kept in (("i/-text",) if binary else ("i/lf", "i/none")), name
 
