@@ -36,12 +36,12 @@ def finish(process):
     return process.returncode, said, error
 
 
-def kill_when(process, happened):
+def kill_when(process, happened, may_end=False):
     while process.poll() is None and not happened():
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)  # Whoever outlives it may hold its streams open.
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL or may_end and process.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,8 @@ def test_a_killed_reproduce_goes_on(tmp_path):
     for moment in moments:
         until = time.monotonic() + moment
         process = run(tmp_path / "other")
-        kill_when(process, lambda until=until: time.monotonic() > until)
+        # The first run, which was timed, may have been the slowest.
+        kill_when(process, lambda until=until: time.monotonic() > until, may_end=True)
         for path in (built / "executed").glob("[!.]*.ipynb"):
             json.loads(path.read_text(encoding="utf-8"))  # Whole, or not there.
             path.unlink()  # Killed after it was done: the next one starts again.
