@@ -8,10 +8,10 @@ from scipy import ndimage
 
 from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
-from sadefect.files import load_json, save_json, store_folder
+from sadefect.files import save_json, store_folder
 from sadefect.metrics import PixelMetrics
 from sadefect.paper.run import trained_model
-from sadefect.paper.store import places
+from sadefect.paper.store import stored_json
 
 WINDOW = 11  # Pixels; of the neighbourhood that is dim or bright, flat or busy.
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
@@ -144,10 +144,7 @@ def _file_name(experiment, fpr):
 
 
 def _stored(experiment, fpr):
-    for _, path in places("false_alarms", _file_name(experiment, fpr)):
-        if path.exists() and (stored := load_json(path))["version"] == COUNTING_VERSION:
-            return stored
-    return None
+    return stored_json("false_alarms", _file_name(experiment, fpr), COUNTING_VERSION)
 
 
 def false_alarms(experiment, fpr=0.05):

@@ -8,10 +8,10 @@ from scipy import ndimage, stats
 
 from sadefect.anomaly_maps import scored_map
 from sadefect.datasets import load_dataset
-from sadefect.files import load_json, save_json, store_folder
+from sadefect.files import save_json, store_folder
 from sadefect.paper.false_alarms import EVERY, FIFTHS, NEAR, surroundings
 from sadefect.paper.run import trained_model
-from sadefect.paper.store import places
+from sadefect.paper.store import stored_json
 
 LEVELS = 4096  # Of the residual, equally frequent; rates are known to a thousandth.
 VERSION = 1  # Raised when the same map would give other numbers.
@@ -185,11 +185,8 @@ def remainder(experiment, fpr=0.05, compute=False):
         If it has to be computed and the images or the weights are not here.
     """
     name = f"{experiment.evaluation_key}_{fpr:g}.json"
-    for _, path in places("remainder", name):
-        if path.exists() and (stored := load_json(path))["version"] == VERSION:
-            return stored
-    if not compute:
-        return None
+    if (stored := stored_json("remainder", name, VERSION)) is not None or not compute:
+        return stored
     samples = load_dataset(experiment.dataset).test
     model, _ = trained_model(experiment)
     maps = [scored_map(model, s.image, experiment, experiment.seed).residual for s in samples]

@@ -159,10 +159,13 @@ def columns(result, variant, phase):
     }
 
 
-def stored_json(kind, name):
-    """Return what a JSON file of some kind holds, in the store or recorded; None if in neither."""
-    paths = (path for _, path in places(kind, name) if path.exists())
-    return next(map(load_json, paths), None)
+def stored_json(kind, name, version=None):
+    """Return what a JSON file of some kind holds, in the store or recorded; None if in neither.
+
+    Where there is a ``version``, files of others do not count.
+    """
+    files = (load_json(path) for _, path in places(kind, name) if path.exists())
+    return next((held for held in files if version in (None, held.get("version"))), None)
 
 
 def record_folder(kind, key):
