@@ -11,7 +11,6 @@ from sadefect.cli.printing import show_table
 app = typer.Typer(help="Detectors that are trained already: list, images, make.",
                   no_args_is_help=True)  # fmt: skip
 TRAINED_ON, THRESHOLDS = (1, 2), (3,)  # Seeds of the painted images; tests have seed 0.
-UNSEEN = 40  # Good images of that seed that are judged for the card.
 PAINTED = 4  # Good images, and twice as many with defects.
 
 
@@ -74,7 +73,6 @@ def make_presets(
 
 
 def _make(name, recipe, folder):
-    from sadefect.datasets import load_dataset
     from sadefect.detector.presets import card, save_to_preset
 
     detector, data = (_recorded if recipe.recorded else _trained)(recipe)
@@ -86,8 +84,7 @@ def _make(name, recipe, folder):
     for kind, counts in metrics["verdicts"].items():
         measured[f"{kind}: judged defective"] = f"{counts['defect']} of {counts['images']}"
     if not recipe.recorded:
-        unseen = load_dataset(recipe.dataset).train[:UNSEEN]
-        good = [detector.look(sample.image).defect for sample in unseen]
+        good = [detector.look(sample.image).defect for sample in data.train]
         measured["other good images: judged defective"] = f"{sum(good)} of {len(good)}"
     return save_to_preset(detector, folder, card(name, detector, recipe, measured.items()))
 

@@ -2,7 +2,8 @@
 
 A folder has ``config.json`` and ``model.weights.h5``, the network as Keras reads it without this
 package; ``metadata.json``; ``README.md``, its card; and ``assets/detector.sadefect``: settings,
-thresholds and yardsticks, in the format of saved detectors. Nothing in it is code.
+thresholds and yardsticks, in the format of saved detectors. Nothing in it is code. Those that there
+are can be listed without a framework, which is imported to read or write one.
 """
 
 import hashlib
@@ -10,10 +11,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
-from sadefect.detector.saving import fitting_together, read_file, restored, saved_parts, write_file
 from sadefect.errors import StoreError
 from sadefect.files import explained, load_json, save_json, store_folder
 from sadefect.provenance import versions
@@ -95,6 +94,10 @@ def preset_folder(name):
 
 def save_to_preset(detector, folder, card=None):
     """Write a detector as a preset; see `Detector.save_to_preset`."""
+    import keras
+
+    from sadefect.detector.saving import saved_parts, write_file
+
     folder = Path(folder)
     header, arrays = saved_parts(detector)
     if not detector._network:
@@ -179,6 +182,10 @@ def _store_as_half(path):
 
 def from_preset(cls, name):
     """Return the detector of a class that a preset holds; see `Detector.from_preset`."""
+    import keras
+
+    from sadefect.detector.saving import fitting_together, read_file, restored
+
     folder = preset_folder(name)
     header, arrays = read_file(folder / ASSET)
     with fitting_together(folder, header):
