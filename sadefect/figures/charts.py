@@ -47,9 +47,10 @@ def roc_curves(results, without_network=None) -> Figure:
                 label=f"{comparison.about.label}: {comparison.metrics['auroc']:.3f}",
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate")
+        below = {"loc": "upper left", "bbox_to_anchor": (0, -0.2)}  # Names of filters are long.
         axes.legend(
-            loc="lower right", title="AUROC", alignment="left", fontsize=8.5,
-            frameon=True, framealpha=0.85, edgecolor="none",
+            **below if without_network else {"loc": "lower right"}, title="AUROC",
+            alignment="left", fontsize=8.5, frameon=True, framealpha=0.85, edgecolor="none",
         )  # fmt: skip
 
     return chart_row(results, "true positive rate", draw)

@@ -91,7 +91,7 @@ def _draw(panel, axes):
         bar = axes.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
         bar.set_label(panel.unit)
         ticks = [low, (low + high) / 2, high]
-        bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+        bar.set_ticks(ticks, labels=[f"{t:.0f}" if abs(t) >= 99.5 else f"{t:.2g}" for t in ticks])
         bar.outline.set_visible(False)
 
 
