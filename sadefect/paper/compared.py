@@ -187,21 +187,6 @@ def example_map(comparison):
     return None
 
 
-def keep_example_map(comparison, root=None):
-    """Fit a baseline again, for the map of the first test image, where its result is in the store.
-
-    Returns what `example_map` does then, float32 ``(H / 2, W / 2)``.
-    """
-    settings = {name: v for name, v in comparison.settings.items() if name != "train"}
-    dataset = load_dataset(comparison.dataset, root)
-    fitted_to, _ = dataset.split(comparison.settings.get("train", "split"))
-    baseline = build_baseline(comparison.name, comparison.seed, **settings).fit(_Images(fitted_to))
-    example = _shrunk(baseline.anomaly_map(dataset.test[0].image))
-    path = store_folder() / FOLDER / comparison.key / "map.npz"
-    save_arrays(path, compressed=True, **example)
-    return example_map(comparison)
-
-
 def _comparison(stored, metrics, curves, provenance, source, key):
     asked = dict(stored["baseline"])
     train = asked.pop("train")
