@@ -138,13 +138,55 @@ class RandomPatches:
         before = np.concatenate([[0], self._ends[:-1]])
         return image, *np.divmod(flat - before[image], self._widths[image])
 
+    def pixels(self):
+        """Return the pixels of all images, one image after another, row by row, float32 ``(N,)``.
+
+        `reads` says where patches are in them.
+        """
+        return np.concatenate([np.ravel(image) for image in self.images])
+
+    def reads(self, start, size):
+        """Return where the patches seen from ``start`` on are in `pixels`, int ``(size,)`` each.
+
+        That is, the index of a patch's first pixel, and the steps to the pixels below it and to its
+        right: a symmetry changes nothing else. What computes on a device cuts patches there.
+
+        Examples
+        --------
+        >>> image = np.arange(1600, dtype="float32").reshape(40, 40)
+        >>> patches = RandomPatches([image], 32, crops="fresh", symmetries="all")
+        >>> first, down, right = (part[0] for part in patches.reads(start=0, size=1))
+        >>> side = np.arange(32)
+        >>> by_steps = patches.pixels()[first + down * side[:, None] + right * side]
+        >>> bool((by_steps == patches.batch(0, 1)[0, :, :, 0]).all())
+        True
+        """
+        widths = np.array([image.shape[1] for image in self.images])
+        before = np.cumsum([0, *(image.size for image in self.images[:-1])])
+        image, top, left = self.corners(start, size)
+        down, right = widths[image], np.ones(size, int)
+        first = before[image] + top * down + left
+        chosen = self._chosen(start, size)
+        turns, mirrored = (np.array(part)[chosen] for part in zip(*self.symmetries, strict=True))
+        last = self.patch_size - 1
+        for turn in range(3):  # Counterclockwise, what was on the right comes to the top.
+            turned = turns > turn
+            first = np.where(turned, first + last * right, first)
+            down, right = np.where(turned, -right, down), np.where(turned, down, right)
+        first = np.where(mirrored, first + last * right, first)
+        return first, down, np.where(mirrored, -right, right)
+
+    def _chosen(self, start, size):
+        """Return which of the symmetries the patches seen from ``start`` on are shown in."""
+        if len(self.symmetries) == 1:
+            return np.zeros(size, int)
+        return self._drawn(3, start, size, len(self.symmetries))
+
     def batch(self, start, size):
         """Cut the patches seen from ``start`` on, float32 ``(size, patch_size, patch_size, 1)``."""
         side = self.patch_size
         batch = np.empty((size, side, side, 1), "float32")
-        chosen = np.zeros(size, int)
-        if len(self.symmetries) > 1:
-            chosen = self._drawn(3, start, size, len(self.symmetries))
+        chosen = self._chosen(start, size)
         for row, (image, top, left) in enumerate(zip(*self.corners(start, size), strict=True)):
             turns, mirrored = self.symmetries[chosen[row]]
             crop = np.rot90(self.images[image][top : top + side, left : left + side], turns)

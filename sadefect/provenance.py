@@ -33,7 +33,12 @@ def versions():
 
 
 def commit():
-    """Return the commit that the code is at, with a plus sign where it was changed since."""
+    """Return the commit that the code is at, with a plus sign where it was changed since.
+
+    A copy without its history, as in an image of a container, says it in ``SADEFECT_COMMIT``.
+    """
+    if known := os.environ.get("SADEFECT_COMMIT"):
+        return known
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=10", "--dirty=+", "--exclude=*"],
@@ -59,7 +64,11 @@ def processor():
 
 def made_by():
     """Return what makes a number now: commit, versions and machine, as provenance has them."""
+    from sadefect.backends import card
+
     machine = {"processor": processor(), "cores": os.cpu_count()}
+    if name := card():
+        machine["card"] = name
     return {"commit": commit(), "versions": versions(), "machine": machine}
 
 

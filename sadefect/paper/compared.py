@@ -15,7 +15,7 @@ from skimage.transform import downscale_local_mean
 from sadefect.baselines import BASELINES, IMAGENET, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
-from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder
+from sadefect.files import load_arrays, load_json, save_json, store_folder
 from sadefect.methods import settings_digest
 from sadefect.paper.experiment import COLUMNS
 from sadefect.paper.run import evaluate_maps

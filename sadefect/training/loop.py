@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from sadefect.backends import many_steps
 from sadefect.errors import TrainingDiverged, TrainingStopped
 from sadefect.files import load_arrays, save_arrays, whole
 from sadefect.patches import RandomPatches
@@ -26,6 +27,7 @@ from sadefect.training.trajectory import (
 
 HISTORY = 1_000  # Patches between two points of the loss curve.
 STATE_SECONDS = 30  # Between two resumable states on disk.
+CALL_SECONDS = 1.0  # Of many steps at once, about; reports and requests to end wait for them.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
 CROPS = 512  # Of each kind, whose loss is computed at milestones; a multiple of 128.
@@ -52,6 +54,24 @@ def crops_loss(model, loss, images):
         loss(keras.ops.convert_to_tensor(batch), model(batch, training=False)) for batch in batches
     )
     return sum(float(value) * size for value in losses) / CROPS
+
+
+class OneStep:
+    """Take a training step a call, as every backend can; see `sadefect.backends.many_steps`."""
+
+    LONGEST = 1
+
+    def __init__(self, model, patches, size):
+        self.model, self.patches, self.size = model, patches, size
+
+    def __call__(self, seen, rates):
+        """Take a step at the learning rate, from the coordinate on; return a list of its loss."""
+        self.model.optimizer.learning_rate.assign(rates[0])
+        batch = self.patches.batch(seen, self.size)
+        return [float(self.model.train_on_batch(batch, batch))]
+
+    def settle(self):
+        """Do nothing: the model has the variables that it has."""
 
 
 def _arrays(prefix, variables):
@@ -136,7 +156,12 @@ def train(
         history, losses = state["history"].tolist(), state["losses"].tolist()
         curve = state["milestones"].tolist() if "milestones" in state else []
 
+    size = schedule.batch_size
+    steps = many_steps(model, patches, size) or OneStep(model, patches, size)
+    at_once = 1
+
     def save_state():
+        steps.settle()
         save_arrays(
             latest,
             **_arrays("model", model.variables),
@@ -148,7 +173,6 @@ def train(
             milestones=np.array(curve, "float64").reshape(-1, 3),
         )
 
-    size = schedule.batch_size
     pending = [mark for mark in keep(budget) if mark > seen or mark == budget]
     if stop and stop(curve):
         pending = []
@@ -158,6 +182,7 @@ def train(
         while pending:
             while pending and seen >= pending[0]:
                 mark = pending.pop(0)
+                steps.settle()
                 weights = checkpoint_path(folder, mark)
                 states = [state_path(folder, mark)] if keeps_state(mark, budget) else []
                 # A training that began again, after damage, finds weights but not always states.
@@ -184,18 +209,25 @@ def train(
             if STOPPING.is_set():
                 save_state()
                 raise TrainingStopped(f"{label} stopped after {seen:,} patches; run again to go on")
-            if decay:
-                optimizer.learning_rate.assign(decayed_rate(schedule.learning_rate, seen, decay))
-            batch = patches.batch(seen, size)
-            losses.append(float(model.train_on_batch(batch, batch)))
-            seen += size
+            count = min(at_once, -(-(pending[0] - seen) // size))
+            coordinates = [seen + number * size for number in range(count)]
+            rates = [decayed_rate(schedule.learning_rate, at, decay) for at in coordinates]
+            known = len(history)
+            for at, value in zip(coordinates, steps(seen, rates), strict=True):
+                losses.append(float(value))
+                seen = at + size
+                if len(losses) * size >= HISTORY:
+                    history.append([seen, float(np.mean(losses))])
+                    losses.clear()
             now = time.monotonic()
-            seconds, last = seconds + (now - last if now - last < PAUSE else 0), now
-            if len(losses) * size >= HISTORY:
-                mean = float(np.mean(losses))
-                history.append([seen, mean])
-                losses.clear()
-                _check(model, batch, mean, seen, schedule)
+            spent = now - last
+            seconds, last = seconds + (spent if spent < PAUSE else 0), now
+            if spent < CALL_SECONDS / 2:
+                at_once = min(2 * at_once, steps.LONGEST)
+            if len(history) > known:
+                steps.settle()
+                mean = history[-1][1]
+                _check(model, patches.batch(seen - size, size), mean, seen, schedule)
                 report(seen, loss=mean)
             # Not past a milestone: resuming from there would miss its checkpoint.
             if now - saved > STATE_SECONDS and seen < pending[0]:
