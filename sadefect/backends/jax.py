@@ -2,8 +2,10 @@
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import jax
+import keras
 import numpy as np
 from jax import numpy as jnp
 
@@ -35,6 +37,31 @@ def _without_host():
         _on_device.reset(token)
 
 
+def _as_products(model):
+    """Let convolutions from or to a single pixel be products of matrices, the same function.
+
+    cuDNN has no good algorithm for a kernel as large as its map, table 1's conv9 and deconv9: these
+    took 59 % of a training step on an H100.
+    """
+    for layer in model._flatten_layers():
+        if not isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
+            continue
+        shape = tuple(layer.input.shape[1:3])
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            if layer.padding == "valid" and shape == (1, 1):
+                layer.call = partial(_from_one_pixel, layer)
+        elif layer.padding == "valid" and shape == layer.kernel_size:
+            layer.convolution_op = _to_one_pixel
+
+
+def _to_one_pixel(inputs, kernel):
+    return jnp.einsum("bijc,ijcd->bd", inputs, kernel)[:, None, None]
+
+
+def _from_one_pixel(layer, inputs):
+    return jnp.einsum("bc,ijdc->bijd", inputs[:, 0, 0], layer.kernel) + layer.bias
+
+
 def many_steps(model, patches, size):
     """Return `ManySteps` on a card; None on processors, where XLA's loops are many times slower."""
     return ManySteps(model, patches, size) if card() else None
@@ -63,6 +90,7 @@ class ManySteps:
         self._pixels, self._state = jnp.asarray(patches.pixels()), None
         rate = model.optimizer.learning_rate
         self._rate = next(n for n, v in enumerate(model.optimizer.variables) if v is rate)
+        _as_products(model)
         self._run = jax.jit(self._steps, donate_argnums=0)
 
     def __call__(self, seen, rates):
