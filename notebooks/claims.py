@@ -17,6 +17,7 @@ from myst_nb import glue
 from sadefect.baselines import FILTERS
 from sadefect.figures.claim_cards import claim_cards, counted
 from sadefect.figures.origins import origin
+from sadefect.figures.sentences import area_over_seeds
 from sadefect.paper import numbers
 from sadefect.paper.claims import FORMULAS, NETWORKS
 from sadefect.paper.compared import chosen_comparisons
@@ -24,7 +25,8 @@ from sadefect.paper.headline import compared_recipes
 from sadefect.paper.store import stored_results
 from sadefect.paper.verdicts import NOT_TESTABLE, count_verdicts, decide_claims
 
-verdicts = decide_claims(stored_results(["recorded"]) if only_recorded else stored_results())
+stored = stored_results(["recorded"]) if only_recorded else stored_results()
+verdicts = decide_claims(stored)
 of_kind = {
     kind: [verdict for verdict in verdicts.values() if verdict.claim.kind == kind]
     for kind in (NETWORKS, FORMULAS)
@@ -84,7 +86,7 @@ for method in ("l2", "ssim"):
     reached = compared_recipes("nanotwice", method)
     for recipe in ("as printed", "augmented", "augmented, our scoring"):
         result = reached.get(recipe)
-        told[f"{recipe} {method}"] = f"{result.metrics['auroc']:.3f}" if result else "-"
+        told[f"{recipe} {method}"] = area_over_seeds(result, stored) if result else "-"
         told[f"{recipe} budget"] = f"{result.experiment.patches_seen:,}" if result else "no"
 best_filter = chosen_comparisons("nanotwice", FILTERS)[:1]
 told["best filter"] = best_filter[0].about.label if best_filter else "not run yet"

@@ -62,14 +62,30 @@ def processor():
     return platform.processor() or platform.machine()
 
 
-def made_by():
-    """Return what makes a number now: commit, versions and machine, as provenance has them."""
+def this_machine():
+    """Return processor, cores and, where the backend computes on one, the graphics card."""
     from sadefect.backends import card
 
     machine = {"processor": processor(), "cores": os.cpu_count()}
-    if name := card():
-        machine["card"] = name
-    return {"commit": commit(), "versions": versions(), "machine": machine}
+    return machine | ({"card": name} if (name := card()) else {})
+
+
+def made_by():
+    """Return what makes a number now: commit, versions and machine, as provenance has them."""
+    return {"commit": commit(), "versions": versions(), "machine": this_machine()}
+
+
+def describe_machine(machine):
+    """Say what ``machine`` of a provenance is.
+
+    Examples
+    --------
+    >>> describe_machine({"cores": 16, "processor": "Xeon", "card": "NVIDIA H100"})
+    '16 cores of Xeon with NVIDIA H100'
+    """
+    with_card = f" with {machine['card']}" if "card" in machine else ""
+    cores = f"{machine['cores']} cores of " if "cores" in machine else ""
+    return f"{cores}{machine['processor']}{with_card}"
 
 
 def chosen_engine():

@@ -6,6 +6,7 @@ the same article; images are shown where ``SADEFECT_DATA`` has them.
 
 from collections import Counter
 from dataclasses import replace
+from statistics import fmean
 
 import yaml
 
@@ -39,6 +40,7 @@ from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.open_readings import measured, still_stuck
 from sadefect.paper.recording import GROUPS
 from sadefect.paper.rules import listed, named, spread
+from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import empty_store, recorded_folder, stored_results
 from sadefect.paper.verdicts import (
     NOT_REPRODUCED,
@@ -47,6 +49,7 @@ from sadefect.paper.verdicts import (
     count_verdicts,
     decide_claims,
 )
+from sadefect.provenance import describe_machine
 
 DATASET, METHODS_SHOWN = "nanotwice", ("l2", "ssim")
 FALSE_POSITIVES = 0.05  # At which maps are segmented and false alarms looked at.
@@ -92,7 +95,7 @@ def article_facts():
         "unseen": ours and unseen_auroc(ours),
         "seeds": [[result.metrics["auroc"] for result in group] for group in seeds],
         "seeds_at": seeds[0][0].experiment.patches_seen if seeds else 0,
-        "headline_rows": _headline_rows(recipes),
+        "headline_rows": _headline_rows(recipes, stored),
         "ablation_rows": [_ablation_row(result) for result in ablation],
         "readings": readings,
         "reading_rows": [_reading_row(*row) for row in readings if row[1]],
@@ -140,22 +143,32 @@ def _known():
     return {source: counts[source] for source in (paper.LAST_PAGE, paper.QUOTED, paper.RECALLED)}
 
 
-def _headline_rows(recipes):
+def _training_hours(result):
+    """Return the hours of a training, with a mark where they are a graphics card's."""
+    hours = f"{result.provenance['seconds']['training'] / 3600:.1f}"
+    return hours + (" ᶜ" if "card" in result.provenance["machine"] else "")
+
+
+def _headline_rows(recipes, stored):
     rows = []
     for method, group in recipes.items():
         area, median = paper.AUROC[DATASET, method], paper.OVERLAP_MEDIAN
         rows.append(
             (
-                METHODS[method].label, "the paper", area, "-", median if method == "ssim" else "-",
-                paper.BUDGET, "-",
+                METHODS[method].label, "the paper", "-", area, "-", "-",
+                median if method == "ssim" else "-", paper.BUDGET, "-",
             )
         )  # fmt: skip
         for recipe, result in group.items():
+            seeds = with_other_seeds(result, stored)
+            areas = [seed.metrics["auroc"] for seed in seeds]
             rows.append(
                 (
-                    METHODS[method].label, recipe, result.metrics["auroc"], result.metrics["aupro"],
-                    overlap(result)["median"], result.experiment.patches_seen,
-                    f"{result.provenance['seconds']['training'] / 3600:.1f}",
+                    METHODS[method].label, recipe, len(seeds), fmean(areas),
+                    f"{min(areas):.3f} to {max(areas):.3f}" if len(seeds) > 1 else "-",
+                    fmean(seed.metrics["aupro"] for seed in seeds),
+                    fmean(overlap(seed)["median"] for seed in seeds),
+                    result.experiment.patches_seen, _training_hours(result),
                 )
             )  # fmt: skip
     return rows
@@ -310,9 +323,7 @@ def _made(results, entries):
         "longest": max(result.experiment.patches_seen for result in results),
         "training_hours": sum(networks.values()) / 3600,
         "scoring_hours": seconds / 3600,
-        "machines": sorted(
-            {f"{m['machine']['cores']} cores of {m['machine']['processor']}" for m in provenance}
-        ),
+        "machines": sorted({describe_machine(made["machine"]) for made in provenance}),
         "commits": sorted({made["commit"] for made in provenance}),
         "versions": [
             f"{name} {listed(sorted(known))}" for name, known in sorted(libraries.items())

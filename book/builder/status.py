@@ -8,7 +8,7 @@ from typing import Any
 
 from book.builder.pages import PROFILES, Page
 from sadefect.figures import tables
-from sadefect.provenance import commit
+from sadefect.provenance import commit, describe_machine
 
 # In book/status.md, where the tables go.
 PLACE, PLACE_OF_RESULTS = "STATUS-OF-ALL-PAGES", "RESULTS-OF-ALL-PAGES"
@@ -135,7 +135,7 @@ def _when(notebook):
 
 
 def _machine(record):
-    return f"{record['machine']['cores']} cores of {record['machine']['processor']}"
+    return describe_machine(record["machine"])
 
 
 def _link(linked):

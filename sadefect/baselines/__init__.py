@@ -32,8 +32,7 @@ class Row(NamedTuple):
 
     ``given`` says what it learned from; ``faithful`` whether it is built "as published", or "in the
     spirit of" a publication of which only the idea is known or parts were exchanged, or stands for
-    "none published"; ``choices`` are settings to choose among without masks, but for the layers of
-    networks, which are chosen with one Gaussian of features for all.
+    "none published"; ``choices`` are settings to choose among without masks.
     """
 
     where: str  # Module and class.
@@ -51,7 +50,8 @@ def _windows(*sizes, **settings):
 
 SIDED = tuple(row for side in ("both", "above", "below") for row in _windows(11, 21, 45, side=side))
 LATE = ("conv3_3", "conv4_3", "conv5_3")
-SMOOTHED = tuple({"smoothing": sigma} for sigma in (0.0, 6.0, 12.0))
+SMOOTHED = (0.0, 6.0, 12.0)
+LAYERED = tuple({"layers": (name,), "smoothing": sigma} for name in LATE for sigma in SMOOTHED)
 
 BASELINES = {
     "level": Row(
@@ -93,12 +93,12 @@ BASELINES = {
     "feature_dictionary": Row(
         "deep.FeatureDictionary", "CNN feature dictionary",
         "P. Napoletano, F. Piccoli and R. Schettini, Anomaly Detection in Nanofibrous Materials by "
-        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT, SMOOTHED,
+        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT, LAYERED,
     ),
     "memory_bank": Row(
         "deep.MemoryBank", "memory bank of features",
         "K. Roth et al., Towards Total Recall in Industrial Anomaly Detection, 2022",
-        "10.1109/CVPR52688.2022.01392", IMAGENET, SPIRIT, SMOOTHED,
+        "10.1109/CVPR52688.2022.01392", IMAGENET, SPIRIT, LAYERED,
     ),
     "padim": Row(
         "deep.FeatureGaussians", "a Gaussian at each position",
@@ -107,7 +107,7 @@ BASELINES = {
     ),
     "feature_gaussian": Row(
         "deep.FeatureGaussians", "one Gaussian of features", "", "", IMAGENET, SIMPLE,
-        tuple({"layers": (name,)} | smoothed for name in LATE for smoothed in SMOOTHED),
+        LAYERED,
     ),
 }  # fmt: skip
 DEFAULTS = {"padim": {"positions": "each"}}

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sadefect import errors
-from sadefect.cli import own_images, presets, store, weights, workflow
+from sadefect.cli import compared, own_images, presets, store, weights, workflow
 from sadefect.cli.own_images import Json, load_framework
 from sadefect.cli.printing import show_table
 
@@ -65,6 +65,7 @@ def show_results(as_json: Json = False):
 
 
 app.command(rich_help_panel=PAPER)(workflow.record)
+app.command(rich_help_panel=PAPER)(compared.compare)
 
 
 @app.command(rich_help_panel=PAPER)

@@ -1,5 +1,7 @@
 """The page on the gap: the waterfall, fitted learning curves, and what takes a network apart."""
 
+from statistics import fmean
+
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -10,6 +12,7 @@ from sadefect.methods import METHODS
 from sadefect.paper.extrapolation import CONFIDENCE, LEAST_POINTS, fit, last_doubling
 from sadefect.paper.gap import DECAYED, LONGER, OVERFITTING, SCORED
 from sadefect.paper.numbers import BUDGET
+from sadefect.paper.repeated import made_on
 from sadefect.paper.rules import listed
 
 ADDS = {
@@ -194,6 +197,80 @@ def fit_table(curves) -> Markdown:
         rows.append((name, len(curve), gained, expected, limit))
     band = f"at {BUDGET:,} patches, with its {100 * CONFIDENCE:g} % band"
     return table(("recipe", "points", "the last doubling added", band, "limit of the law"), rows)
+
+
+def ablation_table(rows) -> Markdown:
+    """Tabulate what `sadefect.paper.gap.ablation` returns: losses, and areas in both scorings."""
+    header = (
+        "patches", "learning rate", "patches seen", "loss, training crops",
+        "loss, held-out crops", "AUROC, paper's scoring", "AUROC, ours", "AUPRO, ours",
+    )  # fmt: skip
+    lines = []
+    for name, scored, ours in rows:
+        made = scored.experiment
+        rate = f"falls from {made.decay_from:,}" if made.decay_from else "constant"
+        losses = ("-" if loss is None else loss for loss in scored.losses)
+        scores = [ours.metrics[name] for name in ("auroc", "aupro")] if ours else ["-", "-"]
+        area = scored.metrics["auroc"]
+        lines.append((name, rate, f"{made.patches_seen:,}", *losses, area, *scores))
+    return table(header, lines or [("not recorded", *7 * "-")])
+
+
+def overfitting_sentence(rows) -> Markdown:
+    """Say how far the losses on training and held-out crops are apart, by `ablation`'s rows."""
+    gaps = {}
+    for name, scored, _ in rows:
+        if not scored.experiment.decay_from and None not in scored.losses:
+            trained_on, held_out = scored.losses
+            gaps[name] = f"{held_out / trained_on - 1:+.1%} with {name}"
+    if not gaps:
+        return Markdown("No losses on held-out crops are recorded for it.")
+    return Markdown(
+        f"The loss on held-out crops differs from that on training crops by "
+        f"{listed(list(gaps.values()))}."
+    )
+
+
+def seeds_table(groups) -> Markdown:
+    """Tabulate the seeds of networks and scorings: ``groups`` has lists of `Result` by name."""
+    header = (
+        "network and scoring", "seeds", "patches seen", "AUROC, mean", "from, to", "AUPRO, mean",
+        "median overlap at 5 %, mean",
+    )  # fmt: skip
+    rows = []
+    for name, group in groups.items():
+        areas = [result.metrics["auroc"] for result in group]
+        overlaps = [result.metrics["overlap"]["0.05"]["median"] for result in group]
+        rows.append(
+            (
+                name, len(group), f"{group[0].experiment.patches_seen:,}", fmean(areas),
+                f"{min(areas):.3f} to {max(areas):.3f}",
+                fmean(result.metrics["aupro"] for result in group), fmean(overlaps),
+            )
+        )  # fmt: skip
+    return table(header, rows or [("not recorded", *6 * "-")])
+
+
+def repeated_table(rows) -> Markdown:
+    """Tabulate experiments that were computed twice, as `sadefect.paper.repeated` lists them."""
+    header = (
+        "network and scoring", "patches seen", "AUROC", "computed by", "AUROC elsewhere",
+        "computed by ", "difference", "range of seeds",
+    )  # fmt: skip
+    lines = []
+    for row in rows:
+        made = row.result.experiment
+        ours = ", our scoring" if made.average == "maps" else ""
+        width = f"{max(row.seeds) - min(row.seeds):.3f}" if len(row.seeds) > 1 else "one seed"
+        lines.append(
+            (
+                f"{method_label(row.result)}{ours}", f"{made.patches_seen:,}",
+                row.result.metrics["auroc"], made_on(row.result.provenance),
+                row.elsewhere["metrics"]["auroc"], made_on(row.elsewhere["provenance"]),
+                f"{row.difference:+.3f}", width,
+            )
+        )  # fmt: skip
+    return table(header, lines or [("nothing was computed twice", *7 * "-")])
 
 
 def threshold_table(account) -> Markdown:

@@ -7,7 +7,7 @@ from IPython.display import Markdown
 from sadefect.figures.explorers.markup import TEMPLATES
 from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
-from sadefect.provenance import commit, processor, versions
+from sadefect.provenance import commit, describe_machine, this_machine, versions
 
 MOST_NAMED = 2  # More trainings than these are named in a list that opens.
 
@@ -43,7 +43,7 @@ def benchmark_origins(benchmarks):
     """Say as Markdown where `Benchmark`s were measured: an item for each machine, its commands."""
     commands = {}
     for made in (benchmark.provenance for benchmark in benchmarks):
-        machine = f"{made['machine']['cores']} cores of {made['machine']['processor']}"
+        machine = describe_machine(made["machine"])
         where = f"{_code(made['commit'], made['versions'], machine)}, {made['date']}"
         commands.setdefault(where, {})[f"`{made['command']}`"] = None
     items = (f"- {', '.join(names)}: {where}." for where, names in commands.items())
@@ -99,8 +99,8 @@ def _made_by(source):
     """Name the code, versions and machine of a result, or of what runs now."""
     made = getattr(source, "provenance", None)
     if not made:
-        return _code(commit(), versions(), processor())
-    return _code(made["commit"], made["versions"], made["machine"]["processor"])
+        return _code(commit(), versions(), describe_machine(this_machine()))
+    return _code(made["commit"], made["versions"], describe_machine(made["machine"]))
 
 
 def _code(at, installed, machine):

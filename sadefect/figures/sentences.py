@@ -1,5 +1,7 @@
 """Results in words that follow from their numbers, for the sentence that a page opens with."""
 
+from statistics import fmean
+
 import numpy as np
 from IPython.display import Markdown
 
@@ -8,6 +10,7 @@ from sadefect.figures.tables import percent
 from sadefect.paper import numbers
 from sadefect.paper.extrapolation import last_doubling
 from sadefect.paper.rules import listed
+from sadefect.paper.seeds import with_other_seeds
 
 
 def best_first(sentence, values, show="{:.3f}".format):
@@ -34,6 +37,17 @@ def found_by(inspections):
         pixels.append(inspection.found[inspection.mask])
     shares = {method: np.concatenate(pixels).mean() for method, pixels in passed.items()}
     return best_first("{} finds {} of the defective pixels", shares, percent)
+
+
+def area_over_seeds(result, results):
+    """Say the AUROC of a `Result`: of its own seed, or the mean over all, and their range.
+
+    ``results`` are those to look among.
+    """
+    areas = [seed.metrics["auroc"] for seed in with_other_seeds(result, results)]
+    if len(areas) == 1:
+        return f"{areas[0]:.3f}"
+    return f"{fmean(areas):.3f}, {len(areas)} seeds: {min(areas):.3f} to {max(areas):.3f}"
 
 
 def areas_beside_the_papers(results):

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 from skimage.transform import downscale_local_mean
 
-from sadefect.baselines import BASELINES, IMAGENET, VERSION, build_baseline, candidates
+from sadefect.baselines import BASELINES, VERSION, build_baseline, candidates
 from sadefect.baselines.base import smoothed
 from sadefect.datasets import dataset_fingerprint, load_dataset
 from sadefect.files import load_arrays, load_json, save_json, store_folder
@@ -236,16 +236,8 @@ def choose_baseline(name, dataset, seed=0, *, root=None):
                 maps[plain] = fitted[plain].anomaly_map(image)
             yield smoothed(maps[plain], dict(choice).get("smoothing", 0.0))
 
-    choices = [tuple(choice.items()) for choice in _candidates(name, dataset, root)]
+    choices = [tuple(choice.items()) for choice in candidates(name)]
     return choose([sample.image for sample in held_out], choices, maps_of, seed)
-
-
-def _candidates(name, dataset, root):
-    """List settings to try, with the layers of one Gaussian: trying each again takes hours."""
-    if BASELINES[name].given != IMAGENET or name == "feature_gaussian":
-        return candidates(name)
-    layers = chosen_settings("feature_gaussian", dataset, root=root)["layers"]
-    return [{"layers": layers} | choice for choice in candidates(name)]
 
 
 def _choice(name, dataset, root=None):

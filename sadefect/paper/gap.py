@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from sadefect.paper.comparisons import learning_curve
+from sadefect.paper.comparisons import by_settings, learning_curve, shared_points
 from sadefect.paper.experiment import AUGMENTED, Experiment
-from sadefect.paper.headline import headline_experiment, headline_result
+from sadefect.paper.headline import headline_experiment, headline_result, own_scoring
+from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import Result, find, stored_results
 
 
@@ -80,17 +81,49 @@ def gap_steps(dataset, method="ssim", results=None):
         SCORED: headline_result(dataset, method, "ours"),
     }
     return [
-        Step(change, result, _seeds(result, results)) for change, result in steps.items() if result
+        Step(
+            change,
+            result,
+            tuple(seed.metrics["auroc"] for seed in with_other_seeds(result, results)),
+        )
+        for change, result in steps.items()
+        if result
     ]
 
 
-def _seeds(result, results):
-    """Return the AUROC of all seeds of a result, its own first."""
-    others = [
-        other.metrics["auroc"]
-        for other in results
-        if other.experiment.equals(result.experiment, but=["seed"])
-        and other.experiment.seed != result.experiment.seed
-        and not other.outdated
-    ]
-    return (result.metrics["auroc"], *others)
+# From the paper's patches to augmented ones, one thing changed at a time.
+CROPS = {
+    "a fixed set of crops": {},
+    "fresh crops": {"crops": "fresh"},
+    "fresh crops in the eight symmetries of the square": AUGMENTED,
+}
+
+
+def ablation(dataset, method="ssim", results=None):
+    """Return what fresh crops, symmetries and a decayed learning rate are each worth.
+
+    All are taken at the largest budget at which all were scored with a constant rate, and at the
+    end of the decay that branches off there.
+
+    Returns
+    -------
+    list of tuples
+        A name of `CROPS`, the `Result` in the paper's scoring, and that in ours, None where it is
+        unknown; empty where there is no such budget.
+    """
+    results = stored_results() if results is None else results
+    trunks = {
+        name: Experiment(dataset=dataset, method=method, **changes)
+        for name, changes in CROPS.items()
+    }
+    runs = by_settings(trunks.values(), results, ["patches_seen"])
+    budget = max((patches for (patches,) in shared_points(runs)), default=0)
+    if not budget:
+        return []
+    constant = [(name, replace(trunk, patches_seen=budget)) for name, trunk in trunks.items()]
+    rows = []
+    for name, made in [*constant, *((name, made.branch) for name, made in constant)]:
+        if (scored := find(made)) is not None:
+            ours = own_scoring(made)
+            rows.append((name, scored, ours and find(ours)))
+    return rows

@@ -26,6 +26,18 @@ class SeedSpread(NamedTuple):
         )
 
 
+def with_other_seeds(result, results):
+    """Return a `Result`, then those of other seeds with the same settings among ``results``."""
+    others = {
+        other.experiment.seed: other
+        for other in results
+        if other.experiment.equals(result.experiment, but=["seed"])
+        and other.experiment.seed != result.experiment.seed
+        and not other.outdated
+    }
+    return [result, *(others[seed] for seed in sorted(others))]
+
+
 def seed_spread(run, measure, results):
     """Return how far seeds of a run are apart; of the nearest run with several, if it has none.
 

@@ -1,0 +1,92 @@
+"""What several seeds, other crops and another machine say of one number."""
+
+from dataclasses import replace
+
+import pytest
+
+from sadefect.figures.gap import (
+    ablation_table,
+    overfitting_sentence,
+    repeated_table,
+    seeds_table,
+)
+from sadefect.figures.sentences import area_over_seeds
+from sadefect.paper.experiment import AUGMENTED, Experiment
+from sadefect.paper.gap import CROPS, ablation
+from sadefect.paper.headline import headline_experiment
+from sadefect.paper.repeated import made_on, repeated
+from sadefect.paper.seeds import with_other_seeds
+from sadefect.paper.store import Result, empty_store, find, stored_results
+from sadefect.provenance import NUMERICS
+
+DATA = "synthetic/fibres-tiny"
+TABLE_LINES = 2  # Of a header.
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    with empty_store():
+        yield stored_results()
+
+
+def result(area, experiment, losses=(), key="key"):
+    overlap = {"0.05": {"median": 0.5}}
+    metrics = {"auroc": area, "aupro": area / 2, "overlap": overlap}
+    curves = {"milestones": [(experiment.patches_seen, *losses)]} if losses else {}
+    data = experiment.training_settings["data"]
+    made = {"numerics": NUMERICS, "data": data, "versions": {"jax": "1"}}
+    made |= {"machine": {"processor": "some-processor", "card": "some-card"}}
+    return Result(experiment, metrics, curves, made, "recorded", key)
+
+
+def test_seeds_of_a_result_are_those_with_the_same_settings():
+    own = result(0.8, Experiment(dataset=DATA, patches_seen=100, seed=3))
+    others = [
+        result(0.9, replace(own.experiment, seed=1)),
+        result(0.7, replace(own.experiment, seed=0)),
+        result(0.1, replace(own.experiment, seed=0, patches_seen=200)),
+        result(0.2, replace(own.experiment, seed=1, opening=9)),
+    ]
+    group = with_other_seeds(own, [own, *others])
+    assert [seed.metrics["auroc"] for seed in group] == [0.8, 0.7, 0.9]
+    assert area_over_seeds(own, [own, *others]) == "0.800, 3 seeds: 0.700 to 0.900"
+    assert area_over_seeds(own, [own]) == "0.800"
+    text = seeds_table({"some network": group}).data
+    assert "0.700 to 0.900" in text and "| 0.400 |" in text
+    assert "not recorded" in seeds_table({}).data
+
+
+def test_the_ablation_is_at_one_budget_and_says_what_overfits(recorded):
+    with empty_store():
+        rows = ablation("nanotwice", results=recorded)
+    names, scored, ours = zip(*rows, strict=True)
+    assert list(names) == 2 * list(CROPS)
+    budgets = [point.experiment.patches_seen for point in scored]
+    assert len(set(budgets[:3])) == 1 and budgets[3:] == [n + n // 4 for n in budgets[:3]]
+    assert all(point is None or point.experiment.opening != 4 for point in ours)
+    gaps = [held_out / seen - 1 for seen, held_out in (point.losses for point in scored[:3])]
+    assert gaps[0] > gaps[1] > gaps[2]
+    text = overfitting_sentence(rows).data
+    assert all(f"{gap:+.1%} with {name}" in text for gap, name in zip(gaps, CROPS, strict=False))
+    lines = ablation_table(rows).data.splitlines()
+    assert len(lines) == TABLE_LINES + len(rows) and "falls from 160,000" in lines[-1]
+    assert ablation(DATA, results=[]) == [] and "not recorded" in ablation_table([]).data
+
+
+def test_what_was_computed_twice_differs_less_than_seeds_do(recorded):
+    rows = repeated("nanotwice", recorded)
+    assert len({made_on(row.elsewhere["provenance"]) for row in rows}) == 1
+    several = [row for row in rows if len(row.seeds) > 1]
+    assert several and all(row.seeds[0] == row.result.metrics["auroc"] for row in several)
+    lines = repeated_table(rows).data.splitlines()
+    assert len(lines) == TABLE_LINES + len(rows) and "JAX on NVIDIA" in lines[-1]
+    assert repeated(DATA, recorded) == [] and "nothing" in repeated_table([]).data
+
+
+def test_the_headline_of_each_method_has_three_seeds(recorded):
+    with empty_store():
+        for method in ("ssim", "l2"):
+            settled = find(headline_experiment("nanotwice", method))
+            made = [seed.experiment for seed in with_other_seeds(settled, recorded)]
+            assert [run.seed for run in made] == [0, 1, 2]
+            assert all(run.crops == AUGMENTED["crops"] for run in made)
