@@ -20,6 +20,9 @@ FROM python:3.11-slim
 COPY --from=install /venv /venv
 COPY --from=install /sadefect /sadefect
 RUN useradd --create-home --uid 1000 sadefect && mkdir /store /data && chown sadefect /store /data
+# A result says what commit made it; .git is not copied.
+ARG COMMIT
+ENV SADEFECT_COMMIT=$COMMIT
 USER 1000
 WORKDIR /sadefect
 ENV PATH=/venv/bin:$PATH SADEFECT_CACHE=/store SADEFECT_DATA=/data TF_CPP_MIN_LOG_LEVEL=3

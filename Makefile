@@ -81,7 +81,7 @@ workflow-plan: $(WORKFLOW)/.installed  ## Say what the whole paper takes, and wh
 
 image:  ## Build the container that runs sadefect anywhere; ENGINE=docker|podman
 	@command -v $(ENGINE) >/dev/null || { echo "error: no $(ENGINE) here; name another: make image ENGINE=podman"; exit 1; }
-	$(ENGINE) build --tag sadefect:latest .
+	$(ENGINE) build --build-arg COMMIT=$$(git describe --always --abbrev=10 --dirty=+ --exclude="*") --tag sadefect:latest .
 
 ledger: $(INSTALLED)  ## After a change of recorded/ or of a rule: write recorded/claims.json and the hashes
 	$(BIN)/python -m sadefect.paper.ledger

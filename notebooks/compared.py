@@ -64,7 +64,8 @@ compared.quality_and_time(entries[drawn])
 compared.comparison_table(entries[drawn], drawn)
 
 # %% [markdown]
-# Seconds an image of an autoencoder include those of the metrics. Parameters are all numbers that a method
+# Seconds an image of an autoencoder are those of the benchmark `inference`, by the clock on all cores; of those
+# trained on a card, the seconds of the training are left out. Parameters are all numbers that a method
 # keeps, those of a pretrained network included. What "in the spirit of" means is that only the idea of a
 # publication is known here, or that a part was exchanged, such as its network for VGG16; the modules of
 # `sadefect/baselines/` say what.

@@ -61,7 +61,7 @@ gap.waterfall(steps, reported and reported.value) if steps else None
 #
 # The printed recipe trains on a fixed set of crops and overfits to them; fresh crops in the eight symmetries
 # of the square undo that. "Our scoring" was chosen by synthetic defects in the held-out good image, see
-# `sadefect/scoring_choice.py`, and written down before a test image was scored with it. Trials outside this
+# `sadefect/scoring_choice.py` and, for candidates and network, `recorded/scorings/`, and written down before a test image was scored with it. Trials outside this
 # project had suggested its candidates, and these had looked at every fifth test image. The line below is for
 # the others.
 
@@ -78,7 +78,7 @@ Markdown(
 # ## Several seeds
 #
 # The same networks with other seeds: other weights at the start, other crops. The disc of the paper's opening
-# has "diameter 4"; taken as a *radius*, it is 9 pixels wide, and every number is nearer to the paper's.
+# has "diameter 4"; if that was meant as a *radius*, it is 9 pixels wide.
 
 # %%
 readings = {"the paper's scoring": {}, "4 as the radius of the disc": {"opening": 9}}
@@ -97,8 +97,8 @@ gap.seeds_table(groups)
 # %% [markdown]
 # ## What undoes the overfitting
 #
-# A network that overfits reconstructs crops it was trained on better than others. Fresh crops alone are not
-# enough, since four images hold only so many; their symmetries are.
+# A network that overfits reconstructs crops it was trained on better than others. Are fresh crops enough, or
+# do four images hold too few, and it takes their symmetries?
 
 # %%
 taken_apart = ablation(dataset, results=stored)
@@ -108,14 +108,13 @@ gap.overfitting_sentence(taken_apart)
 gap.ablation_table(taken_apart)
 
 # %% [markdown]
-# ## The same training on another machine
+# ## The same training on another backend
 #
-# Two backends round differently, and a training that is long enough amplifies it. Here are trainings that ran
-# twice, from the same weights and with the same crops in the same order. On the card, ten of them ran at once:
-# its seconds are an upper bound.
+# Here are trainings that ran twice, with the same crops in the same order. Each backend draws initial weights
+# of its own, so that two runs differ as two seeds do. Where several seeds are known, their range is beside it.
 
 # %%
-gap.repeated_table(repeated(dataset, stored))
+gap.repeated_table(repeated(dataset))
 
 # %% [markdown]
 # ## Would more training do it?

@@ -18,6 +18,7 @@ from sadefect.figures.origins import benchmark_origins, origin
 from sadefect.figures.tables import table
 from sadefect.figures.timings import benchmark, folded, line_charts
 from sadefect.paper.comparisons import at_one_budget
+from sadefect.paper.store import stored_results
 
 names = (
     "ssim_loss", "ssim_loss-window", "training-losses", "training-backends", "training-workers",
@@ -161,7 +162,8 @@ trained = {
     "SSIM, of 128": Experiment(dataset=dataset, schedule="paper"),
     "ℓ², of 16": Experiment(dataset=dataset, method="l2"),
 }
-recorded = {name: learning_curve(experiment) for name, experiment in trained.items()}
+by_processors = [result for result in stored_results() if not result.on_card]
+recorded = {name: learning_curve(run, by_processors) for name, run in trained.items()}
 areas = {
     name: (
         [result.provenance["seconds"]["training"] for result in curve],
@@ -180,7 +182,7 @@ stuck = [row[0] for row in schedules.rows if row[-1] == "-"]
 lowest = min((row for row in schedules.rows if isinstance(row[1], float)), key=lambda row: row[1])
 rates = {"paper": "128 at 2e-4", "cpu": "16 at 5e-4, ours", "small": "8 at 5e-4"}
 tried = {name: Experiment(dataset=dataset, schedule=name) for name in rates}
-group = at_one_budget(tried.values(), compute=False)
+group = at_one_budget(tried.values(), results=by_processors, compute=False)
 whole = dict(zip(tried, group, strict=False))  # Of all three, or of none.
 budget = group[0].experiment.patches_seen if group else 0
 goal = whole["paper"].curves["history_loss"][-1] if whole else 0.0  # Where batches of 128 end.

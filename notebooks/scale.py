@@ -43,9 +43,11 @@ scale.growth(jobs, scheduling)
 # %%
 scale.machines_table(jobs)
 
+# %%
+scale.card_sentence(jobs)
+
 # %% [markdown]
-# No training was recorded on a card, so its hours are those of a core, an upper bound. How many trainings fit
-# side by side follows from the memory that a job asks for.
+# How many trainings fit side by side follows from the memory that a job asks for.
 #
 # ## What planning costs
 #

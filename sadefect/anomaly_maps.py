@@ -38,7 +38,9 @@ def residual_map(name, image, reconstructions, **options):
     (reconstruction,) = reconstructions
     if name == "l2":
         return l2_residual(image, reconstruction[..., 0])
-    return ssim_residual(image, reconstruction[..., 0], **options)
+    if name == "ssim":
+        return ssim_residual(image, reconstruction[..., 0], **options)
+    raise ValueError(f"no function computes the residual {name!r}; add it here")
 
 
 def _sampler(model, method, samples, seed):

@@ -27,6 +27,7 @@ from keras import layers as keras_layers
 from safetensors import SafetensorError, safe_open
 
 from sadefect.errors import DataError, require_choice
+from sadefect.files import store_folder
 
 # torchvision's name of a layer, then its filters, kernel, stride and padding.
 CONVOLUTIONS = (
@@ -43,7 +44,7 @@ TORCHVISION = "imagenet-f2d3643295cf"
 UNREADABLE = (OSError, ValueError, TypeError, EOFError, KeyError, BadZipFile, SafetensorError)
 FILES = ("alexnet.npz", "alexnet.safetensors")  # Looked for in this order.
 HOW_TO_GET = """\
-To get it, run where torchvision is installed:
+To get it, run `sadefect weights fetch alexnet`; or, where torchvision is installed,
     import numpy, torchvision
     state = torchvision.models.alexnet(weights="IMAGENET1K_V1").features.state_dict()
     numpy.savez("alexnet.npz", **{f"features.{name}": w.numpy() for name, w in state.items()})
@@ -199,9 +200,15 @@ def weights_fingerprint(weights):
 
 def _weights_file():
     """Return where the weights are, or None."""
-    folder = os.environ.get("SADEFECT_WEIGHTS")
-    paths = [Path(folder).expanduser() / name for name in FILES] if folder else []
+    paths = (folder / name for folder in _weights_folders() for name in FILES)
     return next((path for path in paths if path.is_file()), None)
+
+
+def _weights_folders():
+    """List where weights are looked for: the folder of the variable, then that of the cache."""
+    named = os.environ.get("SADEFECT_WEIGHTS")
+    own = [Path(named).expanduser()] if named else []
+    return [*own, store_folder() / "weights"]
 
 
 @lru_cache(maxsize=4)
@@ -225,8 +232,8 @@ def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=Tr
     ----------
     source : {"imagenet"}
         Reads ``alexnet.npz`` or ``alexnet.safetensors`` in the folder that the environment variable
-        SADEFECT_WEIGHTS names. The file is taken at its word; the name that is returned says which
-        weights they were.
+        SADEFECT_WEIGHTS names, or in the cache. The file is taken at its word; the name that is
+        returned says which weights they were.
     layers, outputs, last_relu
         As in `build_extractor`.
 
@@ -257,10 +264,10 @@ def load_extractor(source="imagenet", *, layers=3, outputs="third", last_relu=Tr
     require_choice("source", source, ("imagenet",))
     path = _weights_file()
     if path is None:
-        folder = os.environ.get("SADEFECT_WEIGHTS")
+        folders = " or ".join(map(str, _weights_folders()))
         raise DataError(
-            f"expected {' or '.join(FILES)} in the folder SADEFECT_WEIGHTS, got "
-            f"{f'none of them in {folder}' if folder else 'no such variable'}.\n{HOW_TO_GET}"
+            f"expected {' or '.join(FILES)} in the folder SADEFECT_WEIGHTS or in the cache, got "
+            f"none of them in {folders}.\n{HOW_TO_GET}"
         )
     weights = read_weights(path)
     # Zeros draw no random numbers: loading an extractor changes nobody's seed.

@@ -7,12 +7,17 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from sadefect.errors import StoreError
+
+# What reading a damaged archive raises, depending on which byte is wrong.
+DAMAGED = (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError,
+           NotImplementedError, RuntimeError)  # fmt: skip
 
 REASONS = {
     errno.ENOSPC: "the disk is full; free some room",
@@ -74,7 +79,8 @@ def whole(path, within=None):
 
     Works for a file or a folder; whoever reads ``path`` sees the old content or the new one. What
     is temporary lies beside ``path``, or in a folder of the same file system, ``within``. Raises
-    `StoreError` if the disk is full or the folder cannot be written to; nothing is left behind.
+    `StoreError` if the disk is full or the folder cannot be written to. Nothing is left behind,
+    unless the process is killed.
     """
     path = Path(path)
     temporary = None
@@ -110,7 +116,9 @@ def load_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except (FileNotFoundError, PermissionError):
+        raise
+    except DAMAGED as error:
         raise StoreError(f"{path} is damaged ({error}); remove it and run again") from error
 
 

@@ -82,7 +82,7 @@ class SSIMLoss(keras.losses.Loss):
     ValueError
         When it is called, if the targets hold integers that the data range is not for, or values
         further apart than it. In a compiled step it is the backend's error, with the same words;
-        with XLA on TensorFlow, which cannot raise, the loss is NaN.
+        where it cannot raise, with XLA on TensorFlow and in JAX's loop on a card, the loss is NaN.
 
     Notes
     -----

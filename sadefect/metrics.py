@@ -216,7 +216,7 @@ class PixelMetrics:
         counts = self._defect_free[used]
         pixels = int(counts.sum())
         at_least = np.cumsum(counts[::-1])[::-1]  # Pixels of a bin or a higher one.
-        too_many = np.count_nonzero(at_least > fpr * pixels)
+        too_many = np.count_nonzero(at_least / pixels > fpr)
         above = used[0] if not too_many else used[too_many - 1] + 1
         value = _lower_edges(np.array([above]))[0]
         return Threshold(float(value), float(fpr), self.images, pixels)

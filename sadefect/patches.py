@@ -225,6 +225,10 @@ def window_starts(length, patch_size=128, stride=STRIDE):
             f"stride must lie between 1 and patch_size={patch_size}, or pixels are left out; "
             f"received {stride!r}"
         )
+    if length < patch_size:
+        raise DataError(
+            f"expected a length of at least patch_size={patch_size} pixels; got {length}"
+        )
     starts = np.arange(0, length - patch_size + 1, stride)
     return starts if starts[-1] == length - patch_size else np.append(starts, length - patch_size)
 

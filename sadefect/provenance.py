@@ -35,10 +35,8 @@ def versions():
 def commit():
     """Return the commit that the code is at, with a plus sign where it was changed since.
 
-    A copy without its history, as in an image of a container, says it in ``SADEFECT_COMMIT``.
+    A copy without its history, as in an image of a container, has it in ``SADEFECT_COMMIT``.
     """
-    if known := os.environ.get("SADEFECT_COMMIT"):
-        return known
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=10", "--dirty=+", "--exclude=*"],
@@ -50,7 +48,7 @@ def commit():
         )
         return described.stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return f"sadefect {metadata.version('sadefect')}"
+        return os.environ.get("SADEFECT_COMMIT") or f"sadefect {metadata.version('sadefect')}"
 
 
 def processor():
@@ -63,11 +61,15 @@ def processor():
 
 
 def this_machine():
-    """Return processor, cores and, where the backend computes on one, the graphics card."""
+    """Return processor, cores and, where the backend computes on one, the graphics card.
+
+    Who lets several trainings share it says how many in ``SADEFECT_AT_ONCE``: each takes longer.
+    """
     from sadefect.backends import card
 
     machine = {"processor": processor(), "cores": os.cpu_count()}
-    return machine | ({"card": name} if (name := card()) else {})
+    machine |= {"card": name} if (name := card()) else {}
+    return machine | ({"at_once": int(n)} if (n := os.environ.get("SADEFECT_AT_ONCE")) else {})
 
 
 def made_by():
@@ -80,12 +82,13 @@ def describe_machine(machine):
 
     Examples
     --------
-    >>> describe_machine({"cores": 16, "processor": "Xeon", "card": "NVIDIA H100"})
-    '16 cores of Xeon with NVIDIA H100'
+    >>> describe_machine({"cores": 16, "processor": "Xeon", "card": "H100", "at_once": 4})
+    '16 cores of Xeon with H100, 4 trainings at once'
     """
     with_card = f" with {machine['card']}" if "card" in machine else ""
     cores = f"{machine['cores']} cores of " if "cores" in machine else ""
-    return f"{cores}{machine['processor']}{with_card}"
+    shared = f", {machine['at_once']} trainings at once" if "at_once" in machine else ""
+    return f"{cores}{machine['processor']}{with_card}{shared}"
 
 
 def chosen_engine():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sadefect import DataError, anomaly_map, build_autoencoder, build_vae, ssim_map, window_starts
+from sadefect.anomaly_maps import residual_map
 from sadefect.patches import as_image
 
 
@@ -113,3 +114,9 @@ def test_a_vae_is_scored_by_its_samples(variance, average):
         np.testing.assert_allclose(one.residual, (image - one.reconstruction) ** 2, atol=1e-6)
     many = anomaly_map(vae, image, "vae", average=average, samples=6)
     assert many.residual.shape == image.shape and np.isfinite(many.residual).all()
+
+
+def test_a_residual_without_a_function_is_refused():
+    image = np.zeros((4, 4), "float32")
+    with pytest.raises(ValueError, match="no function computes the residual 'sharpness'"):
+        residual_map("sharpness", image, [image[..., None]])

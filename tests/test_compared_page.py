@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sadefect.baselines import BASELINES, FILTERS, IMAGENET, NORMALS, build_baseline
+from sadefect.cli.compared import compare
 from sadefect.datasets import load_dataset
 from sadefect.figures import charts
 from sadefect.figures import compared as page
@@ -17,7 +18,7 @@ from sadefect.paper import compared, verdicts
 from sadefect.paper.claims import CLAIMS
 from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
-from sadefect.paper.store import Result
+from sadefect.paper.store import Result, empty_store
 from sadefect.paper.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, decide
 
 TINY = "synthetic/fibres-tiny"
@@ -177,3 +178,20 @@ def test_the_claim_on_pretrained_networks(monkeypatch, papers, ours, best, verdi
     assert decided.verdict == verdict and said in decided.evidence
     assert decided.used == (tuple(results.values()) if verdict != NOT_TESTABLE else ())
     assert all(BASELINES[name].given == IMAGENET for name in decided.claim.rule.baselines)
+
+
+def test_every_baseline_that_was_recorded_on_real_images_is_found_by_its_choice():
+    with empty_store():
+        recorded = [r for r in compared.stored_comparisons(["recorded"]) if r.seed == 0]
+        for dataset in {result.dataset for result in recorded}:
+            found = {result.key for result in compared.chosen_comparisons(dataset)}
+            there = {result.key for result in recorded if result.dataset == dataset}
+            assert there <= found, dataset
+
+
+def test_the_verb_chooses_runs_and_records(store, capsys):
+    compare(["level"], data=[TINY], seed=[0, 1])
+    assert capsys.readouterr().out.count("level") == 2
+    with empty_store():
+        [result] = compared.chosen_comparisons(TINY)
+    assert result.name == "level" and result.source == "recorded"

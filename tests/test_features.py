@@ -136,12 +136,14 @@ def test_npz_and_safetensors_hold_the_same(made_up, tmp_path, monkeypatch):
 
 def test_missing_weights_say_how_to_get_them(tmp_path, monkeypatch):
     for folder in (None, tmp_path):
+        monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path))
         monkeypatch.delenv("SADEFECT_WEIGHTS", raising=False)
         if folder:
             monkeypatch.setenv("SADEFECT_WEIGHTS", str(folder))
         with pytest.raises(DataError, match="IMAGENET1K_V1") as error:
             load_extractor("imagenet")
         assert "SADEFECT_WEIGHTS" in str(error.value)
+        assert "sadefect weights fetch alexnet" in str(error.value)
     with pytest.raises(ValueError, match="source must be one of"):
         load_extractor("vgg")
 

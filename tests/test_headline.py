@@ -164,7 +164,7 @@ def test_steps_lead_from_the_printed_recipe_to_the_headline(folders, monkeypatch
     settle_all([DATASET], ["ssim"])
 
     def scored(run):
-        return SimpleNamespace(experiment=run, metrics={"auroc": 0.9}, outdated=False)
+        return SimpleNamespace(experiment=run, metrics={"auroc": 0.9}, outdated=False, backend="")
 
     printed = Experiment(dataset=DATASET, patches_seen=20_000)
     augmented = replace(printed, crops="fresh", symmetries="all")
@@ -186,6 +186,11 @@ def test_steps_lead_from_the_printed_recipe_to_the_headline(folders, monkeypatch
     assert fresh == replace(augmented, patches_seen=40_000)
     assert longer == replace(augmented, patches_seen=80_000)
     assert decayed == replace(longer, decay_from=80_000, patches_seen=100_000)
+    monkeypatch.setattr(gap, "find", lambda run: scored(run) if run.decay_from else None)
+    *_, last = gap_steps(DATASET, results=[scored(run) for run in runs])
+    assert last.label == "trained longer and learning rate decayed, 100,000 patches"
+    text = gap_sentences([step(gap.PRINTED, 0.8), last._replace(result=reached(0.9))]).data
+    assert "training longer and letting the learning rate decay adds 0.100" in text
 
 
 def test_images_that_were_looked_at_do_not_count(folders, monkeypatch):

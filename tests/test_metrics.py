@@ -22,6 +22,7 @@ from sadefect.metrics import (
     per_region_overlap,
     roc_curve,
 )
+from sadefect.segmentation import threshold_for_fpr
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -345,3 +346,13 @@ def test_keras_is_not_imported():
         "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_thresholds_of_bins_flag_as_many_pixels_as_exact_ones():
+    map = np.arange(100, dtype="float32").reshape(10, 10)
+    counted = PixelMetrics()
+    counted.update(np.zeros(map.shape, bool), map)
+    for percent in range(101):
+        exact = threshold_for_fpr([map], percent / 100).value
+        binned = counted.threshold(percent / 100).value
+        assert (map >= binned).sum() == (map >= exact).sum(), percent

@@ -57,6 +57,8 @@ def test_windows_reach_every_pixel_and_end_at_the_border(length, stride):
 def test_the_papers_windows():
     assert len(windows(np.zeros((696, 1024), "float32"))[1]) == 620
     assert window_starts(256)[-1] == 128
+    with pytest.raises(DataError, match="at least patch_size=128 pixels; got 100"):
+        window_starts(100)
 
 
 @given(st.integers(32, 70), st.integers(32, 70), st.integers(1, 32))
@@ -128,3 +130,15 @@ def test_fresh_crops_cover_all_images_in_proportion():
 def test_an_unknown_augmentation_is_refused(option):
     with pytest.raises(ValueError, match="must be one of"):
         RandomPatches([np.zeros((40, 40), "float32")], 32, **option)
+
+
+@pytest.mark.parametrize("symmetries", sorted(SYMMETRIES))
+@pytest.mark.parametrize("crops", ["fixed", "fresh"])
+def test_where_a_batch_reads_its_pixels(crops, symmetries):
+    rng = np.random.default_rng(0)
+    images = [rng.random(shape, dtype="float32") for shape in ((40, 50), (45, 33))]
+    patches = RandomPatches(images, 32, 50, crops=crops, symmetries=symmetries)
+    first, down, right = (part[:, None, None] for part in patches.reads(7, 60))
+    side = np.arange(32)
+    cut = patches.pixels()[first + down * side[:, None] + right * side]
+    np.testing.assert_array_equal(cut, patches.batch(7, 60)[..., 0])

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import SHAPES, TORCHVISION
-from sadefect.files import load_arrays, load_json, save_json, store_folder
+from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder
 from sadefect.methods import METHODS
 from sadefect.paper import headline
 from sadefect.paper import run as running
@@ -28,6 +29,7 @@ from sadefect.paper.recording import (
     train_group,
 )
 from sadefect.paper.store import find, stored_results, training_folder
+from sadefect.provenance import commit, this_machine
 from sadefect.training.trajectory import checkpoint_path
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -383,3 +385,28 @@ def test_a_decayed_branch_is_compared_with_any_budget():
 def test_settings_of_training_are_checked(wrong):
     with pytest.raises(ValueError, match="must"):
         Experiment(dataset="synthetic/weave", **wrong)
+
+
+def test_a_damaged_archive_is_a_store_error_whatever_byte_is_wrong(tmp_path):
+    path = tmp_path / "arrays.npz"
+    values = np.random.default_rng(0).integers(9, size=500)
+    save_arrays(path, compressed=True, values=values)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(StoreError):  # A byte that says nothing of the arrays may be wrong unnoticed.
+            np.testing.assert_array_equal(load_arrays(path).get("values", values), values)
+    with pytest.raises(FileNotFoundError):
+        load_arrays(tmp_path / "none.npz")
+
+
+def test_provenance_names_the_card_the_sharing_and_the_commit_of_a_copy(monkeypatch):
+    monkeypatch.setattr("sadefect.backends.card", lambda: "some card")
+    monkeypatch.setenv("SADEFECT_AT_ONCE", "3")
+    assert this_machine() | {"processor": "x", "cores": 1} == {
+        "processor": "x", "cores": 1, "card": "some card", "at_once": 3,
+    }  # fmt: skip
+    monkeypatch.setenv("SADEFECT_COMMIT", "abc123")
+    assert commit() != "abc123"  # This is no copy.
+    monkeypatch.setenv("PATH", "")
+    assert commit() == "abc123"

@@ -38,6 +38,7 @@ def test_the_forecast_does_not_depend_on_the_store(monkeypatch, tmp_path):
     assert scale.hours_on(jobs, 10_000) == pytest.approx(row["longest_hours"], abs=0.01)
     text = scale.forecast_sentence(jobs).data
     assert f"{row['jobs']:,} jobs and {row['core_hours']:,.0f} core-hours" in text
+    assert "times as many patches a second as one core" in scale.card_sentence(jobs).data
     left, right = scale.growth(jobs, benchmark("scheduling")).axes
     days = left.lines[0].get_ydata()
     assert list(days) == sorted(days, reverse=True)

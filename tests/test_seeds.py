@@ -11,6 +11,7 @@ from sadefect.figures.gap import (
     seeds_table,
 )
 from sadefect.figures.sentences import area_over_seeds
+from sadefect.paper.comparisons import learning_curve
 from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.gap import CROPS, ablation
 from sadefect.paper.headline import headline_experiment
@@ -74,13 +75,27 @@ def test_the_ablation_is_at_one_budget_and_says_what_overfits(recorded):
 
 
 def test_what_was_computed_twice_differs_less_than_seeds_do(recorded):
-    rows = repeated("nanotwice", recorded)
+    rows = repeated("nanotwice")
     assert len({made_on(row.elsewhere["provenance"]) for row in rows}) == 1
+    assert len({row.result.key for row in rows}) == len(rows)
     several = [row for row in rows if len(row.seeds) > 1]
     assert several and all(row.seeds[0] == row.result.metrics["auroc"] for row in several)
+    assert all(abs(row.difference) < max(row.seeds) - min(row.seeds) for row in several)
     lines = repeated_table(rows).data.splitlines()
     assert len(lines) == TABLE_LINES + len(rows) and "JAX on NVIDIA" in lines[-1]
-    assert repeated(DATA, recorded) == [] and "nothing" in repeated_table([]).data
+    assert repeated(DATA) == [] and "nothing" in repeated_table([]).data
+
+
+def test_a_learning_curve_is_of_one_backend():
+    def point(area, seen, package):
+        made = result(area, Experiment(dataset=DATA, patches_seen=seen))
+        made.provenance["versions"] = {package: "1"}
+        return made
+
+    curve = [point(0.5, 10, "tensorflow-cpu"), point(0.6, 20, "jax"), point(0.7, 40, "jax")]
+    found = learning_curve(curve[0].experiment, curve)
+    assert [seen.experiment.patches_seen for seen in found] == [20, 40]
+    assert curve[0].backend == "tensorflow" and curve[1].on_card
 
 
 def test_the_headline_of_each_method_has_three_seeds(recorded):

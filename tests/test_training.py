@@ -155,6 +155,31 @@ def test_a_training_that_begins_again_keeps_its_states_too(tmp_path):
         np.testing.assert_array_equal(before[name], again[name])
 
 
+def both(budget):
+    return [40, budget]
+
+
+def test_a_training_that_begins_again_records_its_losses_again(tmp_path):
+    watched = {"keep": both, "held_out": [texture(seed=1)]}
+    _, before = run(tmp_path, 80, **watched)
+    (tmp_path / "state.npz").unlink()  # The weights of its milestones are still there.
+    _, again = run(tmp_path, 80, **watched)
+    np.testing.assert_array_equal(before["milestones"], again["milestones"])
+    assert again["milestones"][:, 0].tolist() == [40, 80]
+
+
+def test_a_process_killed_at_a_milestone_leaves_nothing_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("sadefect.training.loop.keeps_state", lambda mark, budget: True)
+    watched = {"keep": both, "held_out": [texture(seed=1)]}
+    _, before = run(tmp_path, 80, **watched)
+    state_path(tmp_path, 40).replace(tmp_path / "state.npz")  # Saved, and not linked yet.
+    kept = load_arrays(tmp_path / "state.npz")
+    _, again = run(tmp_path, 80, **watched)
+    for name, array in load_arrays(state_path(tmp_path, 40)).items():
+        np.testing.assert_array_equal(array, kept[name])
+    np.testing.assert_array_equal(before["milestones"], again["milestones"])
+
+
 def test_averaged_weights_are_saved_and_the_trajectory_stays(tmp_path):
     plain, _ = run(tmp_path / "plain", 80)
     averaged, _ = run(tmp_path / "averaged", 80, averaging=0.9)

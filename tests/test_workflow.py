@@ -114,7 +114,7 @@ def test_the_forecast_learns_from_recorded_results(monkeypatch):
     )
     assert rows["train"]["longest_hours"] < rows["all"]["longest_hours"]
     on_card = {row["rule"]: row for row in forecast(jobs, gpu=True)}
-    assert on_card["train"]["gpu_hours"] == rows["train"]["core_hours"]
+    assert 0 < on_card["train"]["gpu_hours"] < rows["train"]["core_hours"] / 10
     # 13 checkpoints of 2.7 million weights, and five states of three times that.
     assert 0.2 < rows["train"]["gigabytes"] < 0.4
 

@@ -18,7 +18,7 @@ from sadefect.figures.compared import GIVEN, stored_entries
 from sadefect.figures.gap import gap_sentences, waterfall
 from sadefect.figures.panels import inspection_panels, show_panels
 from sadefect.figures.scale import full_forecast
-from sadefect.figures.sentences import found_by
+from sadefect.figures.sentences import area_over_seeds, found_by
 from sadefect.figures.tables import SETTINGS, overlap
 from sadefect.files import load_json
 from sadefect.methods import METHODS, SCHEDULES
@@ -90,6 +90,9 @@ def article_facts():
         "encoder_layers": len(paper.REPORTED_ENCODER),
         "parameters": next(e.parameters for e in entries if e.result.key == printed.key),
         "recipes": recipes,
+        "over_seeds": {
+            recipe: area_over_seeds(result, stored) for recipe, result in recipes["ssim"].items()
+        },
         "steps": steps,
         "gap": gap_sentences(steps, paper.AUROC[DATASET, "ssim"], curve).data,
         "unseen": ours and unseen_auroc(ours),
@@ -305,11 +308,13 @@ def _claim(verdict):
 def _made(results, entries):
     """Say when, where and with what results were computed."""
     different = {result.key: result for result in results}
-    networks = {}
+    networks, on_card = {}, {}
     for result in different.values():
         made, seconds = result.experiment, result.provenance["seconds"]["training"]
         key = (made.trunk or made).training_key  # A branch has its trunk's time in its own.
-        networks[key] = max(networks.get(key, 0), seconds)
+        known = on_card if result.on_card else networks
+        shared = result.provenance["machine"].get("at_once", 1)
+        known[key] = max(known.get(key, 0), seconds / shared)
     different |= {entry.result.key: entry.result for entry in entries}
     provenance = [result.provenance for result in different.values()]
     libraries = {}
@@ -320,6 +325,8 @@ def _made(results, entries):
     return {
         "results": len(different),
         "networks": len(networks),
+        "networks_on_card": len(on_card),
+        "card_minutes": sum(on_card.values()) / 60,
         "longest": max(result.experiment.patches_seen for result in results),
         "training_hours": sum(networks.values()) / 3600,
         "scoring_hours": seconds / 3600,

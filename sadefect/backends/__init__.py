@@ -20,7 +20,8 @@ def many_steps(model, patches, size):
     """Return what takes many training steps in one call, on backends that can; else None.
 
     The model is compiled, its optimizer built; the patches are `RandomPatches`, ``size`` of them
-    make a batch. See `sadefect.backends.jax.ManySteps`.
+    make a batch. What is returned does what `sadefect.training.loop.OneStep` does, with more rates
+    a call: ``LONGEST`` at most.
     """
     own = _own("many_steps")
     return own and own(model, patches, size)

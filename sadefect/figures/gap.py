@@ -49,7 +49,8 @@ def gap_sentences(steps, reported=None, printed=(), spread=None) -> Markdown:
     text += f", {reported.value - first.area:.3f} below the paper's" if reported else ""
     changes = np.diff([step.area for step in steps])
     adds = [
-        f"{ADDS[step.change]} {'adds' if change >= 0 else 'costs'} {abs(change):.3f}"
+        f"{' and '.join(ADDS[name] for name in (*step.along, step.change))} "
+        f"{'adds' if change >= 0 else 'costs'} {abs(change):.3f}"
         for step, change in zip(others, changes, strict=True)
     ]
     text += f": {listed(adds)}." if adds else "."
@@ -254,17 +255,17 @@ def seeds_table(groups) -> Markdown:
 def repeated_table(rows) -> Markdown:
     """Tabulate experiments that were computed twice, as `sadefect.paper.repeated` lists them."""
     header = (
-        "network and scoring", "patches seen", "AUROC", "computed by", "AUROC elsewhere",
+        "training", "patches seen", "AUROC", "computed by", "AUROC elsewhere",
         "computed by ", "difference", "range of seeds",
     )  # fmt: skip
     lines = []
     for row in rows:
         made = row.result.experiment
-        ours = ", our scoring" if made.average == "maps" else ""
+        batches = f", batches of {made.optimisation.batch_size}"
         width = f"{max(row.seeds) - min(row.seeds):.3f}" if len(row.seeds) > 1 else "one seed"
         lines.append(
             (
-                f"{method_label(row.result)}{ours}", f"{made.patches_seen:,}",
+                f"{method_label(row.result)}{batches}", f"{made.patches_seen:,}",
                 row.result.metrics["auroc"], made_on(row.result.provenance),
                 row.elsewhere["metrics"]["auroc"], made_on(row.elsewhere["provenance"]),
                 f"{row.difference:+.3f}", width,

@@ -18,7 +18,9 @@ from sadefect.figures.timings import line_charts
 from sadefect.paper import recording
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.jobs import MEMORY, Costs, forecast, scoring_jobs, training_jobs
-from sadefect.paper.store import empty_store, recorded_folder
+from sadefect.paper.rules import listed
+from sadefect.paper.store import empty_store, recorded_folder, stored_results
+from sadefect.provenance import describe_machine
 from sadefect.training.trajectory import keeps_state, milestones
 
 LAPTOP, CLUSTER = 2, 100  # Cores.
@@ -144,6 +146,22 @@ def growth(jobs, measured) -> Figure:
     return figure
 
 
+def card_sentence(jobs) -> Markdown:
+    """Say on what card trainings are recorded, and how much faster it is than a core."""
+    with empty_store():
+        made = [result.provenance["machine"] for result in stored_results()]
+    cards = dict.fromkeys(describe_machine(machine) for machine in made if "card" in machine)
+    if not cards:
+        return Markdown("No training was recorded on a card: its hours are those of a core.")
+    trainings = [job for job in jobs if job.rule == "train"]
+    times = sum(job.seconds for job in trainings) / sum(job.card_seconds for job in trainings)
+    return Markdown(
+        f"The hours of a card are those of {listed(list(cards))}: together they see {times:,.0f} "
+        "times as many patches a second as one core. A chain of jobs that wait for each other is "
+        "slower than that, since it has a part of the card."
+    )
+
+
 def machines_table(jobs) -> Markdown:
     """Tabulate what all jobs take on a laptop, on many cores and on one card."""
     row, on_card = forecast(jobs)[-1], forecast(jobs, gpu=True)[-1]
@@ -164,7 +182,7 @@ def machines_table(jobs) -> Markdown:
     rows.append(
         (
             f"one card of {CARD / 1000:.0f} GB, {side_by_side} trainings side by side",
-            "not measured", f"at most {on_card['gpu_hours']:,.0f} GPU-hours",
+            f"at least {_days(on_card['gpu_hours'])}", f"{on_card['gpu_hours']:,.0f} GPU-hours",
             f"{side_by_side * gigabytes:,.0f} GB", f"{row['gigabytes']:,.0f} GB",
         )
     )  # fmt: skip

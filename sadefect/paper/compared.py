@@ -206,7 +206,9 @@ def record_comparisons(comparisons):
     Returns the folders of results there.
     """
     for comparison in comparisons:
-        choice = _choice(comparison.name, comparison.dataset)
+        # A Gaussian at each position takes over what one Gaussian over all chose.
+        name = "feature_gaussian" if comparison.name == "padim" else comparison.name
+        choice = _choice(name, comparison.dataset)
         if (path := store_folder() / FOLDER / choice).exists():
             save_json(recorded_folder() / FOLDER / choice, load_json(path))
     return [*filter(None, (record_folder(FOLDER, comparison.key) for comparison in comparisons))]

@@ -33,12 +33,14 @@ def shared_points(runs):
 def learning_curve(experiment, results=None):
     """Return results of one trajectory and scoring at all budgets scored, smallest first.
 
-    Those of other data, or of an earlier version of the numerics, are left out. ``results`` are
+    Those of other data, or of an earlier version of the numerics, are left out, and those of
+    another backend than the one that went furthest: it drew other initial weights. ``results`` are
     those to look among, where they were read already.
     """
     results = stored_results() if results is None else results
     [points] = by_settings([experiment], results, ["patches_seen"])
-    return [points[budget] for budget in sorted(points)]
+    curve = [points[budget] for budget in sorted(points)]
+    return [point for point in curve if point.backend == curve[-1].backend]
 
 
 def at_one_budget(experiments, patches_seen=0, *, results=None, compute=True):

@@ -13,12 +13,14 @@ from sadefect.paper.store import Result, find, stored_results
 class Step(NamedTuple):
     """One change, what it gives, and what other seeds give.
 
-    ``seeds`` are the AUROC of all seeds that ran with these settings, that of the result included.
+    ``seeds`` are the AUROC of all seeds that ran with these settings, that of the result included;
+    ``along`` are changes before it that were not scored alone, and are part of what it gives.
     """
 
     change: str
     result: Result
     seeds: tuple
+    along: tuple = ()
 
     @property
     def area(self):
@@ -28,7 +30,8 @@ class Step(NamedTuple):
     @property
     def label(self):
         """Say what was changed, and after how many patches."""
-        return f"{self.change}, {self.result.experiment.patches_seen:,} patches"
+        changes = " and ".join([*self.along, self.change])
+        return f"{changes}, {self.result.experiment.patches_seen:,} patches"
 
 
 PRINTED, OVERFITTING = "as printed", "overfitting undone"
@@ -76,19 +79,19 @@ def gap_steps(dataset, method="ssim", results=None):
     steps = {
         PRINTED: printed.get(shared) or next(reversed(printed.values()), None),
         OVERFITTING: augmented.get(shared),
-        LONGER: find(constant) if longer else None,
-        DECAYED: find(settled) if decayed else None,
+        **({LONGER: find(constant)} if longer else {}),
+        **({DECAYED: find(settled)} if decayed else {}),
         SCORED: headline_result(dataset, method, "ours"),
     }
-    return [
-        Step(
-            change,
-            result,
-            tuple(seed.metrics["auroc"] for seed in with_other_seeds(result, results)),
-        )
-        for change, result in steps.items()
-        if result
-    ]
+    known, along = [], []
+    for change, result in steps.items():
+        if result is None:
+            along += [change] if known else []
+            continue
+        areas = (seed.metrics["auroc"] for seed in with_other_seeds(result, results))
+        known.append(Step(change, result, tuple(areas), tuple(along)))
+        along = []
+    return known
 
 
 # From the paper's patches to augmented ones, one thing changed at a time.

@@ -6,6 +6,7 @@ book. Costs are those of recorded results; nothing here imports a framework.
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from graphlib import TopologicalSorter
 from itertools import islice
 from statistics import median
@@ -42,6 +43,7 @@ class Job:
     megabytes: int = 0  # Of memory, as the next.
     gpu_megabytes: int = 0
     stored: int = 0  # Bytes that it adds to the store.
+    card_seconds: float = 0.0  # Expected of a graphics card that is kept busy by several.
 
     @property
     def stamp(self):
@@ -79,6 +81,7 @@ class Costs:
         paths += islice(local.glob("*/result.json"), READ_AT_MOST)
         results = [load_json(path) for path in paths]
         # Seconds of a graphics card are not those of a core.
+        self._on_card = [r for r in results if "card" in r["provenance"]["machine"]]
         results = [r for r in results if "card" not in r["provenance"]["machine"]]
         own = [
             result
@@ -100,6 +103,20 @@ class Costs:
             ]
             self._known[what, names, wanted] = median(values) if values else None
         return self._known[what, names, wanted]
+
+    @cached_property
+    def card_share(self):
+        """Return the seconds of a card for each second of a core, 1 where nothing is recorded.
+
+        Trainings that shared the card are taken to have had equal parts of it.
+        """
+        shares = []
+        for result in self._on_card:
+            settings, made = result["experiment"], result["provenance"]
+            seconds = made["seconds"]["training"] / made["machine"].get("at_once", 1)
+            known = self.a_patch(Experiment(**settings))
+            shares.append(seconds / settings["patches_seen"] / known)
+        return median(shares) if shares else 1.0
 
     def a_patch(self, experiment):
         """Return the seconds on one core that a training takes for each patch."""
@@ -181,10 +198,11 @@ def training_jobs(points, costs):
                 point_name(point),
                 as_argument(point),
                 tuple(after),
-                (budget - begin) * costs.a_patch(point),
+                seconds := (budget - begin) * costs.a_patch(point),
                 MEMORY["train"],
                 _card_megabytes(point, weights),
                 weights * (len(kept) + 3 * states),
+                seconds * costs.card_share,
             )
             begin, before = budget, (job.stamp,)
     order = {key: position for position, key in enumerate(wanted)}
@@ -216,7 +234,9 @@ def scoring_jobs(experiments, trainings, costs):
         argument = as_argument(experiment)
         # Curves and metrics are small beside weights.
         sizes = (MEMORY["score"], 1000, 100_000)
-        jobs.append(Job("score", experiment.evaluation_key, argument, after, seconds, *sizes))
+        on_card = seconds * costs.card_share
+        name = experiment.evaluation_key
+        jobs.append(Job("score", name, argument, after, seconds, *sizes, on_card))
     return jobs
 
 
@@ -234,20 +254,20 @@ def page_jobs(pages, scorings):
 def forecast(jobs, gpu=False):
     """Return what jobs will take: how many, core-hours, GPU-hours, gigabytes that are stored.
 
-    The GPU-hours are those of jobs that train or score, at the speed of the machine whose results
-    are recorded: those of a CPU are an upper bound. There is a row, a dict, for each rule, then the
+    The GPU-hours are those of jobs that train or score, at the speed of the card whose results are
+    recorded; see `Costs.card_share`. There is a row, a dict, for each rule, then the
     sum; each says the longest chain of jobs that wait for each other.
     """
     rows = []
     for rule in (*MEMORY, "all"):
         chosen = [job for job in jobs if rule in (job.rule, "all")]
         hours = sum(job.seconds for job in chosen) / 3600
-        on_card = sum(job.seconds for job in chosen if gpu and job.rule in ("train", "score"))
+        on_card = [job for job in chosen if gpu and job.rule in ("train", "score")]
         row = {
             "rule": rule,
             "jobs": len(chosen),
-            "core_hours": round(hours - on_card / 3600, 2),
-            "gpu_hours": round(on_card / 3600, 2),
+            "core_hours": round(hours - sum(job.seconds for job in on_card) / 3600, 2),
+            "gpu_hours": round(sum(job.card_seconds for job in on_card) / 3600, 2),
             "gigabytes": round(sum(job.stored for job in chosen) / 1e9, 3),
             "longest_hours": round(_longest(chosen) / 3600, 2),
         }
@@ -299,6 +319,7 @@ def batched(jobs):
             max(job.megabytes for job in batch),
             max(job.gpu_megabytes for job in batch),
             sum(job.stored for job in batch),
+            sum(job.card_seconds for job in batch),
         )
         for rule, made in batches.items()
         for number, batch in enumerate(made, 1)

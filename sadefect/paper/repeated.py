@@ -1,15 +1,20 @@
 """Experiments that were computed once more elsewhere: another backend, another machine.
 
-Two such runs take the same patches in the same order from the same initial weights, and still part,
-since sums are rounded in another order. How far is a question for the same yardstick as any other:
-how far seeds are apart.
+Two such runs see the same crops in the same order. Their initial weights have one distribution, and
+differ, since each backend draws them by itself; so the yardstick for how far they are apart is how
+far seeds are.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from sadefect.files import load_json
 from sadefect.paper.seeds import with_other_seeds
-from sadefect.paper.store import Result, recorded_folder
+from sadefect.paper.store import Result, recorded_folder, stored_results
+from sadefect.segmentation import DIAMETER
+
+LABELS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+PAPERS = {"average": "reconstructions", "opening": DIAMETER, "smoothing": 0.0, "frame": 0}
 
 
 class Repeated(NamedTuple):
@@ -29,11 +34,13 @@ class Repeated(NamedTuple):
         return self.elsewhere["metrics"]["auroc"] - self.result.metrics["auroc"]
 
 
-def repeated(dataset, results):
-    """List the experiments on a data set that were computed twice, by method and patches seen.
+def repeated(dataset):
+    """List the recorded trainings on a data set that ran twice, by method and patches seen.
 
-    ``results`` are those to look among.
+    Of each there are two rows at most, its shortest budget and its longest, in the paper's scoring:
+    what lies between is no other training.
     """
+    results = stored_results(["recorded"])
     by_key = {result.key: result for result in results if result.experiment.dataset == dataset}
     found = [
         Repeated(
@@ -45,11 +52,15 @@ def repeated(dataset, results):
         if path.stem in by_key
     ]
 
-    def place(row):
+    trainings = {}
+    for row in sorted(found, key=lambda row: row.result.experiment.patches_seen):
         made = row.result.experiment
-        return made.method, made.schedule, made.patches_seen, made.average
-
-    return sorted(found, key=place)
+        if made == replace(made, **PAPERS):
+            trainings.setdefault((made.method, made.schedule), []).append(row)
+    shown = []
+    for _, rows in sorted(trainings.items()):
+        shown += [rows[0], rows[-1]] if len(rows) > 1 else rows
+    return shown
 
 
 def made_on(provenance):
@@ -60,11 +71,9 @@ def made_on(provenance):
     >>> made_on({"versions": {"jax": "0.11.2"}, "machine": {"processor": "Xeon", "card": "H100"}})
     'JAX on H100'
     """
-    names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-    known = [label for name, label in names.items() if _has(provenance["versions"], name)]
+    packages = {package.split("-")[0] for package in provenance["versions"]}
+    known = [label for name, label in LABELS.items() if name in packages]
     machine = provenance["machine"]
-    return f"{known[0] if known else 'Keras'} on {machine.get('card', machine['processor'])}"
-
-
-def _has(versions, name):
-    return any(package.split("-")[0] == name for package in versions)
+    shared = f", {machine['at_once']} at once" if "at_once" in machine else ""
+    where = machine.get("card", machine["processor"])
+    return f"{known[0] if known else 'Keras'} on {where}{shared}"

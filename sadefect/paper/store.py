@@ -27,6 +27,7 @@ from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
 from sadefect.provenance import NUMERICS
 from sadefect.training.trajectory import checkpoint_path, turned
+from sadefect.training.trial import BACKENDS
 
 RETRAIN = "SADEFECT_RETRAIN"
 FRESH = (RETRAIN, "SADEFECT_REEVALUATE")  # Ask to take nothing recorded.
@@ -118,6 +119,17 @@ class Result:
         except DatasetNotFound:  # Nothing is here to tell.
             data = self.provenance["data"]
         return (self.provenance["numerics"], self.provenance["data"]) != (NUMERICS, data)
+
+    @property
+    def backend(self):
+        """Return the backend that computed it: "tensorflow", "jax" or "torch"; "" if unknown."""
+        packages = {package.split("-")[0] for package in self.provenance.get("versions", ())}
+        return next((name for name in BACKENDS if name in packages), "")
+
+    @property
+    def on_card(self):
+        """Tell whether a graphics card computed it: its seconds are not those of a processor."""
+        return "card" in self.provenance["machine"]
 
     @property
     def losses(self):

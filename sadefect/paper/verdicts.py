@@ -15,6 +15,7 @@ from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.headline import SCORINGS, headline_experiment
 from sadefect.paper.rules import FABRICS, Check, NotTestable, OnPar, named, settings_of, spread
 from sadefect.paper.seeds import widest_spread
+from sadefect.provenance import describe_machine
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -192,7 +193,7 @@ def _evidence(needs, groups, measure):
     result = groups[0][0]
     patches = result.experiment.patches_seen
     seeds = f"; means over {len(groups[0])} seeds" if len(groups[0]) > 1 else ""
-    machine = f" on {result.provenance['machine']['processor']}" if measure == SECONDS else ""
+    machine = f" on {describe_machine(result.provenance['machine'])}" if measure == SECONDS else ""
     return (
         f"{measure.name}{measure.where}{machine}: {', '.join(parts)}{seeds}; after {patches:,} "
         f"patches, {100 * patches / paper.BUDGET:.3g} % of the paper's budget."

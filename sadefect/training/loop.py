@@ -74,6 +74,23 @@ class OneStep:
         """Do nothing: the model has the variables that it has."""
 
 
+def prepare(model, loss, patches, schedule, averaging=0.0):
+    """Compile a model, and return its optimizer and what takes its training steps.
+
+    Parameters are those of `train`.
+    """
+    optimizer = keras.optimizers.Adam(
+        schedule.learning_rate,
+        weight_decay=schedule.weight_decay if schedule.decay == "decoupled" else None,
+        use_ema=averaging > 0,
+        ema_momentum=averaging or 0.99,
+    )
+    model.compile(optimizer=optimizer, loss=loss)
+    optimizer.build(model.trainable_variables)
+    size = schedule.batch_size
+    return optimizer, many_steps(model, patches, size) or OneStep(model, patches, size)
+
+
 def _arrays(prefix, variables):
     return {
         f"{prefix}_{number:03d}": keras.ops.convert_to_numpy(variable)
@@ -137,14 +154,7 @@ def train(
         If the process was asked to end; the next call goes on from the saved state.
     """
     folder = Path(folder)
-    optimizer = keras.optimizers.Adam(
-        schedule.learning_rate,
-        weight_decay=schedule.weight_decay if schedule.decay == "decoupled" else None,
-        use_ema=averaging > 0,
-        ema_momentum=averaging or 0.99,
-    )
-    model.compile(optimizer=optimizer, loss=loss)
-    optimizer.build(model.trainable_variables)
+    optimizer, steps = prepare(model, loss, patches, schedule, averaging)
     latest = folder / "state.npz"
     seen, seconds, history, losses, curve = 0, 0.0, [], [], []
     if latest.exists():
@@ -156,9 +166,7 @@ def train(
         history, losses = state["history"].tolist(), state["losses"].tolist()
         curve = state["milestones"].tolist() if "milestones" in state else []
 
-    size = schedule.batch_size
-    steps = many_steps(model, patches, size) or OneStep(model, patches, size)
-    at_once = 1
+    size, at_once = schedule.batch_size, 1
 
     def save_state():
         steps.settle()
@@ -173,7 +181,8 @@ def train(
             milestones=np.array(curve, "float64").reshape(-1, 3),
         )
 
-    pending = [mark for mark in keep(budget) if mark > seen or mark == budget]
+    # One that the state has just reached may lack a file: the process was killed there.
+    pending = [mark for mark in keep(budget) if mark > seen - size or mark == budget]
     if stop and stop(curve):
         pending = []
     saved = last = time.monotonic()
@@ -184,26 +193,26 @@ def train(
                 mark = pending.pop(0)
                 steps.settle()
                 weights = checkpoint_path(folder, mark)
-                states = [state_path(folder, mark)] if keeps_state(mark, budget) else []
-                # A training that began again, after damage, finds weights but not always states.
-                if not all(path.exists() for path in (weights, *states)):
-                    with _averaged(optimizer, model):
-                        if len(held_out):
-                            trained_on = crops_loss(model, loss, patches.images)
-                            curve.append([seen, trained_on, crops_loss(model, loss, held_out)])
+                # What a process that was killed here had done already stays as it is.
+                with _averaged(optimizer, model):
+                    if len(held_out) and not (curve and curve[-1][0] == seen):
+                        trained_on = crops_loss(model, loss, patches.images)
+                        curve.append([seen, trained_on, crops_loss(model, loss, held_out)])
+                    if not weights.exists():
                         save_arrays(weights, **_arrays("model", model.variables))
-                    save_state()
-                    for path in states:
-                        _link(latest, path)
-                    if (least := turned(curve)) and least != seen:
-                        print(
-                            f"{label}: the loss on held-out crops was least after {least:,} "
-                            "patches, and is higher now; more training overfits",
-                            file=sys.stderr,
-                        )
-                    if stop and stop(curve):
-                        pending = []
-                    last = time.monotonic()
+                save_state()
+                kept = state_path(folder, mark)
+                if keeps_state(mark, budget) and not kept.exists():
+                    _link(latest, kept)
+                if (least := turned(curve)) and least != seen:
+                    print(
+                        f"{label}: the loss on held-out crops was least after {least:,} "
+                        "patches, and is higher now; more training overfits",
+                        file=sys.stderr,
+                    )
+                if stop and stop(curve):
+                    pending = []
+                last = time.monotonic()
             if not pending:
                 break
             if STOPPING.is_set():
@@ -271,7 +280,8 @@ def _check(model, batch, loss, seen, schedule):
     if not np.isfinite(loss):
         raise TrainingDiverged(
             f"expected a finite loss; got {loss} after {seen:,} patches; lower the learning rate "
-            f"(now {schedule.learning_rate:g}) and look for NaN in the images"
+            f"(now {schedule.learning_rate:g}), and look for NaN in the images and for gray values "
+            "further apart than the loss's data_range"
         )
     # Of a VAE with a learned variance the second channel is its logarithm, far from the first.
     spread = float(np.std(np.asarray(model.predict_on_batch(batch))[..., 0]))

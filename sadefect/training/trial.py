@@ -12,6 +12,7 @@ from dataclasses import fields
 from sadefect.methods import Recipe
 
 BACKENDS = ("tensorflow", "torch", "jax")  # Each has the name of what it imports.
+SEVERAL = 64  # Steps of a call, where a backend takes many in one.
 WARM_UP = 3  # Steps before the clock starts: functions are traced, buffers allocated.
 
 
@@ -92,26 +93,28 @@ def _together(recipe, backend, workers, threads, seconds):
 
 def _measure(recipe, seconds):
     """Train for some seconds on noise; return patches per second. Both ends wait for each other."""
-    import keras
     import numpy as np
 
     from sadefect.models import precision
+    from sadefect.patches import RandomPatches
+    from sadefect.training.loop import prepare
 
     schedule = recipe.optimisation
     with precision(recipe.precision):
         model = recipe.build_model()
-    model.compile(keras.optimizers.Adam(schedule.learning_rate), recipe.build_loss())
-    shape = (schedule.batch_size, recipe.patch_size, recipe.patch_size, 1)
-    batch = np.random.default_rng(0).random(shape, "float32")
+    noise = np.random.default_rng(0).random((2, 2 * recipe.patch_size, 2 * recipe.patch_size))
+    patches = RandomPatches(list(noise.astype("float32")), recipe.patch_size)
+    _, steps = prepare(model, recipe.build_loss(), patches, schedule)
+    rates = [schedule.learning_rate] * min(steps.LONGEST, SEVERAL)
     for _ in range(WARM_UP):
-        model.train_on_batch(batch, batch)
+        steps(0, rates)
     print(flush=True)
     sys.stdin.readline()
-    start, steps = time.monotonic(), 0
-    while (spent := time.monotonic() - start) < seconds or not steps:
-        model.train_on_batch(batch, batch)
-        steps += 1
-    return steps * schedule.batch_size / spent
+    start, taken = time.monotonic(), 0
+    while (spent := time.monotonic() - start) < seconds or not taken:
+        steps(0, rates)
+        taken += len(rates)
+    return taken * schedule.batch_size / spent
 
 
 if __name__ == "__main__":
