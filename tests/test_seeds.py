@@ -50,7 +50,7 @@ def test_seeds_of_a_result_are_those_with_the_same_settings():
     ]
     group = with_other_seeds(own, [own, *others])
     assert [seed.metrics["auroc"] for seed in group] == [0.8, 0.7, 0.9]
-    assert area_over_seeds(own, [own, *others]) == "0.800, 3 seeds: 0.700 to 0.900"
+    assert area_over_seeds(own, [own, *others]) == "0.800 (3 seeds, 0.700 to 0.900)"
     assert area_over_seeds(own, [own]) == "0.800"
     text = seeds_table({"some network": group}).data
     assert "0.700 to 0.900" in text and "| 0.400 |" in text

@@ -149,7 +149,7 @@ def _known():
 def _training_hours(result):
     """Return the hours of a training, with a mark where they are a graphics card's."""
     hours = f"{result.provenance['seconds']['training'] / 3600:.1f}"
-    return hours + (" ᶜ" if "card" in result.provenance["machine"] else "")
+    return hours + (" †" if "card" in result.provenance["machine"] else "")
 
 
 def _headline_rows(recipes, stored):
@@ -326,6 +326,7 @@ def _made(results, entries):
         "results": len(different),
         "networks": len(networks),
         "networks_on_card": len(on_card),
+        "at_once": max(made["machine"].get("at_once", 1) for made in provenance),
         "card_minutes": sum(on_card.values()) / 60,
         "longest": max(result.experiment.patches_seen for result in results),
         "training_hours": sum(networks.values()) / 3600,

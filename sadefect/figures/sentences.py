@@ -47,7 +47,7 @@ def area_over_seeds(result, results):
     areas = [seed.metrics["auroc"] for seed in with_other_seeds(result, results)]
     if len(areas) == 1:
         return f"{areas[0]:.3f}"
-    return f"{fmean(areas):.3f}, {len(areas)} seeds: {min(areas):.3f} to {max(areas):.3f}"
+    return f"{fmean(areas):.3f} ({len(areas)} seeds, {min(areas):.3f} to {max(areas):.3f})"
 
 
 def areas_beside_the_papers(results):
