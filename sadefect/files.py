@@ -6,18 +6,12 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from sadefect.errors import StoreError
-
-# What reading a damaged archive raises, depending on which byte is wrong.
-DAMAGED = (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError,
-           NotImplementedError, RuntimeError)  # fmt: skip
 
 REASONS = {
     errno.ENOSPC: "the disk is full; free some room",
@@ -116,9 +110,9 @@ def load_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, PermissionError, MemoryError):
         raise
-    except DAMAGED as error:
+    except Exception as error:  # Of many kinds, depending on which byte is wrong.
         raise StoreError(f"{path} is damaged ({error}); remove it and run again") from error
 
 
