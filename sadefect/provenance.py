@@ -14,6 +14,7 @@ from sadefect.errors import require_choice
 NUMERICS = {"training": 1, "scoring": 1}
 BUILDING = "SADEFECT_BUILDING"  # Set while pages of a book are executed.
 
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "": "Keras"}
 ENGINES = ("auto", "openvino", "keras")
 
 
@@ -75,6 +76,18 @@ def this_machine():
 def made_by():
     """Return what makes a number now: commit, versions and machine, as provenance has them."""
     return {"commit": commit(), "versions": versions(), "machine": this_machine()}
+
+
+def backend_of(installed):
+    """Return the backend that is among versions of a provenance; "" if none is.
+
+    Examples
+    --------
+    >>> backend_of({"keras": "3.15.1", "tensorflow-cpu": "2.21.0"})
+    'tensorflow'
+    """
+    packages = {package.split("-")[0] for package in installed}
+    return next((name for name in BACKENDS if name in packages), "")
 
 
 def describe_machine(machine):

@@ -149,7 +149,7 @@ def _known():
 def _training_hours(result):
     """Return the hours of a training, with a mark where they are a graphics card's."""
     hours = f"{result.provenance['seconds']['training'] / 3600:.1f}"
-    return hours + (" †" if "card" in result.provenance["machine"] else "")
+    return hours + (" †" if result.on_card else "")
 
 
 def _headline_rows(recipes, stored):

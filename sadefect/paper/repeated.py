@@ -11,9 +11,9 @@ from typing import NamedTuple
 from sadefect.files import load_json
 from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import Result, recorded_folder, stored_results
+from sadefect.provenance import BACKENDS, backend_of
 from sadefect.segmentation import DIAMETER
 
-LABELS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 PAPERS = {"average": "reconstructions", "opening": DIAMETER, "smoothing": 0.0, "frame": 0}
 
 
@@ -71,9 +71,7 @@ def made_on(provenance):
     >>> made_on({"versions": {"jax": "0.11.2"}, "machine": {"processor": "Xeon", "card": "H100"}})
     'JAX on H100'
     """
-    packages = {package.split("-")[0] for package in provenance["versions"]}
-    known = [label for name, label in LABELS.items() if name in packages]
     machine = provenance["machine"]
     shared = f", {machine['at_once']} at once" if "at_once" in machine else ""
     where = machine.get("card", machine["processor"])
-    return f"{known[0] if known else 'Keras'} on {where}{shared}"
+    return f"{BACKENDS[backend_of(provenance['versions'])]} on {where}{shared}"

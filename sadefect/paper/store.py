@@ -25,9 +25,8 @@ from sadefect.files import (
 )
 from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
-from sadefect.provenance import NUMERICS
+from sadefect.provenance import NUMERICS, backend_of
 from sadefect.training.trajectory import checkpoint_path, turned
-from sadefect.training.trial import BACKENDS
 
 RETRAIN = "SADEFECT_RETRAIN"
 FRESH = (RETRAIN, "SADEFECT_REEVALUATE")  # Ask to take nothing recorded.
@@ -123,8 +122,7 @@ class Result:
     @property
     def backend(self):
         """Return the backend that computed it: "tensorflow", "jax" or "torch"; "" if unknown."""
-        packages = {package.split("-")[0] for package in self.provenance.get("versions", ())}
-        return next((name for name in BACKENDS if name in packages), "")
+        return backend_of(self.provenance.get("versions", ()))
 
     @property
     def on_card(self):
