@@ -36,6 +36,7 @@ FOLDER = "compared"
 # Columns of `sadefect results --json` that mean nothing here.
 NO_MEANING = ("schedule", "training_loss", "held_out_loss", "held_out_turned_at")
 MAP_LEVELS, SHRINK = 255, 2  # Of the map of the first test image, which is kept for pages.
+CHOSEN_FROM = 40  # Images at most that candidates are fitted to, from all of the training set.
 KEPT = 8  # Images in memory while candidates are fitted: synthetic ones take seconds to draw.
 
 
@@ -217,14 +218,15 @@ def record_comparisons(comparisons):
 def choose_baseline(name, dataset, seed=0, *, root=None):
     """Compare a baseline's candidates on synthetic defects in held-out good images.
 
-    No test image is read. Candidates that differ in smoothing only share a fit. Parameters are
-    those of `evaluate_baseline`. Returns a list of `Score`, the best first; a candidate's ``dict``
-    are settings for `evaluate_baseline`.
+    No test image is read. Candidates are fitted to at most `CHOSEN_FROM` images, evenly spaced;
+    those that differ in smoothing only share a fit. Parameters are those of `evaluate_baseline`.
+    Returns a list of `Score`, the best first; a candidate's ``dict`` are settings for
+    `evaluate_baseline`.
     """
     from sadefect.scoring_choice import choose  # It imports the framework.
 
     fitted_to, held_out = load_dataset(dataset, root).split()
-    images, fitted = _Images(fitted_to), {}
+    images, fitted = _Images(fitted_to[:: -(-len(fitted_to) // CHOSEN_FROM)]), {}
 
     def maps_of(image, choices):
         maps = {}
