@@ -107,6 +107,7 @@ def _trained(recipe):
 def _recorded(recipe):
     """Make a detector of a network in recorded/; return it and the data set to test it on."""
     from sadefect.datasets import load_dataset
+    from sadefect.datasets.folder import TEXTURE_SIZE
     from sadefect.detector.detector import Detector
     from sadefect.detector.presets import detector_of
     from sadefect.errors import StoreError
@@ -114,7 +115,7 @@ def _recorded(recipe):
     from sadefect.paper.run import trained_model
     from sadefect.paper.store import stored_results, weights
 
-    data = load_dataset(recipe.dataset, **recipe.options)
+    data = load_dataset(recipe.dataset, **({"size": None} if recipe.whole else {}))
     runs = [run.experiment for run in stored_results(["recorded"])]
     runs = [run for run in runs if (run.dataset, run.method) == (recipe.dataset, "ssim")]
     runs = [run for run in runs if weights(run)]
@@ -126,4 +127,7 @@ def _recorded(recipe):
         )
     experiment = settled or max(runs, key=lambda run: run.patches_seen)
     network, _ = trained_model(experiment)
-    return detector_of(Detector, network, experiment, data.split(), recipe.settings), data
+    settings = dict(recipe.settings)
+    if recipe.whole:  # Networks of textures saw images at `TEXTURE_SIZE`, whatever their own.
+        settings["shrink"] = max(1, round(min(data.train[0].image.shape) / TEXTURE_SIZE))
+    return detector_of(Detector, network, experiment, data.split(), settings), data

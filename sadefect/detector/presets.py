@@ -32,7 +32,7 @@ class Offer(NamedTuple):
     licence: str = "mit"  # As model hubs name it.
     terms: str = "MIT"  # In words.
     recorded: bool = False  # Whether its network is one of recorded/, and its images are real.
-    options: dict = {}  # Of `load_dataset`.
+    whole: bool = False  # Whether it takes images as they are, and scales as `load_dataset` would.
 
 
 TEXTURE = {"latent_dim": 100, "symmetries": "none", "colour": "luminance"}
@@ -48,10 +48,9 @@ RECIPES = {
         "other", f"none is stated with NanoTWICE; {RESEARCH}", recorded=True,
     ),
     "grid": Offer(
-        # Networks of textures saw images of 1024 pixels at a quarter of their size.
-        "Metal grid of MVTec AD", "mvtec_ad/grid", {"shrink": 4},
+        "Metal grid of MVTec AD", "mvtec_ad/grid", {},
         "cc-by-nc-sa-4.0", f"CC BY-NC-SA 4.0, that of MVTec AD; {RESEARCH}", recorded=True,
-        options={"size": None},
+        whole=True,
     ),
 }  # fmt: skip
 
