@@ -225,11 +225,15 @@ show_panels(
 #
 # The threshold of pixels, `fpr`, flags the share of the pixels of held-out images that you allow. These lie
 # in specks all over a good image, and some of them are as
-# anomalous as a defect. What a good image does not have is a large region of them: an image's score is the
-# area of its largest region, where pixels far above the threshold may count more than once, and it is judged
-# defective if that is more than in held-out images, a share `image_fpr` of them
-# left out. A defect that is smaller than the specks of good images is flagged, but not judged: that
+# anomalous as a defect. What a good image does not have is a large region of them, or one that is high as a
+# whole. An image's score is the area or the mass of its largest region, or the height of its highest in the
+# smoothed map, whichever tells synthetic defects best from good images. The image is judged defective if the
+# score is more than in held-out images, a share `image_fpr` of them
+# left out. A defect that is no more than the specks of good images is flagged, but not judged: that
 # takes a better network, or another scale.
+#
+# Near the border of an image networks reconstruct worse, and its pixels would decide all thresholds. How much
+# worse is measured on held-out good images, and the map is lowered there by as much.
 #
 # Pixels are many, images few. With N held-out images and none of them judged defective, one new good
 # image in N + 1 will be, on average; more certainty takes more images. The table says how certain it is
@@ -249,7 +253,7 @@ table(
             f"{pixels.pixels:,} pixels of {pixels.images} images", "", pixels.fpr, "",
         ),
         (
-            "images", f"a score of {size.value}", size.fpr, f"{size.images} images",
+            "images", f"a score of {size.value:,}, {detector.calibration_.unit}", size.fpr, f"{size.images} images",
             images_needed(image_fpr), size.expected, size.bound,
         ),
     ],

@@ -33,12 +33,16 @@ def test_a_detector_saved_before_gives_the_same_map(tmp_path):
     np.testing.assert_array_equal(again.look(before["image"]).map, found.map)
 
 
-def test_a_detector_of_format_3_gives_the_same_verdict(tmp_path):
-    detector = Detector.load(FIXTURES / "detector_format3.sadefect")
-    with np.load(FIXTURES / "detector_format3.npz") as stored:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("format3", ("luminance", "area", False)), ("format4", ("auto", "mass", False))],
+)
+def test_detectors_of_earlier_formats_give_the_same_verdict(name, settings, tmp_path):
+    detector = Detector.load(FIXTURES / f"detector_{name}.sadefect")
+    with np.load(FIXTURES / f"detector_{name}.npz") as stored:
         before = dict(stored)
     found = detector.look(before["image"])
-    assert (detector.colour, detector.image_score) == ("luminance", "area")
+    assert (detector.colour, detector.image_score, detector.level_border) == settings
     np.testing.assert_allclose(found.map, before["map"], rtol=1e-4, atol=1e-4)
     assert (found.score, found.threshold) == (before["score"], before["threshold"])
     assert found.defect == before["defect"] and np.mean(found.mask != before["mask"]) < 1e-3

@@ -17,7 +17,7 @@ from sadefect.segmentation import threshold_for_fpr
 
 PAPER = {
     "average": "reconstructions", "frame": 0, "smoothing": 0.0, "opening": 4, "margin": 0,
-    "crops": "fixed", "symmetries": "none", "image_score": "area",
+    "crops": "fixed", "symmetries": "none", "image_score": "area", "level_border": False,
 }  # fmt: skip
 SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 19_200} | PAPER
 
@@ -298,7 +298,7 @@ def test_a_saved_detector_says_the_same(detector, saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 5, "version": "9.9"}, "format 5, of sadefect 9.9; upgrade"),
+        ({"format": 6, "version": "9.9"}, "format 6, of sadefect 9.9; upgrade"),
         ({"format": 1}, "format 1, whose verdicts .* is in the store"),
         ({"settings": {"hue": True}}, "unexpected keyword argument 'hue'"),
         ({"settings": {"latent_dim": 10**9}}, "latent_dim 1000000000"),

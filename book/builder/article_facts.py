@@ -6,7 +6,6 @@ the same article; images are shown where ``SADEFECT_DATA`` has them.
 
 from collections import Counter
 from dataclasses import replace
-from statistics import fmean
 
 import yaml
 
@@ -19,16 +18,16 @@ from sadefect.figures.gap import gap_sentences, waterfall
 from sadefect.figures.panels import inspection_panels, show_panels
 from sadefect.figures.scale import full_forecast
 from sadefect.figures.sentences import area_over_seeds, found_by
-from sadefect.figures.tables import SETTINGS, overlap
+from sadefect.figures.tables import SETTINGS
 from sadefect.files import load_json
 from sadefect.methods import METHODS, SCHEDULES
 from sadefect.paper import numbers as paper
 from sadefect.paper.claims import FORMULAS, NETWORKS, ROC_AREA
 from sadefect.paper.compared import chosen_comparisons
-from sadefect.paper.comparisons import at_one_budget, learning_curve, over_seeds, table_2
+from sadefect.paper.comparisons import learning_curve, over_seeds, table_2
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.false_alarms import false_alarms, located
-from sadefect.paper.gap import gap_steps
+from sadefect.paper.gap import ablation, gap_steps
 from sadefect.paper.headline import (
     LOOKED_AT,
     compared_recipes,
@@ -38,9 +37,8 @@ from sadefect.paper.headline import (
 from sadefect.paper.inspection import inspect
 from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.open_readings import measured, still_stuck
-from sadefect.paper.recording import GROUPS
 from sadefect.paper.rules import listed, named, spread
-from sadefect.paper.seeds import with_other_seeds
+from sadefect.paper.seeds import OverSeeds, with_other_seeds
 from sadefect.paper.store import empty_store, recorded_folder, stored_results
 from sadefect.paper.verdicts import (
     NOT_REPRODUCED,
@@ -68,12 +66,16 @@ def article_facts():
     verdicts, entries = decide_claims(stored), stored_entries(DATASET)
     filters = chosen_comparisons(DATASET, FILTERS)[:1]
     seeds = over_seeds([Experiment(dataset=DATASET, method=m) for m in ("ssim", "l2")], stored)
-    ablation = at_one_budget(GROUPS["ablation"], results=stored, compute=False)
+    augmentations = [
+        (name, result)
+        for name, result, _ in ablation(DATASET, results=stored)
+        if not result.experiment.decay_from
+    ]
     ours = headline_experiment(DATASET, "ssim", "ours")
     shown = [result for group in recipes.values() for result in group.values()]
     shown += [
         *(step.result for step in steps),
-        *ablation,
+        *(result for _, result in augmentations),
         *(r for row in readings for r in row[1:] if r),
     ]
     shown += [result for column in cells.values() for result in column.values()]
@@ -99,7 +101,10 @@ def article_facts():
         "seeds": [[result.metrics["auroc"] for result in group] for group in seeds],
         "seeds_at": seeds[0][0].experiment.patches_seen if seeds else 0,
         "headline_rows": _headline_rows(recipes, stored),
-        "ablation_rows": [_ablation_row(result) for result in ablation],
+        "ablation_rows": [
+            (name, r.metrics["auroc"], r.metrics["aupro"], r.experiment.patches_seen)
+            for name, r in augmentations
+        ],
         "readings": readings,
         "reading_rows": [_reading_row(*row) for row in readings if row[1]],
         "largest": max(filter(_counts, readings), key=_change, default=None),
@@ -163,25 +168,15 @@ def _headline_rows(recipes, stored):
             )
         )  # fmt: skip
         for recipe, result in group.items():
-            seeds = with_other_seeds(result, stored)
-            areas = [seed.metrics["auroc"] for seed in seeds]
+            seeds = OverSeeds.of(with_other_seeds(result, stored))
             rows.append(
                 (
-                    METHODS[method].label, recipe, len(seeds), fmean(areas),
-                    f"{min(areas):.3f} to {max(areas):.3f}" if len(seeds) > 1 else "-",
-                    fmean(seed.metrics["aupro"] for seed in seeds),
-                    fmean(overlap(seed)["median"] for seed in seeds),
-                    result.experiment.patches_seen, _training_hours(result),
+                    METHODS[method].label, recipe, seeds.count, seeds.auroc, seeds.range,
+                    seeds.aupro, seeds.overlap, result.experiment.patches_seen,
+                    _training_hours(result),
                 )
             )  # fmt: skip
     return rows
-
-
-def _ablation_row(result):
-    made = result.experiment
-    what = {"fixed": "a fixed set", "fresh": "new ones at every step"}[made.crops]
-    what += "" if made.symmetries == "none" else ", in eight symmetries"
-    return what, result.metrics["auroc"], result.metrics["aupro"], made.patches_seen
 
 
 def _counts(row):

@@ -52,6 +52,7 @@ SIDED = tuple(row for side in ("both", "above", "below") for row in _windows(11,
 LATE = ("conv3_3", "conv4_3", "conv5_3")
 SMOOTHED = (0.0, 6.0, 12.0)
 LAYERED = tuple({"layers": (name,), "smoothing": sigma} for name in LATE for sigma in SMOOTHED)
+ENTRIES = 10, 1_000  # Of a dictionary: the least and the most that the publication tries.
 
 BASELINES = {
     "level": Row(
@@ -93,7 +94,8 @@ BASELINES = {
     "feature_dictionary": Row(
         "deep.FeatureDictionary", "CNN feature dictionary",
         "P. Napoletano, F. Piccoli and R. Schettini, Anomaly Detection in Nanofibrous Materials by "
-        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT, LAYERED,
+        "CNN-Based Self-Similarity, 2018", "10.3390/s18010209", IMAGENET, SPIRIT,
+        tuple({"entries": count} | row for count in ENTRIES for row in LAYERED),
     ),
     "memory_bank": Row(
         "deep.MemoryBank", "memory bank of features",

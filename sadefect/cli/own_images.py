@@ -141,8 +141,8 @@ def train(
     for note in detector.notes():
         print(f"{note}.")
     print(
-        f"An image will be judged defective from a score of {limit.value} pixels on; "
-        f"{limit.sentence()}."
+        f"An image will be judged defective from a score of {limit.value} "
+        f"{detector.calibration_.unit} on; {limit.sentence()}."
     )
 
 
@@ -171,7 +171,8 @@ def calibrate(
         return
     print(
         f"saved {output or model}: an image will be judged defective from a score of "
-        f"{limit.value} pixels on, {before} before; {limit.sentence()}."
+        f"{limit.value} {detector.calibration_.unit} on, {before} before; "
+        f"{limit.sentence()}."
     )
     for text in detector.calibration_.crowded:
         print(f"{text}.")

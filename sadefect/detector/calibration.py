@@ -1,9 +1,9 @@
 """Thresholds of pixels, and of whole images, from the maps of held-out defect-free images.
 
-An image is judged by its largest region of flagged pixels, by its area or its mass (Bullmore et al.
-1999, doi:10.1109/42.750253). Good images hold many small specks that reach far up; a defect is a
-region. The largest value of a map, by contrast, is that of its noisiest pixel, and a threshold on
-it is that of the noisiest good image.
+An image is judged by one region of flagged pixels: by the area or the mass of the largest, or by
+the height of the highest (Bullmore et al. 1999, doi:10.1109/42.750253). Heights are those of the
+smoothed map. Good images hold many small specks that reach far up, and the largest value of a map
+as it is belongs to the noisiest pixel; a defect is a region.
 
 A larger image has more specks, and larger ones among them. In noise the areas of regions above a
 threshold fall off exponentially (Friston et al. 1994, doi:10.1002/hbm.460010306), so that the
@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.stats import binomtest
 
 from sadefect.datasets.base import HELD_OUT
-from sadefect.detector.defaults import FPR, IMAGE_FPR, IMAGE_SCORES
+from sadefect.detector.defaults import FPR, IMAGE_FPR, IMAGE_SCORES, UNITS
 from sadefect.detector.region import Crowding
 from sadefect.metrics import PixelMetrics
 from sadefect.segmentation import check_share
@@ -27,15 +27,17 @@ RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.
 CONFIDENCE = 0.95
 TAIL = 30  # Regions of held-out images, the largest, that say how fast areas fall off.
 HEAVIEST = 2.5  # What a pixel counts at most in the mass of a region.
+SMOOTHED = 3.0  # Standard deviation in pixels of a map, where regions are judged by their height,
+HIGHEST = 10.0  # and how many mean excesses above the threshold a pixel reaches at most.
 LARGER = 1.05  # Times the calibrated area: from there on an image is a larger one.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # Pixels that meet at a corner belong together.
 
 
 class ImageThreshold(NamedTuple):
-    """How large a region has to be for an image to be judged defective, and how sure that is.
+    """The score from which an image is judged defective, and how sure that is.
 
-    ``value`` is in pixels; ``fpr`` the share of good images that was asked for; ``flagged`` of
-    ``images`` held-out ones reach the value.
+    ``value`` is in `Calibration.unit`; ``fpr`` the share of good images that was asked for;
+    ``flagged`` of ``images`` held-out ones reach the value.
     """
 
     value: int
@@ -130,12 +132,16 @@ def label_regions(flagged, side=1, weights=None):
     areas are those that the map itself gives.
     """
     labels, count = ndimage.label(flagged, EIGHT_NEIGHBOURS)
-    height, width = (length // side * side for length in labels.shape)
-    block = slice(None, height, side), slice(None, width, side)
-    weights = None if weights is None else weights[block].ravel()
-    areas = np.bincount(labels[block].ravel(), weights, minlength=count + 1) * side**2
+    weights = None if weights is None else _blocks(weights, side).ravel()
+    areas = np.bincount(_blocks(labels, side).ravel(), weights, minlength=count + 1) * side**2
     areas[0] = 0
     return labels, np.round(areas).astype("int64")
+
+
+def _blocks(array, side):
+    """Return one pixel of each whole block of ``side`` pixels on a side."""
+    height, width = (length // side * side for length in array.shape)
+    return array[:height:side, :width:side]
 
 
 def largest_region(flagged):
@@ -148,6 +154,15 @@ def _weights(map, limit, excess):
     if not excess:
         return np.ones(map.shape)
     return np.clip((1 + (map - limit) / excess) / 2, 0.5, HEAVIEST)
+
+
+def _smoothed(map, counted):
+    """Smooth a map; pixels that do not count are left out of averages."""
+    if counted is None:
+        return ndimage.gaussian_filter(map, SMOOTHED, mode="nearest")
+    weights = ndimage.gaussian_filter(counted.astype("float32"), SMOOTHED, mode="nearest")
+    map = ndimage.gaussian_filter(np.where(counted, map, 0), SMOOTHED, mode="nearest")
+    return map / np.maximum(weights, 1e-6)
 
 
 def _mean_excess(maps, counted, limits):
@@ -172,7 +187,9 @@ class Calibration:
     Where regions are judged by their mass, ``excess`` ``(len(RATES),)`` is how far flagged pixels
     of these images are above the threshold on average, and ``areas`` are masses: a pixel at the
     threshold counts half, one that is so far above it once, and none more than `HEAVIEST`, so that
-    no single one makes a defect. A good image's mass is about its area.
+    no single one makes a defect. A good image's mass is about its area. Where they are judged by
+    their height, ``areas`` are heights of the smoothed map, in thousandths of ``threshold(FPR)``;
+    pixels are cut off at `HIGHEST` mean excesses.
 
     Examples
     --------
@@ -182,8 +199,11 @@ class Calibration:
     (0, 20, 0.048)
     """
 
-    def __init__(self, pixels, areas, tails=None, size=0, crowded=(), excess=None):
+    def __init__(
+        self, pixels, areas, tails=None, size=0, crowded=(), excess=None, image_score=None
+    ):
         self.pixels, self.areas, self.size = pixels, np.asarray(areas), float(size)
+        self.image_score = image_score or ("area" if excess is None else "mass")
         self.excess = None if excess is None else np.asarray(excess, "float64")
         self.tails = np.zeros(len(RATES)) if tails is None else np.asarray(tails, "float64")
         self.crowded = list(crowded)
@@ -192,47 +212,99 @@ class Calibration:
     def of(cls, maps, side=1, counted=None, image_score="area"):
         """Count a sequence of opened maps ``(H, W)``; each pixel stands for a block of ``side``.
 
-        ``counted`` has a mask for each map, of the pixels that count, or None for all; regions are
-        judged by their "area" or their "mass".
+        ``counted`` has a mask for each map, of the pixels that count, or None for all;
+        ``image_score``, one of `IMAGE_SCORES`, is what regions are judged by.
         """
         pixels, counted = PixelMetrics(), counted or [None] * len(maps)
         for map, mask in zip(maps, counted, strict=True):
             pixels.update(np.zeros(map.shape, bool), map, mask)
         limits = [pixels.threshold(rate).value for rate in RATES]
-        excess = _mean_excess(maps, counted, limits) if image_score == "mass" else None
-        areas, largest = np.zeros((len(maps), len(RATES)), "int64"), [[] for _ in RATES]
-        crowding, sizes = Crowding(side), []
+        excess = None if image_score == "area" else _mean_excess(maps, counted, limits)
+        found = cls(pixels, np.zeros((len(maps), len(RATES)), "int64"), excess=excess,
+                    image_score=image_score)  # fmt: skip
+        crowding, sizes, largest = Crowding(side), [], [[] for _ in RATES]
         for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
+            values = found._values(map, mask)
             for column, limit in enumerate(limits):
                 above = map >= limit if mask is None else (map >= limit) & mask
-                weights = None if excess is None else _weights(map, limit, excess[column])
-                regions = np.sort(label_regions(above, 1, weights)[1])[::-1] * side**2
-                areas[number, column] = regions[0]
-                largest[column] = sorted([*largest[column], *regions[: TAIL + 1].tolist()])
+                scores = np.sort(found._scores(above, values, map, column, limit)[1])[::-1]
+                scores = scores * found._block(side)
+                found.areas[number, column] = scores[0]
+                largest[column] = sorted([*largest[column], *scores[: TAIL + 1].tolist()])
                 largest[column] = largest[column][-TAIL - 1 :]
                 if RATES[column] == FPR:
                     crowding.add(above)
             sizes.append(map.size if mask is None else int(mask.sum()))
         tails = [np.mean(top[1:]) - top[0] if len(top) > 1 else top[0] for top in largest]
-        return cls(pixels, areas, tails, np.mean(sizes) * side**2, crowding.sentences(), excess)
+        found.tails, found.size = np.asarray(tails, "float64"), float(np.mean(sizes) * side**2)
+        found.crowded = crowding.sentences()
+        return found
+
+    @property
+    def unit(self):
+        """Return the unit of scores, in words."""
+        return UNITS[self.image_score]
+
+    def _block(self, side):
+        """Return what a pixel of a map counts, where it stands for a block of an image."""
+        return 1 if self.image_score == "height" else side**2
+
+    def _values(self, map, counted):
+        """Return the smoothed map that heights are of; None where they do not matter."""
+        if self.image_score != "height":
+            return None
+        limit = self.pixels.threshold(FPR).value
+        highest = limit + HIGHEST * self.excess[RATES.index(FPR)]
+        values = 1000 * _smoothed(np.minimum(map, highest), counted) / (limit or 1)
+        return np.round(np.maximum(values, 1)).astype("int64")
+
+    def _scores(self, flagged, values, map, column, limit, side=1):
+        """Number the regions of flagged pixels; return labels ``(H, W)`` and scores by label."""
+        if self.image_score == "mass":
+            return label_regions(flagged, side, _weights(map, limit, self.excess[column]))
+        labels, areas = label_regions(flagged, side)
+        if values is None:
+            return labels, areas
+        heights = np.zeros(len(areas), "int64")
+        np.maximum.at(heights, _blocks(labels, side).ravel(), values.ravel())
+        heights[0] = 0
+        return labels, heights
+
+    def score_regions(self, map, flagged, fpr=FPR, side=1, counted=None):
+        """Number the 8-connected regions of an image's flagged pixels, and judge each.
+
+        Parameters
+        ----------
+        map : array (H, W)
+            Of the image's size; each pixel of the map of held-out ones stood for a block of
+            ``side`` pixels.
+        flagged : bool array (H, W)
+        fpr, side : float, int
+        counted : bool array (H, W), optional
+            Pixels that count; all by default.
+
+        Returns
+        -------
+        labels : int array (H, W)
+        scores : int array
+            By label, in `unit`; 0 for the background.
+        """
+        column, limit = np.searchsorted(RATES, fpr), self.pixels.threshold(fpr).value
+        counted = None if counted is None else _blocks(counted, side)
+        values = self._values(_blocks(map, side), counted)
+        return self._scores(flagged, values, map, column, limit, side)
 
     def score(self, map, side=1):
-        """Return the score of an opened map by its largest region, as those of held-out images."""
+        """Return the score of an opened map by its regions, as those of held-out images."""
         above = map >= self.pixels.threshold(FPR).value
-        return int(label_regions(above, 1, self.weights(map))[1].max()) * side**2
-
-    def weights(self, map, fpr=FPR):
-        """Return what each pixel of a map counts in a region, an array of its shape; None for 1."""
-        if self.excess is None:
-            return None
-        excess = self.excess[np.searchsorted(RATES, fpr)]
-        return _weights(map, self.pixels.threshold(fpr).value, excess)
+        return int(self.score_regions(map, above)[1].max()) * self._block(side)
 
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR, size=None):
-        """Return how large a region of pixels at or above ``threshold(fpr)`` a defect has to be.
+        """Return the score from which a region of flagged pixels is a defect.
 
-        Of an image larger than the held-out ones, ``size`` pixels that count, the threshold is
-        raised by as much as the largest region of a good image is expected to be larger.
+        Pixels are flagged at or above ``threshold(fpr)``. Of an image larger than the held-out
+        ones, ``size`` pixels that count, the threshold is raised by as much as the score of a good
+        image is expected to be larger.
 
         This is split conformal prediction, with the largest region as the score. It is not exact:
         the threshold of pixels is of the same images; and between two of `RATES` the regions are
@@ -266,7 +338,7 @@ class Calibration:
         kept = np.unique(np.r_[0, np.maximum(deciding, 0), len(at_least) - 1])
         counts = np.add.reduceat(state["counts"], kept)
         pixels = PixelMetrics.from_state(state | {"bins": state["bins"][kept], "counts": counts})
-        own = self.areas, self.tails, self.size, self.crowded, self.excess
+        own = self.areas, self.tails, self.size, self.crowded, self.excess, self.image_score
         return Calibration(pixels, *own)
 
     def state(self):
@@ -274,6 +346,7 @@ class Calibration:
         pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
         regions = {"areas": self.areas, "tails": self.tails, "size": np.array(self.size)}
         regions |= {} if self.excess is None else {"excess": self.excess}
+        regions |= {"heights": np.array(1.0)} if self.image_score == "height" else {}
         return pixels | regions | {"rates": np.array(RATES)}
 
     @classmethod
@@ -297,7 +370,8 @@ class Calibration:
         excess = arrays.get("excess")
         if excess is not None and (excess.shape != (len(RATES),) or excess.min() < 0):
             raise ValueError(f"expected {len(RATES)} mean excesses; got shape {excess.shape}")
-        calibration = cls(pixels, areas, tails, size, excess=excess)
+        by_height = "height" if "heights" in arrays and excess is not None else None
+        calibration = cls(pixels, areas, tails, size, excess=excess, image_score=by_height)
         pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration
 

@@ -8,7 +8,8 @@ import numpy as np
 from sadefect.datasets.base import held_out
 from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import presets, yardsticks
-from sadefect.detector.calibration import Calibration, choose_calibration, label_regions
+from sadefect.detector.border import DEPTH, Levelled, border_levels
+from sadefect.detector.calibration import Calibration, choose_calibration
 from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
 from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.detector.evaluation import evaluate_detector
@@ -61,10 +62,14 @@ class Detector(Mapping):
     colour : {"auto", "luminance", "channels"}
         What colour images are judged by: their luminance, or each channel for itself. "auto" tries
         both where ``patches`` are 20,000 or more, and is luminance otherwise.
-    image_score : {"auto", "area", "mass"}
-        What an image is judged by: the area of its largest flagged region, or its mass, where
-        pixels count from a half to 2.5 times, by how far they are above the threshold. "auto" is
-        what better tells synthetic defects in held-out good images from these.
+    level_border : bool
+        Whether maps are lowered near the border of images by as much as those of held-out good
+        images are higher there than inside.
+    image_score : {"auto", "height", "mass", "area"}
+        What an image is judged by: the height of its highest flagged region in the smoothed map, or
+        of its largest the area or the mass, where pixels count from a half to 2.5 times, by how far
+        they are above the threshold. "auto" is what best tells synthetic defects in held-out good
+        images from these.
     symmetries : {"auto", "none", "half_turns", "mirrors", "turns", "all"}
         In which patches are shown. "auto" tries them out where ``patches`` are 20,000 or more, each
         with a tenth of them, and takes those that held-out images agree with.
@@ -201,7 +206,11 @@ class Detector(Mapping):
     def _calibrate(self, images):
         """Set thresholds by good images; return what image scores reached that were tried."""
         counted = [self._counted(planes[0].shape, self.shrink) for planes in images]
+        self.levels_ = None
         maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
+        if self.level_border:
+            self.levels_ = border_levels(maps, counted, self.patch_size // DEPTH)
+            maps = Levelled(maps, self.levels_)
         score = getattr(self, "image_score_", self.image_score)
         if score == "auto":
             planted = planted_samples(flat(images), self.seed)
@@ -237,7 +246,7 @@ class Detector(Mapping):
                 report(done)
 
     def score(self, image, fpr=FPR):
-        """Return the score of the largest region at or above ``threshold(fpr)``; see `Finding`."""
+        """Return the score of the regions at or above ``threshold(fpr)``; see `Finding`."""
         return self.look(image, fpr).score
 
     def threshold(self, fpr=FPR):
@@ -312,10 +321,11 @@ class Detector(Mapping):
 
     def judge(self, image, map, fpr=FPR, name=None, *, image_fpr=IMAGE_FPR):
         """Return the `Finding` of an image whose map is known; its verdict and its mask agree."""
-        flagged, counted = self._flagged(map, fpr)
-        weights = self.calibration_.weights(map, fpr)
-        labels, scores = label_regions(flagged, self.shrink, weights)
-        score, limit = int(scores.max()), self.image_threshold(image_fpr, fpr, counted).value
+        flagged, size = self._flagged(map, fpr)
+        labels, scores = self.calibration_.score_regions(
+            map, flagged, fpr, self.shrink, self._counted(map.shape)
+        )
+        score, limit = int(scores.max()), self.image_threshold(image_fpr, fpr, size).value
         mask = flagged & (scores >= limit)[labels]
         return Finding(name or name_of(image), image, map, mask, score, score >= limit, limit)
 

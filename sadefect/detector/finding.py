@@ -11,8 +11,8 @@ class Finding(NamedTuple):
     """A detector's verdict on an image, and where it rests.
 
     ``image`` is as it was given or read; ``map`` float32 ``(H, W)``, opened; ``mask`` bool, what is
-    taken for defects; ``score`` how many pixels the largest flagged region counts for: its mass, as
-    in `Calibration`, or its area; ``defect`` the verdict, true where the mask holds anything;
+    taken for defects; ``score`` that of the highest or largest flagged region, by height, mass or
+    area as in `Calibration`; ``defect`` the verdict, true where the mask holds anything;
     ``threshold`` the score from which it is a defect.
     """
 

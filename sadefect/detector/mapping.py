@@ -4,6 +4,7 @@ import numpy as np
 
 from sadefect.anomaly_maps import post_processed
 from sadefect.datasets.images import as_gray
+from sadefect.detector.border import levelled
 from sadefect.detector.inputs import Downscaled
 from sadefect.detector.region import Continued, counted_pixels, cropped
 from sadefect.detector.settings import Settings
@@ -51,8 +52,10 @@ class Mapping(Settings):
         Of several, residuals are the largest; reconstructions become luminance, as images do.
         """
         maps = [self._map_of_plane(plane, part) for plane in planes]
-        if part == "residual" or len(maps) == 1:
-            return np.maximum.reduce(maps)
+        if part == "residual":
+            return levelled(np.maximum.reduce(maps), getattr(self, "levels_", None))
+        if len(maps) == 1:
+            return maps[0]
         return as_gray(np.clip(np.stack(maps, axis=-1), 0, 1))
 
     def _map_of_plane(self, image, part):

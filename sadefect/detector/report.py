@@ -53,7 +53,8 @@ def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics
         truth=truth,
         rows=output.rows,
         made_of=made_of,
-        by_mass=detector.calibration_.excess is not None,
+        image_score=detector.calibration_.image_score,
+        unit=detector.calibration_.unit,
     )
     path = output.folder / "report.html"
     with whole(path, within=output.partial) as temporary:

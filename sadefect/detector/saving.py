@@ -17,13 +17,15 @@ from sadefect.files import whole
 from sadefect.methods import METHODS
 from sadefect.provenance import versions
 
-FORMAT = 4  # Raised when what is written no longer means the same.
+FORMAT = 5  # Raised when what is written no longer means the same.
 # Settings that detectors of earlier formats had without saying so; all else means what it did.
-BEFORE_4 = {"colour": "luminance", "image_score": "area"}
+BEFORE_5 = {"level_border": False}
+BEFORE_4 = BEFORE_5 | {"colour": "luminance", "image_score": "area"}
 BEFORE = {
     2: {"crops": "fixed", "symmetries": "none", "margin": 0, "frame": 0, "smoothing": 0.0}
     | BEFORE_4,
     3: BEFORE_4,
+    4: BEFORE_5,
     FORMAT: {},
 }
 LEARNT = ("symmetries", "colour", "image_score")  # Chosen in training, if not given.
@@ -54,6 +56,8 @@ def saved_parts(detector):
     arrays |= known
     if detector.ignored_ is not None:
         arrays["ignored"] = np.uint8(detector.ignored_)
+    if detector.levels_ is not None:
+        arrays["levels"] = detector.levels_
     if detector.method in METHODS:
         for number, weights in enumerate(detector.model_.get_weights()):
             arrays[f"weights.{number:03d}"] = weights
@@ -88,6 +92,10 @@ def restored(cls, header, arrays):
     else:
         detector.model_ = detector.yardsticks_["filter_bank"]
     detector.ignored_ = arrays["ignored"] > 0 if "ignored" in arrays else None
+    detector.levels_ = arrays.get("levels")
+    levels = detector.levels_
+    if levels is not None and (levels.ndim != 1 or levels.min() < 0 or levels.max() > 1):
+        raise ValueError("levels of the border are not numbers from 0 to 1")
     detector.calibration_ = Calibration.from_state(arrays)
     detector.calibration_.crowded = list(map(str, header.get("crowded", [])))
     detector.calibrations_ = list(header.get("calibrations", []))

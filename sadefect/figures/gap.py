@@ -1,7 +1,5 @@
 """The page on the gap: the waterfall, fitted learning curves, and what takes a network apart."""
 
-from statistics import fmean
-
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -14,6 +12,7 @@ from sadefect.paper.gap import DECAYED, LONGER, OVERFITTING, SCORED
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.repeated import made_on
 from sadefect.paper.rules import listed
+from sadefect.paper.seeds import OverSeeds
 
 ADDS = {
     OVERFITTING: "undoing the overfitting",
@@ -240,15 +239,9 @@ def seeds_table(groups) -> Markdown:
     )  # fmt: skip
     rows = []
     for name, group in groups.items():
-        areas = [result.metrics["auroc"] for result in group]
-        overlaps = [result.metrics["overlap"]["0.05"]["median"] for result in group]
-        rows.append(
-            (
-                name, len(group), f"{group[0].experiment.patches_seen:,}", fmean(areas),
-                f"{min(areas):.3f} to {max(areas):.3f}",
-                fmean(result.metrics["aupro"] for result in group), fmean(overlaps),
-            )
-        )  # fmt: skip
+        seeds, patches = OverSeeds.of(group), f"{group[0].experiment.patches_seen:,}"
+        areas = seeds.auroc, seeds.range, seeds.aupro, seeds.overlap
+        rows.append((name, seeds.count, patches, *areas))
     return table(header, rows or [("not recorded", *6 * "-")])
 
 

@@ -1,7 +1,5 @@
 """Results in words that follow from their numbers, for the sentence that a page opens with."""
 
-from statistics import fmean
-
 import numpy as np
 from IPython.display import Markdown
 
@@ -10,7 +8,7 @@ from sadefect.figures.tables import percent
 from sadefect.paper import numbers
 from sadefect.paper.extrapolation import last_doubling
 from sadefect.paper.rules import listed
-from sadefect.paper.seeds import with_other_seeds
+from sadefect.paper.seeds import OverSeeds, with_other_seeds
 
 
 def best_first(sentence, values, show="{:.3f}".format):
@@ -44,10 +42,10 @@ def area_over_seeds(result, results):
 
     ``results`` are those to look among.
     """
-    areas = [seed.metrics["auroc"] for seed in with_other_seeds(result, results)]
-    if len(areas) == 1:
-        return f"{areas[0]:.3f}"
-    return f"{fmean(areas):.3f} ({len(areas)} seeds, {min(areas):.3f} to {max(areas):.3f})"
+    seeds = OverSeeds.of(with_other_seeds(result, results))
+    return f"{seeds.auroc:.3f}" + (
+        f" ({seeds.count} seeds, {seeds.range})" if seeds.count > 1 else ""
+    )
 
 
 def areas_beside_the_papers(results):

@@ -8,6 +8,7 @@ from IPython.display import Markdown
 from sadefect.figures.style import method_label
 from sadefect.paper import numbers
 from sadefect.paper.experiment import Experiment
+from sadefect.paper.seeds import OverSeeds
 
 MARKS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐ"  # Of notes below a table.
 SETTINGS = {
@@ -158,12 +159,10 @@ def spread_table(groups) -> Markdown:
     )  # fmt: skip
     rows = []
     for group in groups:
-        scores = [_cells(result, "AUROC, ours", "AUPRO, ours", OVERLAP) for result in group]
-        areas, *others = zip(*scores, strict=True)
         dataset, method, patches = _cells(group[0], "data set", "method", "patches seen")
         seeds = ", ".join(str(result.experiment.seed) for result in group)
-        spread = f"{min(areas):.3f} to {max(areas):.3f}"
-        means = fmean(areas), spread, *map(fmean, others)
+        over = OverSeeds.of(group)
+        means = over.auroc, over.range, over.aupro, over.overlap
         rows.append((dataset, method, seeds, patches, *means, _minutes(*group)))
     return table(header, rows or [("two seeds with one budget are needed", *8 * "-")])
 

@@ -18,6 +18,12 @@ COLUMNS = ("dataset", "method", "latent_dim", "window_size", "patch_size", "seed
 
 # Patches as the same group's next paper drew them; what is printed is the default.
 AUGMENTED = {"crops": "fresh", "symmetries": "all"}
+# From the paper's patches to these, one thing changed at a time.
+AUGMENTATIONS = {
+    "a fixed set of crops": {},
+    "fresh crops": {"crops": "fresh"},
+    "fresh crops in the eight symmetries of the square": AUGMENTED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sadefect.paper.comparisons import by_settings, learning_curve, shared_points
-from sadefect.paper.experiment import AUGMENTED, Experiment
+from sadefect.paper.experiment import AUGMENTATIONS, AUGMENTED, Experiment
 from sadefect.paper.headline import headline_experiment, headline_result, own_scoring
 from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import Result, find, stored_results
@@ -94,14 +94,6 @@ def gap_steps(dataset, method="ssim", results=None):
     return known
 
 
-# From the paper's patches to augmented ones, one thing changed at a time.
-CROPS = {
-    "a fixed set of crops": {},
-    "fresh crops": {"crops": "fresh"},
-    "fresh crops in the eight symmetries of the square": AUGMENTED,
-}
-
-
 def ablation(dataset, method="ssim", results=None):
     """Return what fresh crops, symmetries and a decayed learning rate are each worth.
 
@@ -111,13 +103,13 @@ def ablation(dataset, method="ssim", results=None):
     Returns
     -------
     list of tuples
-        A name of `CROPS`, the `Result` in the paper's scoring, and that in ours, None where it is
-        unknown; empty where there is no such budget.
+        A name of `AUGMENTATIONS`, the `Result` in the paper's scoring, and that in ours, None where
+        it is unknown; empty where there is no such budget.
     """
     results = stored_results() if results is None else results
     trunks = {
         name: Experiment(dataset=dataset, method=method, **changes)
-        for name, changes in CROPS.items()
+        for name, changes in AUGMENTATIONS.items()
     }
     runs = by_settings(trunks.values(), results, ["patches_seen"])
     budget = max((patches for (patches,) in shared_points(runs)), default=0)

@@ -9,7 +9,7 @@ import numpy as np
 from sadefect.files import load_arrays, save_arrays, store_folder
 from sadefect.paper.comparisons import learning_curve, table_2_cells
 from sadefect.paper.engine import work
-from sadefect.paper.experiment import AUGMENTED, Experiment
+from sadefect.paper.experiment import AUGMENTATIONS, AUGMENTED, Experiment
 from sadefect.paper.jobs import Costs, is_trained, scoring_jobs, training_jobs
 from sadefect.paper.numbers import BUDGET
 from sadefect.paper.open_readings import READINGS
@@ -62,9 +62,7 @@ GROUPS = {
     "augmented": _of("nanotwice", **AUGMENTED),
     "augmented-seeds": _of("nanotwice", seeds=SEEDS, **AUGMENTED),
     "ablation": [
-        *_of("nanotwice", ["ssim"]),
-        *_of("nanotwice", ["ssim"], crops="fresh"),
-        *_of("nanotwice", ["ssim"], **AUGMENTED),
+        made for how in AUGMENTATIONS.values() for made in _of("nanotwice", ["ssim"], **how)
     ],
     "table2-augmented": _different(table_2_cells(**AUGMENTED).values()),
     "methods-augmented": [

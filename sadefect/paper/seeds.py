@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from statistics import fmean
 from typing import NamedTuple
 
 from sadefect.methods import METHODS
+from sadefect.paper.numbers import OVERLAP_FPR
 
 
 class SeedSpread(NamedTuple):
@@ -24,6 +26,34 @@ class SeedSpread(NamedTuple):
             f"{len(self.results)} seeds of {METHODS[experiment.method].label} on "
             f"{experiment.dataset} at {experiment.patches_seen:,} patches"
         )
+
+
+class OverSeeds(NamedTuple):
+    """Hold means over the seeds of one experiment, and the least and the largest AUROC.
+
+    ``overlap`` is the median over defects, at the paper's false positive rate.
+    """
+
+    count: int
+    auroc: float
+    low: float
+    high: float
+    aupro: float
+    overlap: float
+
+    @classmethod
+    def of(cls, results):
+        """Return those of a list of `Result`."""
+        rate, metrics = f"{OVERLAP_FPR.value:g}", [result.metrics for result in results]
+        areas = [values["auroc"] for values in metrics]
+        aupro = fmean(values["aupro"] for values in metrics)
+        overlap = fmean(values["overlap"][rate]["median"] for values in metrics)
+        return cls(len(areas), fmean(areas), min(areas), max(areas), aupro, overlap)
+
+    @property
+    def range(self):
+        """Return the least and the largest AUROC, in words."""
+        return f"{self.low:.3f} to {self.high:.3f}" if self.count > 1 else "-"
 
 
 def with_other_seeds(result, results):
