@@ -1,7 +1,7 @@
 """Maps near the border of images, where networks reconstruct worse, brought to one level.
 
 A pixel near the border lies near the frame of every patch that has it, and good images err there as
-defects do elsewhere. How much is measured on held-out good images, and divided out.
+defects do elsewhere. How much is measured on held-out good images, on each side, and divided out.
 """
 
 from collections.abc import Sequence
@@ -11,26 +11,23 @@ from scipy import ndimage
 
 from sadefect.detector.defaults import FPR
 
-DEPTH = 4  # A patch's side divided by this is how deep levels are measured, in pixels of a map.
+PART = 4  # A patch's side divided by this is how deep levels are measured, in pixels of a map.
 SMOOTHED = 1.0  # Standard deviation, in pixels, of levels along the distance.
 
 
-def border_distance(shape, depth):
-    """Return each pixel's distance from the border, an int array of a shape, at most ``depth``.
+def sides(array):
+    """Return views of an array ``(H, W)`` whose first rows are its top, bottom, left and right.
 
     Examples
     --------
-    >>> border_distance((3, 5), 2)[1].tolist()
-    [0, 1, 1, 1, 0]
+    >>> [view[0].tolist() for view in sides(np.arange(4).reshape(2, 2))]
+    [[0, 1], [2, 3], [0, 2], [1, 3]]
     """
-    rows, columns = (
-        np.minimum(np.arange(length), np.arange(length)[::-1]).clip(max=depth) for length in shape
-    )
-    return np.minimum.outer(rows, columns)
+    return array, array[::-1], array.T, array.T[::-1]
 
 
 def border_levels(maps, counted, depth):
-    """Return what maps of good images have to be multiplied with, by the distance from the border.
+    """Return what maps of good images have to be multiplied with near their border.
 
     Parameters
     ----------
@@ -42,39 +39,47 @@ def border_levels(maps, counted, depth):
 
     Returns
     -------
-    float32 array (n + 1,)
-        At most 1: only what is above the level of the inside is lowered. The last stands for all
-        pixels that are farther away.
+    float32 array (4, n)
+        By side, as in `sides`, and distance; at most 1: only what is above the level of the inside
+        is lowered.
     """
     depth = min(depth, *(min(map.shape) // 4 for map in maps))
-    levels = np.full((len(maps), depth + 1), np.nan)
-    for row, map, mask in zip(levels, maps, counted, strict=True):
-        distance = border_distance(map.shape, depth)
-        if mask is not None:
-            map, distance = map[mask], distance[mask]
-        order = np.argsort(distance, axis=None, kind="stable")
-        values, ends = (
-            np.ravel(map)[order],
-            np.searchsorted(np.ravel(distance)[order], range(depth + 2)),
-        )
-        for number, (first, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
-            if end > first:
-                row[number] = np.quantile(values[first:end], 1 - FPR)
-    known = ~np.isnan(levels).all(axis=0)
-    means = np.nanmean(levels[:, known], axis=0)
-    means = np.interp(np.arange(depth + 1), np.flatnonzero(known), means)
-    means = ndimage.gaussian_filter1d(means, SMOOTHED, mode="nearest")
-    factors = np.ones(depth + 1)
-    above = means > max(means[-1], 0)
-    factors[above] = max(means[-1], 0) / means[above]
+    if not depth:
+        return np.ones((4, 0), "float32")
+    levels, inside = np.full((len(maps), 4, depth), np.nan), np.full(len(maps), np.nan)
+    inner = slice(depth, -depth)
+    for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
+        mask = np.ones(map.shape, bool) if mask is None else mask
+        inside[number] = _level(map[inner, inner], mask[inner, inner])
+        for side, (view, counts) in enumerate(zip(sides(map), sides(mask), strict=True)):
+            levels[number, side] = [
+                _level(view[row, inner], counts[row, inner]) for row in range(depth)
+            ]
+    if np.isnan(inside).all():
+        return np.ones((4, depth), "float32")
+    usual = max(float(np.nanmean(inside)), 0)
+    levels = np.where(np.isnan(levels), inside[:, None, None], levels)
+    means = ndimage.gaussian_filter1d(np.nanmean(levels, axis=0), SMOOTHED, mode="nearest")
+    factors = np.ones((4, depth))
+    np.divide(usual, means, out=factors, where=means > usual)
     return factors.astype("float32")
 
 
+def _level(values, counted):
+    """Return what a share `FPR` of the values that count exceeds; NaN where none does."""
+    values = values[counted]
+    return np.quantile(values, 1 - FPR) if values.size else np.nan
+
+
 def levelled(map, levels):
-    """Return a map multiplied by `border_levels`; unchanged for None."""
+    """Return a map multiplied by `border_levels`, in corners by the smaller; unchanged for None."""
     if levels is None:
         return map
-    return map * levels[border_distance(map.shape, len(levels) - 1)]
+    factors = np.ones(map.shape, "float32")
+    for view, level in zip(sides(factors), levels, strict=True):
+        depth = min(len(level), len(view))
+        view[:depth] = np.minimum(view[:depth], level[:depth, None])
+    return map * factors
 
 
 class Levelled(Sequence):

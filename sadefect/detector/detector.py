@@ -8,7 +8,7 @@ import numpy as np
 from sadefect.datasets.base import held_out
 from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import presets, yardsticks
-from sadefect.detector.border import DEPTH, Levelled, border_levels
+from sadefect.detector.border import PART, Levelled, border_levels
 from sadefect.detector.calibration import Calibration, choose_calibration
 from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
 from sadefect.detector.defaults import FPR, IMAGE_FPR
@@ -209,7 +209,7 @@ class Detector(Mapping):
         self.levels_ = None
         maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
         if self.level_border:
-            self.levels_ = border_levels(maps, counted, self.patch_size // DEPTH)
+            self.levels_ = border_levels(maps, counted, self.patch_size // PART)
             maps = Levelled(maps, self.levels_)
         score = getattr(self, "image_score_", self.image_score)
         if score == "auto":

@@ -94,7 +94,9 @@ def restored(cls, header, arrays):
     detector.ignored_ = arrays["ignored"] > 0 if "ignored" in arrays else None
     detector.levels_ = arrays.get("levels")
     levels = detector.levels_
-    if levels is not None and (levels.ndim != 1 or levels.min() < 0 or levels.max() > 1):
+    if levels is not None and (
+        levels.shape[:-1] != (4,) or not ((levels >= 0) & (levels <= 1)).all()
+    ):
         raise ValueError("levels of the border are not numbers from 0 to 1")
     detector.calibration_ = Calibration.from_state(arrays)
     detector.calibration_.crowded = list(map(str, header.get("crowded", [])))
