@@ -102,7 +102,7 @@ def fitted(data, method):
     return detector, time.perf_counter() - start
 
 
-def by_both_scores(name, what, detector, data, seconds):
+def by_each_score(name, what, detector, data, seconds):
     """Yield the rows of a detector with each image score, the chosen one marked."""
     _, held_out = data.split()
     chosen = detector.image_score_
@@ -123,7 +123,7 @@ def against_yardsticks(name):
         detector, seconds = fitted(data, method)
         said += [(name, f"{method}: {text}") for text in detector.notes()]
         label = "network" if method == "ssim" else "method filter_bank"
-        reached = list(by_both_scores(name, label, detector, data, seconds))
+        reached = list(by_each_score(name, label, detector, data, seconds))
         rows += [row for _, row in reached]
         if method == "ssim":
             rows += [
@@ -153,32 +153,29 @@ def false_alarms():
         whole = np.zeros(images[0].shape, bool)
         return [cut_out(one, whole, side, generator)[0] for one in images for _ in range(number)]
 
-    name, start = "synthetic/weave", time.perf_counter()
-    detector = Detector("filter_bank", patch_size=SIDE, image_score="area")
-    detector.fit(cropped(good_images(name, (30,), 20), SIDE, 2))
+    name = "synthetic/weave"
+    bank = Detector("filter_bank", patch_size=SIDE, image_score="area")
+    bank.fit(cropped(good_images(name, (30,), 20), SIDE, 2))
     held_out, unseen = good_images(name, (31,), 33), good_images(name, (32,), 40)
     held_out = cropped(held_out, SIDE, 3)
-    maps = {
-        factor: [
-            (detector.anomaly_map(image), image) for image in cropped(unseen, factor * SIDE, number)
-        ]
-        for factor, number in UNSEEN.items()
-    }
-    for score in IMAGE_SCORES:
-        detector.image_score_ = score
-        detector.calibrate(held_out)
-        for promised in PROMISED:
-            judged = [
-                [detector.judge(image, map, image_fpr=promised).defect for map, image in of]
-                for of in maps.values()
-            ]
-            rates = [float(np.mean(of)) for of in judged]
-            rows.append((name, score, promised, *rates, time.perf_counter() - start))
-    columns = ("set", "score", "promised", *(f"{factor}x side" for factor in UNSEEN), "seconds")
-    counts = ", ".join(str(len(of)) for of in maps.values())
+    unseen = [cropped(unseen, factor * SIDE, number) for factor, number in UNSEEN.items()]
+    detectors = {"filter_bank": bank, "network, preset:weave": Detector.from_preset("weave")}
+    for method, detector in detectors.items():
+        for score in IMAGE_SCORES:
+            start, detector.image_score_ = time.perf_counter(), score
+            detector.calibrate(held_out)
+            maps = [[(image, detector.anomaly_map(image)) for image in of] for of in unseen]
+            for promised in PROMISED:
+                rates = [
+                    float(np.mean([detector.judge(*p, image_fpr=promised).defect for p in pairs]))
+                    for pairs in maps
+                ]
+                rows.append((method, score, promised, *rates, time.perf_counter() - start))
+    columns = ("method", "score", "promised", *(f"{factor}x side" for factor in UNSEEN), "seconds")
+    counts = ", ".join(str(len(of)) for of in unseen)
     report("own_images-rates", columns, rows,
-           f"method filter_bank, thresholds by {len(held_out)} good images of {SIDE} pixels; the "
-           f"share of {counts} unseen good images judged defective.")  # fmt: skip
+           f"{name}, thresholds by {len(held_out)} good images of {SIDE} pixels; the share of "
+           f"{counts} unseen good images judged defective.")  # fmt: skip
 
 
 def faults():

@@ -24,6 +24,7 @@ SURROUNDINGS = {
     "border": "distance to the border",
 }
 DOTS = {"marker": "o", "markersize": 3.5}
+SEED_STYLES = ("o", "-"), ("s", "--"), ("^", ":")  # Marker and line, where the colour is one.
 SSIM = METHODS["ssim"].colour
 
 
@@ -152,7 +153,10 @@ def loss_and_auroc(curves) -> Figure:
         for place, curve in enumerate(filter(None, recorded)):
             losses = [float(result.curves["history_loss"][-1]) for result in curve]
             areas = [result.metrics["auroc"] for result in curve]
-            axes.plot(losses, areas, **method_line(curve[0], **DOTS))
+            marker, dashes = SEED_STYLES[place % len(SEED_STYLES)]
+            style = DOTS | {"marker": marker, "linestyle": dashes}
+            style["label"] = f"seed {curve[0].experiment.seed}"
+            axes.plot(losses, areas, **method_line(curve[0], **style))
             for number, result in enumerate([] if place else curve):
                 side = 1 if number % 2 else -1  # Neighbours on either side of the line.
                 axes.annotate(
@@ -160,6 +164,8 @@ def loss_and_auroc(curves) -> Figure:
                     xytext=(-6 * side, 6 * side - 3), textcoords="offset points", fontsize=7.5,
                     ha="right" if side > 0 else "left",
                 )  # fmt: skip
+        if sum(map(bool, recorded)) > 1:
+            axes.legend(loc="lower right")
         axes.invert_xaxis()
         axes.margins(0.12)
         axes.set(xlabel="training loss, falling to the right")
