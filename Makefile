@@ -50,7 +50,7 @@ test: $(INSTALLED)  ## Run the tests, the smoke book included, on all cores
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
-	$(BIN)/python -m pytest -m "slow or torch"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile -m "slow or torch"
 
 test-cluster: $(WORKFLOW)/.installed  ## Run a small paper on a real SLURM on loopback: slurm-wlm and munge, as root
 	$(WORKFLOW)/bin/python -m pytest -m "cluster or not cluster" tests/test_workflow.py tests/test_workflow_cluster.py

@@ -199,8 +199,8 @@ def segment(
     from sadefect.detector.outputs import Output
     from sadefect.detector.report import write_report
 
-    detector, top, key = _load(model, fpr, image_fpr)
-    files, errors = [], {}
+    _preset(model)
+    files, errors = [], {}  # Looked for first: loading a detector takes seconds.
     for given in images:
         try:
             files += [image for _, image in named_images(given, "judge")]
@@ -209,6 +209,7 @@ def segment(
             errors[given] = error
     if len(errors) == len(files):  # Nothing can be judged: the first error says it all.
         raise next(iter(errors.values()))
+    detector, top, key = _load(model, fpr, image_fpr)
     out = Output(output, key)
     limit = detector.image_threshold(image_fpr, fpr)
     with resumable(), out.open():
@@ -359,23 +360,31 @@ def _load(model, fpr, image_fpr):
         with usage(option):
             check_share(share, option)
     load_framework()
+    from sadefect.methods import METHODS
     from sadefect.provenance import describe_engine
 
     detector, digest = _detector(model)
-    print(f"{describe_engine()} runs the network.", file=sys.stderr)
+    if detector.method in METHODS:
+        print(f"{describe_engine()} runs the network.", file=sys.stderr)
     key = {"model": digest}
     top = BRIGHTEST * detector.threshold(0).value  # The same for all images.
     return detector, top, key | {"fpr": fpr, "image_fpr": image_fpr}
 
 
+def _preset(model):
+    """Return the folder of a preset that is named so; None for a file."""
+    from sadefect.detector.presets import SCHEME, preset_folder
+
+    name = str(model)
+    return preset_folder(name.removeprefix(SCHEME)) if name.startswith(SCHEME) else None
+
+
 def _detector(model):
     """Load a file or a preset; return the detector, and a digest of what it was read from."""
     from sadefect.detector.detector import Detector
-    from sadefect.detector.presets import SCHEME, preset_folder
 
-    if not str(model).startswith(SCHEME):
+    if (folder := _preset(model)) is None:
         return Detector.load(model), hashlib.sha256(model.read_bytes()).hexdigest()
-    folder = preset_folder(str(model).removeprefix(SCHEME))
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(path.read_bytes())
