@@ -138,3 +138,21 @@ def test_saved_levels_are_checked(tmp_path):
         write_file(path, header, arrays | {"levels": wrong})
         with pytest.raises(StoreError, match="levels of the border"):
             Detector.load(path)
+
+
+@pytest.mark.parametrize("by_height", [True, False])
+@pytest.mark.parametrize("limit", [1, 684, 1885, 10_000])
+def test_a_histogram_holds_all_scores_on_their_side_of_the_threshold(limit, by_height):
+    from sadefect.detector.report import _histogram
+
+    scores = [0, max(1, limit - 1), limit, 3 * limit]
+    laid_out = _histogram({"good": scores}, limit, by_height=by_height)
+    [(_, count, _, bars)] = laid_out["legend"]
+    assert count == 4 and laid_out["top"] >= 1
+    ends = [(left, left + width) for left, _, width, _ in bars]
+    assert all(29 <= left < right <= 631 for left, right in ends)
+    assert all(r <= laid_out["threshold"] + 1 or r > laid_out["threshold"] for _, r in ends)
+    sides = {left < laid_out["threshold"] - 1 for left, _ in ends}
+    assert sides == ({True, False} if limit > 1 or by_height else {False})
+    places = [place for place, _ in laid_out["ticks"]]
+    assert places == sorted(places) and 2 <= len(places) <= 10 and places[-1] <= 631

@@ -16,6 +16,7 @@ from sadefect.files import whole
 SHOWN = 6  # Images at either end of the ranking, and around the threshold.
 THUMBNAIL = 420  # Pixels.
 BINS = 30
+TICKS = 9  # At most, of an axis that is not logarithmic.
 GROUP_COLOURS = {
     "good": "#0072B2", "defective": "#D55E00", "held out": "#009E73", "images": "#CC79A7",
 }  # fmt: skip
@@ -47,7 +48,10 @@ def write_report(output, detector, fpr, image_fpr, *, title, truth=None, metrics
         pixels=detector.threshold(fpr),
         metrics=metrics,
         roc=curves and zip(curves["fpr"], curves["tpr"], strict=True),
-        histogram=rows and _histogram(groups, limit.value),
+        histogram=rows
+        and _histogram(
+            groups, limit.value, by_height=detector.calibration_.image_score == "height"
+        ),
         chosen=_choose(rows, limit.value),
         picture=output.picture,
         truth=truth,
@@ -106,31 +110,43 @@ def _embedded(path):
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _histogram(groups, limit):
-    """Lay out a histogram of groups of scores; places are in pixels of the drawing.
+def _axis(largest, *, by_height):
+    """Return where scores lie on an axis, a function into [0, 1], and the scores of its ticks.
 
-    The axis is logarithmic, from a pixel to the whole image, and none is shown as one pixel.
+    The axis of areas and masses is logarithmic, from a pixel on, and none is shown as one pixel.
     """
-    groups = {name: np.log10(np.maximum(scores, 1)) for name, scores in groups.items()}
-    log_limit = float(np.log10(max(limit, 1)))
-    largest = (float(scores.max()) for scores in groups.values())
-    high = int(np.ceil(max(1, log_limit + 0.01, *(score + 0.01 for score in largest))))
-    width, unit = high / BINS, 600 / high
+    if not by_height:
+        high = int(np.ceil(np.log10(max(largest, 10)) + 0.005))
+        return lambda scores: np.log10(np.maximum(scores, 1)) / high, [
+            10**power for power in range(high + 1)
+        ]
+    power = 10 ** int(np.log10(largest))
+    step = next(s for s in (power // 2, power, 2 * power) if s and largest / s < TICKS)
+    high = step * (int(largest / step) + 1)
+    return lambda scores: np.asarray(scores) / high, list(range(0, high + 1, step))
+
+
+def _histogram(groups, limit, *, by_height):
+    """Lay out a histogram of groups of scores; places are in pixels of the drawing."""
+    largest = max(10, limit, *(max(scores) for scores in groups.values()))
+    place, ticks = _axis(largest, by_height=by_height)
+    groups, edge = {name: place(scores) for name, scores in groups.items()}, float(place(limit))
     # The threshold is an edge, so that no bar stands on both of its sides.
-    edges = log_limit + width * np.arange(-np.ceil(log_limit / width), BINS + 1)
+    edges = edge + np.arange(-np.ceil(edge * BINS), BINS + 1) / BINS
     counts = {name: np.histogram(scores, edges)[0] for name, scores in groups.items()}
     top = max(int(numbers.max()) for numbers in counts.values())
     legend = []
     for name, numbers in counts.items():
         bars = []
-        for edge, number in zip(edges, numbers, strict=False):
-            left, height = 30 + unit * max(edge, 0), 140 * number / top
+        for first, number in zip(edges, numbers, strict=False):
+            left, height = 30 + 600 * max(first, 0), 140 * number / top
             if number:
-                bars.append((left, 170 - height, 29 + unit * (edge + width) - left, height))
+                right = 29 + 600 * min(first + 1 / BINS, 1)
+                bars.append((left, 170 - height, max(right - left, 1), height))
         legend.append((name, len(groups[name]), GROUP_COLOURS[name], bars))
     return {
-        "ticks": [(30 + unit * power, 10**power) for power in range(high + 1)],
+        "ticks": [(30 + 600 * float(place(tick)), tick) for tick in ticks],
         "legend": legend,
-        "threshold": 30 + unit * log_limit,
+        "threshold": 30 + 600 * edge,
         "top": top,
     }
