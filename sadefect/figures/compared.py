@@ -19,6 +19,7 @@ from sadefect.paper import numbers
 from sadefect.paper.compared import SHRINK, chosen_comparisons, example_map, written_choice
 from sadefect.paper.headline import compared_recipes
 from sadefect.paper.inspection import inspect
+from sadefect.paper.rules import listed
 from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import stored_results
 
@@ -36,6 +37,7 @@ IN_A_SENTENCE = {
 }
 # Rows of the benchmark ``inference``.
 RECONSTRUCTED, AVERAGED = "our map, OpenVINO", "our scoring, maps averaged"
+TIMED = "nanotwice"  # Whose images it takes.
 CHANGED = "with changes of ours"  # Of an autoencoder that is not trained or scored as printed.
 
 
@@ -106,7 +108,12 @@ def stored_entries(dataset, seeds=(0,)):
 
 
 def _seconds_of_map(result):
-    """Return the seconds that an autoencoder's map takes, by the benchmark ``inference``."""
+    """Return the seconds that an autoencoder's map takes, by the benchmark ``inference``.
+
+    Its image is as large as NanoTWICE's; there are none for images of other sizes.
+    """
+    if result.experiment.dataset != TIMED:
+        return None
     measured = benchmark("inference")
     row = AVERAGED if result.experiment.average == "maps" else RECONSTRUCTED
     return measured.value("seconds", row)
@@ -133,6 +140,23 @@ def best_of_each(entries, dataset):
     for other in others:
         text += f"; the best {IN_A_SENTENCE[other.given]} is *{other.label}*: {_reached(other)}"
     return Markdown(f"{text}.")
+
+
+def same_features(entries):
+    """Say what methods reach that were given the features of the same layers of a network."""
+    groups = {}
+    for entry in entries:
+        if entry.given == IMAGENET:
+            layers = tuple(entry.result.settings["layers"])
+            groups.setdefault(layers, []).append(f"{entry.label} {entry.auroc:.3f}")
+    texts = [
+        f"on {listed(list(layers))} {listed(reached)}"
+        for layers, reached in groups.items()
+        if len(reached) > 1
+    ]
+    return Markdown(
+        f"Of methods on the same features the AUROC is {'; '.join(texts)}." if texts else ""
+    )
 
 
 def _reached(entry):
