@@ -28,7 +28,7 @@ from PIL import Image
 
 from sadefect import Detector, load_dataset, ssim_components
 from sadefect.datasets.folder import write_test_images
-from sadefect.detector.calibration import images_needed
+from sadefect.detector.conformal import images_needed
 from sadefect.detector.folder_check import check_folder
 from sadefect.figures.explorers.slider import live
 from sadefect.figures.origins import origin

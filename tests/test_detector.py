@@ -10,7 +10,7 @@ from scipy import ndimage, special
 from sadefect import DataError, Detector, StoreError, anomaly_map, opening
 from sadefect.datasets.images import as_gray
 from sadefect.detector import saving as detector_files
-from sadefect.detector.calibration import ImageThreshold, conformal_threshold
+from sadefect.detector.conformal import ImageThreshold, conformal_threshold
 from sadefect.detector.inputs import Downscaled, named_images
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr

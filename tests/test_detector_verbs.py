@@ -17,7 +17,7 @@ from sadefect.cli.main import main
 from sadefect.detector import detector as detector_module
 from sadefect.detector import inputs as given
 from sadefect.detector import mapping, outputs
-from sadefect.detector.calibration import ImageThreshold
+from sadefect.detector.conformal import ImageThreshold
 from sadefect.detector.folder_check import check_folder
 from sadefect.provenance import describe_engine
 

@@ -23,7 +23,6 @@ from sadefect.detector.saving import fitting_together, read_file, restored, save
 from sadefect.detector.stack import stacked
 from sadefect.errors import DataError
 from sadefect.files import store_folder
-from sadefect.progress import progress
 from sadefect.provenance import NUMERICS, made_by
 from sadefect.segmentation import segment
 
@@ -237,13 +236,6 @@ class Detector(Mapping):
         known |= {"margin": self._margin} if self._margin else {}
         known |= {"colour": colour} if colour == "channels" else {}
         return (recipe or self.recipe).recipe_settings() | known
-
-    def _residuals(self, images):
-        """Yield the maps of downscaled images, of good ones that were not trained on."""
-        with progress("setting thresholds", len(images), "images") as report:
-            for done, planes in enumerate(images, 1):
-                yield self._map_of(planes, "residual")
-                report(done)
 
     def score(self, image, fpr=FPR):
         """Return the score of the regions at or above ``threshold(fpr)``; see `Finding`."""

@@ -21,7 +21,7 @@ from sadefect.datasets.images import (
     subfolders,
 )
 from sadefect.datasets.masks import paired_mask
-from sadefect.detector.calibration import images_needed
+from sadefect.detector.conformal import images_needed
 from sadefect.errors import DataError
 
 FEW_IMAGES = 2 * HELD_OUT  # Fewer to train on leave a single one for thresholds.

@@ -11,6 +11,7 @@ from sadefect.detector.settings import Settings
 from sadefect.detector.tiles import map_in_tiles
 from sadefect.detector.yardsticks import baseline_in_tiles
 from sadefect.errors import DataError, StoreError, out_of_memory
+from sadefect.progress import progress
 
 
 class Mapping(Settings):
@@ -66,6 +67,13 @@ class Mapping(Settings):
         if part != "residual":
             raise DataError("expected a network to reconstruct with; a filter bank has none")
         return post_processed(baseline_in_tiles(model, image), scoring)
+
+    def _residuals(self, images):
+        """Yield the maps of downscaled images, of good ones that were not trained on."""
+        with progress("setting thresholds", len(images), "images") as report:
+            for done, planes in enumerate(images, 1):
+                yield self._map_of(planes, "residual")
+                report(done)
 
     def yardstick_maps(self, image):
         """Return the maps of an image, a path or an array, by the name of the yardstick."""

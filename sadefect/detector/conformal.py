@@ -1,0 +1,101 @@
+"""Split conformal prediction: how many good images will be judged defective, and how sure."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import binomtest
+
+from sadefect.datasets.base import HELD_OUT
+from sadefect.detector.defaults import IMAGE_FPR
+
+CONFIDENCE = 0.95
+
+
+class ImageThreshold(NamedTuple):
+    """The score from which an image is judged defective, and how sure that is.
+
+    ``value`` is in `Calibration.unit`; ``fpr`` the share of good images that was asked for;
+    ``flagged`` of ``images`` held-out ones reach the value.
+    """
+
+    value: int
+    fpr: float
+    flagged: int
+    images: int
+
+    @property
+    def expected(self):
+        """Return the share of new good images that will be judged defective, at most, on average.
+
+        This is the guarantee of split conformal prediction; see `conformal_threshold`.
+        """
+        return min(1.0, (self.flagged + 1) / (self.images + 1))
+
+    @property
+    def bound(self):
+        """Return what that share stays below, with 95 % confidence.
+
+        The one-sided bound of Clopper and Pearson, doi:10.1093/biomet/26.4.404.
+        """
+        counted = binomtest(self.flagged, self.images, alternative="less")
+        return float(counted.proportion_ci(CONFIDENCE, method="exact").high)
+
+    @property
+    def enough(self):
+        """Say whether there are enough held-out images for the share that was asked for."""
+        return self.expected <= self.fpr + 1e-12
+
+    def as_dict(self):
+        """Return all of it as plain values."""
+        return self._asdict() | {"expected": self.expected, "bound": self.bound}
+
+    def sentence(self):
+        """Say what it rests on, in words."""
+        text = (
+            f"it rests on {self.images} held-out good image{'s' * (self.images > 1)}: expect "
+            f"{self.expected:.2g} of good images to be judged defective, and with 95 % confidence "
+            f"at most {self.bound:.2g}"
+        )
+        if self.enough or not self.fpr:
+            return text
+        needed = images_needed(self.fpr)
+        return (
+            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
+            f"{HELD_OUT * needed} good ones"
+        )
+
+
+def images_needed(image_fpr=IMAGE_FPR):
+    """Return the least number of held-out images that can keep a share of good images.
+
+    Examples
+    --------
+    >>> images_needed(0.05)
+    19
+    """
+    return int(np.ceil(1 / image_fpr - 1e-9)) - 1
+
+
+def conformal_threshold(scores, image_fpr):
+    """Return the score from which split conformal prediction rejects an image as not good.
+
+    If k of N held-out good images reach it, a new one does with probability ``(k + 1) / (N + 1)``
+    at most, provided that images come in no particular order (are exchangeable). It is the lowest
+    score for which that is at most ``image_fpr``, in [0, 1], or, with too few images for that, the
+    lowest that none of them reaches. The scores are an int array ``(N,)``, of good images that were
+    not trained on.
+
+    References
+    ----------
+    Papadopoulos et al., Inductive confidence machines for regression, ECML 2002,
+    doi:10.1007/3-540-36755-1_29; Vovk, Gammerman and Shafer, Algorithmic learning in a random
+    world, 2005, doi:10.1007/b106715; introduced by Angelopoulos and Bates, arXiv:2107.07511.
+
+    Examples
+    --------
+    >>> conformal_threshold(np.arange(19), 0.05), conformal_threshold(np.arange(19), 0.1)
+    (19, 18)
+    """
+    ascending = np.sort(scores)
+    allowed = max(int(image_fpr * (len(scores) + 1) + 1e-9) - 1, 0)  # Of them, to reach it.
+    return int(ascending[-1 - allowed]) + 1 if allowed < len(scores) else 1
