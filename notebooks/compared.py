@@ -89,6 +89,7 @@ for dataset in datasets:
     if dataset != drawn and entries[dataset]:
         display(compared.best_of_each(entries[dataset], dataset))
         display(compared.comparison_table(entries[dataset], dataset))
+        display(compared.below_chance(entries[dataset]))
 
 # %% [markdown]
 # ## The same features, other distances

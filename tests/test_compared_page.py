@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sadefect.baselines import BASELINES, FILTERS, IMAGENET, NORMALS, build_baseline
+from sadefect.baselines.filters import Level
 from sadefect.cli.compared import compare
 from sadefect.datasets import load_dataset
 from sadefect.figures import charts
@@ -103,6 +104,35 @@ def test_the_sentence_names_the_best_of_each_kind():
         "0.5 s an image."
     )
     assert "No method" in page.best_of_each([], "nanotwice").data
+
+
+def test_methods_on_the_same_features_are_named_together():
+    def on(name, area, *layers):
+        made = entry(name, area)
+        return made._replace(result=replace(made.result, settings={"layers": list(layers)}))
+
+    entries = [on("memory_bank", 0.9, "a", "b"), on("padim", 0.8, "a", "b"),
+               on("feature_gaussian", 0.7, "c")]  # fmt: skip
+    assert page.same_features(entries).data == (
+        "Of methods on the same features the AUROC is on a and b memory bank of features 0.900 and "
+        "a Gaussian at each position 0.800."
+    )
+    assert page.same_features(entries[1:]).data == ""
+
+
+def test_what_is_below_chance_is_named():
+    text = page.below_chance([*ENTRIES, entry("level", 0.4), entry("l2", 0.3, given="x")]).data
+    assert text.startswith("Below chance is mean over a window (default), 0.400:")
+    assert page.below_chance(ENTRIES).data == ""
+
+
+def test_candidates_are_fitted_to_some_images_of_a_large_set(store, monkeypatch):
+    seen = []
+    monkeypatch.setattr(compared, "CHOSEN_FROM", 2)
+    monkeypatch.setattr(Level, "_fit", lambda self, images, count: seen.append(count))
+    monkeypatch.setattr(Level, "_map", lambda self, image: image)
+    compared.choose_baseline("level", TINY)
+    assert len(load_dataset(TINY).split()[0]) > 2 and set(seen) <= {1, 2} and seen
 
 
 def test_the_scatter_names_every_point_and_no_name_covers_another():

@@ -24,6 +24,7 @@ from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import stored_results
 
 AUTOENCODER = "autoencoder"
+CHANCE = 0.5
 # What a method was given: in words, its colour (of Okabe and Ito's palette) and its marker.
 GIVEN = {
     NORMALS: ("defect-free images", "#009E73", "o"),
@@ -156,6 +157,21 @@ def same_features(entries):
     ]
     return Markdown(
         f"Of methods on the same features the AUROC is {'; '.join(texts)}." if texts else ""
+    )
+
+
+def below_chance(entries):
+    """Say which baselines are below chance, and that their settings were not chosen by that."""
+    texts = [
+        f"{entry.label} ({entry.result.variant}), {entry.auroc:.3f}"
+        for entry in entries
+        if entry.name in BASELINES and entry.auroc < CHANCE
+    ]
+    return Markdown(
+        f"Below chance is {listed(texts)}: defects are on the other side of the normal level than "
+        "the synthetic ones that chose the settings, which stay as they are."
+        if texts
+        else ""
     )
 
 
