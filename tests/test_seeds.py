@@ -12,8 +12,8 @@ from sadefect.figures.gap import (
 )
 from sadefect.figures.sentences import area_over_seeds
 from sadefect.paper.comparisons import learning_curve
-from sadefect.paper.experiment import AUGMENTED, Experiment
-from sadefect.paper.gap import CROPS, ablation
+from sadefect.paper.experiment import AUGMENTATIONS, AUGMENTED, Experiment
+from sadefect.paper.gap import ablation
 from sadefect.paper.headline import headline_experiment
 from sadefect.paper.repeated import made_on, repeated
 from sadefect.paper.seeds import with_other_seeds
@@ -61,14 +61,16 @@ def test_the_ablation_is_at_one_budget_and_says_what_overfits(recorded):
     with empty_store():
         rows = ablation("nanotwice", results=recorded)
     names, scored, ours = zip(*rows, strict=True)
-    assert list(names) == 2 * list(CROPS)
+    assert list(names) == 2 * list(AUGMENTATIONS)
     budgets = [point.experiment.patches_seen for point in scored]
     assert len(set(budgets[:3])) == 1 and budgets[3:] == [n + n // 4 for n in budgets[:3]]
     assert all(point is None or point.experiment.opening != 4 for point in ours)
     gaps = [held_out / seen - 1 for seen, held_out in (point.losses for point in scored[:3])]
     assert gaps[0] > gaps[1] > gaps[2]
     text = overfitting_sentence(rows).data
-    assert all(f"{gap:+.1%} with {name}" in text for gap, name in zip(gaps, CROPS, strict=False))
+    assert all(
+        f"{gap:+.1%} with {name}" in text for gap, name in zip(gaps, AUGMENTATIONS, strict=False)
+    )
     lines = ablation_table(rows).data.splitlines()
     assert len(lines) == TABLE_LINES + len(rows) and "falls from 160,000" in lines[-1]
     assert ablation(DATA, results=[]) == [] and "not recorded" in ablation_table([]).data
