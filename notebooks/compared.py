@@ -94,8 +94,8 @@ for dataset in datasets:
 # %% [markdown]
 # ## The same features, other distances
 #
-# A Gaussian divides by how much features vary in defect-free images; distances from a dictionary, a bank or a
-# Gaussian at each position do not, or know it from four images only. Entries of a dictionary that are too few
+# A Gaussian divides by how much features vary in defect-free images. Distances from a dictionary or a bank do
+# not, and a Gaussian at each position knows it from one value an image. Entries of a dictionary that are too few
 # do not hold the texture: the publication's choice among them was part of what was tried here.
 
 # %%

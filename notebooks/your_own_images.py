@@ -227,7 +227,7 @@ show_panels(
 # in specks all over a good image, and some of them are as
 # anomalous as a defect. What a good image does not have is a large region of them, or one that is high as a
 # whole. An image's score is the area or the mass of its largest region, or the height of its highest in the
-# smoothed map, whichever tells synthetic defects best from good images. The image is judged defective if the
+# smoothed map: one that tells synthetic defects from good images about as well as the best. The image is judged defective if the
 # score is more than in held-out images, a share `image_fpr` of them
 # left out. A defect that is no more than the specks of good images is flagged, but not judged: that
 # takes a better network, or another scale.
@@ -253,8 +253,8 @@ table(
             f"{pixels.pixels:,} pixels of {pixels.images} images", "", pixels.fpr, "",
         ),
         (
-            "images", f"a score of {size.value:,}, {detector.calibration_.unit}", size.fpr, f"{size.images} images",
-            images_needed(image_fpr), size.expected, size.bound,
+            "images", f"a score of {size.value:,}, {detector.calibration_.unit}", size.fpr,
+            f"{size.images} images", images_needed(image_fpr), size.expected, size.bound,
         ),
     ],
 )  # fmt: skip

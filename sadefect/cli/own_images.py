@@ -360,11 +360,10 @@ def _load(model, fpr, image_fpr):
         with usage(option):
             check_share(share, option)
     load_framework()
-    from sadefect.methods import METHODS
     from sadefect.provenance import describe_engine
 
     detector, digest = _detector(model)
-    if detector.method in METHODS:
+    if detector._network:
         print(f"{describe_engine()} runs the network.", file=sys.stderr)
     key = {"model": digest}
     top = BRIGHTEST * detector.threshold(0).value  # The same for all images.

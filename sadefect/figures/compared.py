@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from sadefect.baselines import BASELINES, IMAGENET, NORMALS, PUBLISHED
 from sadefect.datasets import load_dataset
 from sadefect.errors import DatasetNotFound, StoreError
+from sadefect.figures.gap import CHANCE
 from sadefect.figures.panels import Panel, show_panels
 from sadefect.figures.style import WIDTH, Figure, house_style
 from sadefect.figures.tables import OVERLAP, overlap, table
@@ -24,7 +25,6 @@ from sadefect.paper.seeds import with_other_seeds
 from sadefect.paper.store import stored_results
 
 AUTOENCODER = "autoencoder"
-CHANCE = 0.5
 # What a method was given: in words, its colour (of Okabe and Ito's palette) and its marker.
 GIVEN = {
     NORMALS: ("defect-free images", "#009E73", "o"),
