@@ -78,6 +78,23 @@ def made_by():
     return {"commit": commit(), "versions": versions(), "machine": this_machine()}
 
 
+def trained_by(made):
+    """List who trained, in order, each as `made_by` has it, with the part that is its own.
+
+    ``from`` is what had been seen before, in patches, and ``seconds`` are those of the part. Where
+    a provenance has no such list, who scored trained as well.
+
+    Examples
+    --------
+    >>> made = {"commit": "1c3", "versions": {}, "machine": {}, "seconds": {"training": 60.0}}
+    >>> trained_by(made)
+    [{'from': 0, 'seconds': 60.0, 'commit': '1c3', 'versions': {}, 'machine': {}}]
+    """
+    alone = {"from": 0, "seconds": made["seconds"].get("training")}
+    alone |= {name: made[name] for name in ("commit", "versions", "machine")}
+    return made.get("trained_by") or [alone]
+
+
 def backend_of(installed):
     """Return the backend that is among versions of a provenance; "" if none is.
 

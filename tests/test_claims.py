@@ -12,7 +12,7 @@ from sadefect.errors import DatasetNotFound
 from sadefect.paper import numbers as paper
 from sadefect.paper import rules, verdicts
 from sadefect.paper.claims import CLAIMS, FORMULAS, NETWORKS, OVERLAP, ROC_AREA, SECONDS
-from sadefect.paper.experiment import Experiment
+from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.recording import record
 from sadefect.paper.rules import Check, NotTestable, Rule
 from sadefect.paper.seeds import seed_spread
@@ -265,6 +265,33 @@ def test_schedules_are_not_mixed_and_seeds_are_averaged():
     assert "means over" not in decide(claim, first + second[:1]).evidence
 
 
+def augmented_for(claim, values, **changes):
+    """Results of networks whose rate decayed, trained on augmented patches."""
+    changes = {"decay_from": 160_000} | AUGMENTED | changes
+    return made_up_for(claim, values, **changes)
+
+
+def test_augmented_patches_decide_what_the_printed_ones_leave_open():
+    claim = CLAIMS["ssim_beats_l2"]
+    good, bad = (MADE_UP["ssim_beats_l2"][which][0] for which in (0, 1))
+    few = {"patches_seen": 1_000}
+    open_ones = ([], made_up_for(claim, bad, **few))
+    for printed in open_ones:
+        for values, expected in ((good, REPRODUCED), (bad, NOT_REPRODUCED)):
+            verdict = decide(claim, [*printed, *augmented_for(claim, values)])
+            assert verdict.verdict == expected and verdict.values == pytest.approx(values)
+            assert "With augmented patches: AUROC: SSIM" in verdict.evidence
+        verdict = decide(claim, [*printed, *augmented_for(claim, good, decay_from=0, **few)])
+        assert verdict.verdict == UNDECIDED
+    # What the printed ones decide stays decided, and the others are mentioned.
+    verdict = decide(claim, [*made_up_for(claim, good), *augmented_for(claim, bad)])
+    assert verdict.verdict == REPRODUCED and verdict.evidence.endswith("The rule does not hold.")
+    assert len(verdict.used) == 6
+    # Runs that are compared decayed alike.
+    first, second = augmented_for(claim, good), augmented_for(claim, good, decay_from=100_000)
+    assert decide(claim, [first[0], second[1]]).verdict == NOT_TESTABLE
+
+
 def test_a_verdict_of_one_seed_says_how_far_seeds_differ():
     claim = CLAIMS["ssim_beats_l2"]
     long = made_up_for(claim, (0.95, 0.6), patches_seen=500_000)
@@ -334,6 +361,7 @@ def test_seeds_are_those_of_the_nearest_run():
     assert str(spread) == "2 seeds of SSIM on nanotwice at 2,000,000 patches"
     odd = seeds(ROC_AREA, 0.1, 0.9, dataset="nanotwice", method="ssim", crops="fresh")
     assert seed_spread(run, ROC_AREA, odd) is None
+    assert seed_spread(replace(run, crops="fresh"), ROC_AREA, known + odd).results == tuple(odd)
 
 
 def test_verdicts_are_counted():

@@ -14,12 +14,14 @@ import pytest
 from sadefect import Experiment, learning_curve, run
 from sadefect.errors import DatasetNotFound, StoreError
 from sadefect.features import SHAPES, TORCHVISION
+from sadefect.figures.origins import origin
 from sadefect.files import load_arrays, load_json, save_arrays, save_json, store_folder
 from sadefect.methods import METHODS
 from sadefect.paper import headline
 from sadefect.paper import run as running
 from sadefect.paper.comparisons import at_one_budget, over_seeds
 from sadefect.paper.headline import pictured
+from sadefect.paper.jobs import Costs
 from sadefect.paper.recording import (
     GROUPS,
     branches,
@@ -371,6 +373,29 @@ def test_a_decayed_branch_leaves_its_trunk_as_it_is(tmp_path):
     again = load_arrays(checkpoint_path(training_folder(branch), 80))
     for name, array in weights.items():
         np.testing.assert_array_equal(array, again[name])
+
+
+def test_a_network_trained_in_parts_names_who_trained_each(empty_store, monkeypatch):
+    trunk = replace(TINY, crops="fresh", symmetries="all")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("sadefect.backends.card", lambda: "some card")
+        alone = run(trunk)
+    assert alone.on_card and "until" not in origin(alone).data
+    # Continued here, and branched off that; a process that resumes where nothing changed is as one.
+    for experiment in (replace(trunk, patches_seen=96), replace(trunk, patches_seen=128).branch):
+        result = run(experiment)
+        parts = result.provenance["trained_by"]
+        assert [part["from"] for part in parts] == [0, 64]
+        assert ["card" in part["machine"] for part in parts] == [True, False]
+        assert "card" not in result.provenance["machine"] and result.on_card
+        seconds = [part["seconds"] for part in parts]
+        assert sum(seconds) == pytest.approx(result.provenance["seconds"]["training"])
+        assert min(seconds) > 0 and result.curves["history_loss"].shape == (0,)
+        assert "until 64 by" in origin(result).data
+    assert run(replace(trunk, opening=0)).provenance["trained_by"] == alone.provenance["trained_by"]
+    Costs()  # Learns from neither.
+    record([run(replace(trunk, patches_seen=96))])
+    assert (empty_store / "trainings" / trunk.training_key / "parts.json").exists()
 
 
 def test_a_decayed_branch_is_compared_with_any_budget():

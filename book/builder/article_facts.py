@@ -25,7 +25,7 @@ from sadefect.paper import numbers as paper
 from sadefect.paper.claims import FORMULAS, NETWORKS, ROC_AREA
 from sadefect.paper.compared import chosen_comparisons
 from sadefect.paper.comparisons import learning_curve, over_seeds, table_2
-from sadefect.paper.experiment import Experiment
+from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.false_alarms import false_alarms, located
 from sadefect.paper.gap import ablation, gap_steps
 from sadefect.paper.headline import (
@@ -37,6 +37,7 @@ from sadefect.paper.headline import (
 from sadefect.paper.inspection import inspect
 from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.open_readings import measured, still_stuck
+from sadefect.paper.recording import BRANCH_AT
 from sadefect.paper.rules import listed, named, spread
 from sadefect.paper.seeds import OverSeeds, with_other_seeds
 from sadefect.paper.store import empty_store, recorded_folder, stored_results
@@ -47,7 +48,7 @@ from sadefect.paper.verdicts import (
     count_verdicts,
     decide_claims,
 )
-from sadefect.provenance import describe_machine
+from sadefect.provenance import describe_machine, trained_by
 
 DATASET, METHODS_SHOWN = "nanotwice", ("l2", "ssim")
 FALSE_POSITIVES = 0.05  # At which maps are segmented and false alarms looked at.
@@ -62,7 +63,9 @@ def article_facts():
     recipes = {method: compared_recipes(DATASET, method) for method in ("ssim", "l2")}
     printed = recipes["ssim"]["as printed"]
     steps, readings = gap_steps(DATASET), measured(DATASET)
-    cells = table_2(DATASET, {name: list(column) for name, column in paper.TABLE_2.items()}, {})
+    columns = {name: list(column) for name, column in paper.TABLE_2.items()}
+    cells = table_2(DATASET, columns, {})
+    decayed = table_2(DATASET, columns, AUGMENTED | {"decay_from": BRANCH_AT[0]})
     verdicts, entries = decide_claims(stored), stored_entries(DATASET)
     filters = chosen_comparisons(DATASET, FILTERS)[:1]
     seeds = over_seeds([Experiment(dataset=DATASET, method=m) for m in ("ssim", "l2")], stored)
@@ -78,7 +81,8 @@ def article_facts():
         *(result for _, result in augmentations),
         *(r for row in readings for r in row[1:] if r),
     ]
-    shown += [result for column in cells.values() for result in column.values()]
+    for column in (*cells.values(), *decayed.values()):
+        shown += column.values()
     shown += [result for verdict in verdicts.values() for result in verdict.used]
     curve = learning_curve(printed.experiment, stored)
     maps, caption = _maps(recipes)
@@ -109,7 +113,7 @@ def article_facts():
         "reading_rows": [_reading_row(*row) for row in readings if row[1]],
         "largest": max(filter(_counts, readings), key=_change, default=None),
         "columns": _columns(cells),
-        "cells_budget": next(r.experiment.patches_seen for c in cells.values() for r in c.values()),
+        "columns_augmented": _columns(decayed),
         "entries": entries,
         "compared_rows": [_compared_row(entry) for entry in entries],
         "best_pretrained": next((e for e in entries if e.given == IMAGENET), None),
@@ -125,7 +129,9 @@ def article_facts():
         "figures": {
             "roc": _roc(recipes),
             "maps": maps,
-            "sensitivity": _flat(charts.sensitivity(cells, paper.TABLE_2), 2.6),
+            "sensitivity": _flat(
+                charts.sensitivity({"as printed": cells, "augmented": decayed}, paper.TABLE_2), 2.6
+            ),
             "gap": _gap(steps) if steps else None,
         },
     }
@@ -201,10 +207,12 @@ def _columns(cells):
         {
             "name": SETTINGS[setting].removesuffix(" in pixels"),
             "ours": spread([result.metrics["auroc"] for result in column.values()]),
-            "paper": spread([number.value for number in paper.TABLE_2[setting].values()]),
+            "paper": spread([paper.TABLE_2[setting][value].value for value in column]),
+            "values": listed([str(value) for value in column]),
+            "patches": next(iter(column.values())).experiment.patches_seen,
         }
         for setting, column in cells.items()
-        if column
+        if len(column) > 1
     ]
     return sorted(columns, key=lambda column: -column["ours"])
 
@@ -305,11 +313,16 @@ def _made(results, entries):
     different = {result.key: result for result in results}
     networks, on_card = {}, {}
     for result in different.values():
-        made, seconds = result.experiment, result.provenance["seconds"]["training"]
+        made = result.experiment
         key = (made.trunk or made).training_key  # A branch has its trunk's time in its own.
-        known = on_card if result.on_card else networks
-        shared = result.provenance["machine"].get("at_once", 1)
-        known[key] = max(known.get(key, 0), seconds / shared)
+        for known, card in ((on_card, True), (networks, False)):
+            parts = [
+                part["seconds"] / part["machine"].get("at_once", 1)
+                for part in trained_by(result.provenance)
+                if part["seconds"] is not None and ("card" in part["machine"]) == card
+            ]
+            if parts:
+                known[key] = max(known.get(key, 0), sum(parts))
     different |= {entry.result.key: entry.result for entry in entries}
     provenance = [result.provenance for result in different.values()]
     libraries = {}

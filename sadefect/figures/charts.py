@@ -115,30 +115,36 @@ def region_overlaps(results) -> Figure:
     return chart_row(results, "overlap with the defect", draw)
 
 
-def sensitivity(cells, reported) -> Figure:
+def sensitivity(recipes, reported) -> Figure:
     """Draw AUROC against one setting at a time, the paper's values as open circles.
 
-    `cells` are a dict of setting to dict of value to `Result`; `reported` is the same of
-    `sadefect.paper.numbers.Reported`, and may be empty.
+    `recipes` are a dict of label to cells, which are a dict of setting to dict of value to
+    `Result`; `reported` is the same of `sadefect.paper.numbers.Reported`, and may be empty.
     """
-    settings = {SETTINGS[name]: (cells[name], reported.get(name, {})) for name in cells}
+    names = dict.fromkeys(name for cells in recipes.values() for name in cells)
+    looks = dict(zip(recipes, ("o-", "s-."), strict=False))
 
-    def draw(axes, _, both):
-        column, paper = both
-        values = sorted({*column, *paper})
-        ours = {values.index(v): result.metrics["auroc"] for v, result in column.items()}
-        theirs = {values.index(v): number.value for v, number in paper.items()}
-        axes.plot(ours.keys(), ours.values(), "o-", color=SSIM, label="ours")
+    def draw(axes, _, name):
+        columns = {label: cells.get(name, {}) for label, cells in recipes.items()}
+        paper = reported.get(name, {})
+        values = sorted({value for column in (*columns.values(), paper) for value in column})
+        least = 0.5
+        for label, column in columns.items():
+            areas = [column[value].metrics["auroc"] for value in sorted(column)]
+            places = [values.index(value) for value in sorted(column)]
+            axes.plot(places, areas, looks[label], color=SSIM, label=label)
+            least = min([least, *areas])
         if paper:
             look = {"color": INK, "markerfacecolor": "white", "label": "paper"}
-            axes.plot(theirs.keys(), theirs.values(), "o--", **look)
+            areas = [paper[value].value for value in sorted(paper)]
+            axes.plot([values.index(value) for value in sorted(paper)], areas, "o--", **look)
         axes.set_xticks(range(len(values)), [str(value) for value in values])
         axes.margins(x=0.1)
-        axes.set_ylim(min([0.5, *ours.values()]) - 0.02, 1.0)
+        axes.set_ylim(least - 0.02, 1.0)
         if axes.get_subplotspec().is_first_col():
             axes.legend(loc="lower right")
 
-    return chart_row(settings, "AUROC", draw)
+    return chart_row({SETTINGS[name]: name for name in names}, "AUROC", draw)
 
 
 def loss_and_auroc(curves) -> Figure:

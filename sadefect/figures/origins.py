@@ -7,7 +7,15 @@ from IPython.display import Markdown
 from sadefect.figures.explorers.markup import TEMPLATES
 from sadefect.paper.compared import Comparison
 from sadefect.paper.experiment import Experiment
-from sadefect.provenance import commit, describe_machine, this_machine, versions
+from sadefect.provenance import (
+    BACKENDS,
+    backend_of,
+    commit,
+    describe_machine,
+    this_machine,
+    trained_by,
+    versions,
+)
 
 MOST_NAMED = 2  # More trainings than these are named in a list that opens.
 
@@ -80,12 +88,24 @@ def _training(source):
             verb += " from other data or by an earlier version of the numerics"
         seconds = source.provenance["seconds"]["training"]
         cost = f" in {seconds / 60:.0f} minutes" if seconds else ""
+        cost += _others(trained_by(source.provenance))
     settings = experiment.training_settings
     return (
         f"training `{experiment.training_key}` ({settings['data']}, seed {experiment.seed}, "
         f"batches of {settings['batch_size']} at a rate of {settings['learning_rate']:g}), "
         f"{experiment.patches_seen:,} patches{cost}, {verb}"
     )
+
+
+def _others(parts):
+    """Say who trained the parts of a network before the last one, each at its own pace."""
+    ends = [part["from"] for part in parts[1:]]
+    said = (
+        f"until {end:,} by `{part['commit']}` with "
+        f"{BACKENDS[backend_of(part['versions'])]} on {describe_machine(part['machine'])}"
+        for part, end in zip(parts, ends, strict=False)
+    )
+    return f" ({'; '.join(said)})" if ends else ""
 
 
 def _key_and_place(source):

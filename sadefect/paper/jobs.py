@@ -14,7 +14,7 @@ from statistics import median
 from sadefect.files import load_json
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.store import places, training_folder
-from sadefect.provenance import processor
+from sadefect.provenance import processor, trained_by
 from sadefect.training.trajectory import checkpoint_path, keeps_state, milestones
 
 SECONDS_A_PATCH = 0.03  # Of 128x128 pixels on one core, where nothing is recorded.
@@ -80,9 +80,15 @@ class Costs:
         paths = [*recorded.glob("*/result.json")]
         paths += islice(local.glob("*/result.json"), READ_AT_MOST)
         results = [load_json(path) for path in paths]
-        # Seconds of a graphics card are not those of a core.
-        self._on_card = [r for r in results if "card" in r["provenance"]["machine"]]
-        results = [r for r in results if "card" not in r["provenance"]["machine"]]
+        # Seconds of a graphics card are not those of a core, and a sum of both is of neither.
+        cards = [
+            {"card" in part["machine"] for part in trained_by(result["provenance"])}
+            for result in results
+        ]
+        self._on_card, results = (
+            [result for result, kinds in zip(results, cards, strict=True) if kinds == {card}]
+            for card in (True, False)
+        )
         own = [
             result
             for result in results

@@ -20,6 +20,7 @@ from sadefect.paper.store import (
     stored_results,
     training_folder,
 )
+from sadefect.training.resume import PARTS
 from sadefect.training.trajectory import checkpoint_path, milestones
 
 PAPERS_METHODS = ("ssim", "l2", "vae", "feature_matching")
@@ -179,7 +180,9 @@ def _record_history(experiment):
     if int(arrays["patches_seen"]) > known:
         names = ("history", "seconds", "patches_seen", "milestones")
         save_arrays(history, **{name: arrays[name] for name in names if name in arrays})
-        shutil.copy(training_folder(experiment) / "settings.json", folder)
+        for name in ("settings.json", PARTS):
+            if (training_folder(experiment) / name).exists():
+                shutil.copy(training_folder(experiment) / name, folder)
 
 
 def record_weights(experiment):

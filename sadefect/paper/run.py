@@ -129,7 +129,7 @@ def run(experiment, root=None):
 def _compute(experiment, folder, root):
     """Train, score and store an experiment; return its `Result`."""
     from sadefect.training.loop import load_weights
-    from sadefect.training.resume import loss_history
+    from sadefect.training.resume import loss_history, parts_until
 
     dataset = load_dataset(experiment.dataset, root)
     known = [] if RETRAIN in asked_for_fresh() else weights(experiment)
@@ -149,6 +149,11 @@ def _compute(experiment, folder, root):
         "numerics": NUMERICS,
         "settings": experiment.training_settings | experiment.evaluation_settings,
     }
+    if parts := parts_until(path.parents[1], experiment.patches_seen):
+        ends = [*(part["at"] for part in parts[1:]), training]
+        provenance["trained_by"] = [
+            part | {"seconds": end - part["at"]} for part, end in zip(parts, ends, strict=True)
+        ]
     result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
     curves |= history
     keep(folder, result, curves=curves)

@@ -6,7 +6,10 @@ from statistics import fmean
 from typing import NamedTuple
 
 from sadefect.methods import METHODS
-from sadefect.paper.numbers import OVERLAP_FPR
+from sadefect.paper.numbers import OVERLAP_FPR, TABLE_2
+
+TRAINED_ALIKE = ("patches_seen", "schedule", "seed")
+CELL = (*TABLE_2, "residual_window_size")  # What differs between cells of table 2.
 
 
 class SeedSpread(NamedTuple):
@@ -71,11 +74,11 @@ def with_other_seeds(result, results):
 def seed_spread(run, measure, results):
     """Return how far seeds of a run are apart; of the nearest run with several, if it has none.
 
-    Nearest are, in this order, default settings of the same method and data set, other methods on
-    the data set, the method on other data, and anything else; of several, the largest budget and
-    there the widest. Budget and seed of the run, an `Experiment`, do not matter; ``measure`` is a
-    `sadefect.paper.rules.Measure`. Returns a `SeedSpread`, or None where no two seeds are known at
-    all.
+    Nearest are, in this order, cells of table 2 that were trained likewise, default settings of the
+    same method and data set, other methods on the data set, the method on other data, and anything
+    else; of several, the largest budget and there the widest. Budget and seed of the run, an
+    `Experiment`, do not matter; ``measure`` is a `sadefect.paper.rules.Measure`. Returns a
+    `SeedSpread`, or None where no two seeds are known at all.
     """
     seeds = defaultdict(dict)
     for result in results:
@@ -101,7 +104,8 @@ def _nearness(run):
         return made.variant == "default"
 
     return (
-        lambda made: made.equals(run, but=("patches_seen", "schedule", "seed")),
+        lambda made: made.equals(run, but=TRAINED_ALIKE),
+        lambda made: made.equals(run, but=(*TRAINED_ALIKE, *CELL)),
         lambda made: usual(made) and (made.dataset, made.method) == (run.dataset, run.method),
         lambda made: usual(made) and made.dataset == run.dataset,
         lambda made: usual(made) and made.method == run.method,

@@ -25,7 +25,7 @@ from sadefect.files import (
 )
 from sadefect.methods import METHODS, SSIM_SETTINGS
 from sadefect.paper.experiment import COLUMNS, Experiment
-from sadefect.provenance import NUMERICS, backend_of
+from sadefect.provenance import NUMERICS, backend_of, trained_by
 from sadefect.training.trajectory import checkpoint_path, turned
 
 RETRAIN = "SADEFECT_RETRAIN"
@@ -126,8 +126,8 @@ class Result:
 
     @property
     def on_card(self):
-        """Tell whether a graphics card computed it: its seconds are not those of a processor."""
-        return "card" in self.provenance["machine"]
+        """Tell whether a graphics card trained any part: its seconds are not a processor's."""
+        return any("card" in part["machine"] for part in trained_by(self.provenance))
 
     @property
     def losses(self):

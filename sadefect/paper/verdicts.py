@@ -12,6 +12,7 @@ from sadefect.paper import comparisons
 from sadefect.paper import numbers as paper
 from sadefect.paper.claims import CLAIMS, SECONDS, Claim
 from sadefect.paper.compared import chosen_comparisons
+from sadefect.paper.experiment import AUGMENTED
 from sadefect.paper.headline import SCORINGS, headline_experiment
 from sadefect.paper.rules import FABRICS, Check, NotTestable, OnPar, named, settings_of, spread
 from sadefect.paper.seeds import widest_spread
@@ -25,6 +26,7 @@ PAPERS_DATA = "nanotwice"
 WORDS = {"paper's": "the paper's", "ours": "our"}  # Of scorings, in a sentence.
 STANDINS = ("synthetic/weave", "synthetic/twill", "mvtec_ad/grid")  # For the fabrics.
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_TESTABLE)
+DECIDED = (REPRODUCED, NOT_REPRODUCED)
 
 
 class Verdict(NamedTuple):
@@ -65,7 +67,11 @@ def decide_claims(results):
 
 
 def decide(claim, results):
-    """Return the `Verdict` on a claim, by results that are all of these data and numerics."""
+    """Return the `Verdict` on a claim, by results that are all of these data and numerics.
+
+    Networks are trained as printed; where those leave a claim undecided, or are missing, it is
+    decided by networks that were trained on augmented patches. The evidence names both.
+    """
     if isinstance(claim.rule, NotTestable):
         return Verdict(claim, NOT_TESTABLE, f"Not tested: {claim.rule.reason}.")
     if isinstance(claim.rule, Check):
@@ -74,7 +80,24 @@ def decide(claim, results):
     if isinstance(claim.rule, OnPar):
         return _on_par(claim, results)
     measured = [result for result in results if claim.measure.number(result) is not None]
-    groups, missing = _comparable(claim.needs, measured)
+    printed = _by_results(claim, measured)
+    if claim.measure == SECONDS:
+        return printed
+    augmented = claim._replace(needs=tuple(replace(need, **AUGMENTED) for need in claim.needs))
+    augmented = _by_results(augmented, measured, ("decay_from",))
+    if augmented.verdict == NOT_TESTABLE:
+        return printed
+    chosen = printed if printed.verdict in DECIDED else augmented
+    used = printed.used + tuple(used for used in augmented.used if used not in printed.used)
+    text = f"{printed.evidence} With augmented patches: {augmented.evidence}"
+    if chosen is printed and augmented.verdict in DECIDED:
+        text += f" The rule {'holds' if augmented.verdict == REPRODUCED else 'does not hold'}."
+    return Verdict(claim, chosen.verdict, text, used, chosen.values)
+
+
+def _by_results(claim, measured, also=()):
+    """Decide by results whose measure is known, as `_comparable` finds them."""
+    groups, missing = _comparable(claim.needs, measured, also)
     if missing:
         beside, used = _beside(claim, measured)
         return Verdict(claim, NOT_TESTABLE, missing + beside, used)
@@ -83,7 +106,7 @@ def decide(claim, results):
         again = comparisons.over_seeds(claim.needs, measured)
     means = _means(groups, claim.measure)
     verdict = REPRODUCED if claim.rule.holds(means) else NOT_REPRODUCED
-    seeds = widest_spread(claim.needs, claim.measure, measured)
+    seeds = widest_spread([group[0].experiment for group in groups], claim.measure, measured)
     if doubt := _doubt(claim.rule, means, groups[0][0].experiment.patches_seen, seeds):
         verdict = UNDECIDED
     used = [result for group in (*groups, *again) for result in group]
@@ -151,12 +174,15 @@ def _on_par(claim, results):
     return Verdict(claim, verdict, text, tuple(ours.values()))
 
 
-def _comparable(needs, results):
+def _comparable(needs, results, also=()):
     """Find results of each need at the largest budget of all, one for each seed that all have.
 
-    Returns them and an empty string; or nothing, and what is missing.
+    Budget, schedule and seed are those of the results, and so are settings whose names are in
+    ``also``; all results agree in them. Returns them and an empty string; or nothing, and what is
+    missing.
     """
-    runs = comparisons.by_settings(needs, results, ("patches_seen", "schedule", "seed"))
+    names = ("patches_seen", "schedule", *also, "seed")
+    runs = comparisons.by_settings(needs, results, names)
     missing = [
         f"{METHODS[need.method].label} on {need.dataset}" + (settings and f" with {settings}")
         for need, points in zip(needs, runs, strict=True)
@@ -172,8 +198,8 @@ def _comparable(needs, results):
         )
         return [], f"Missing: a number of patches that all have results for; largest are {reached}."
     # The largest budget, and the paper's schedule before others.
-    budget, _, schedule = max((point[0], point[1] == "paper", point[1]) for point in shared)
-    seeds = sorted(point for point in shared if point[:2] == (budget, schedule))
+    largest = max(shared, key=lambda point: (point[0], point[1] == "paper", point))
+    seeds = sorted(point for point in shared if point[:-1] == largest[:-1])
     return [[points[seed] for seed in seeds] for points in runs], ""
 
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from sadefect.errors import StoreError
-from sadefect.files import load_arrays, locked, save_json, whole
+from sadefect.files import load_arrays, load_json, locked, save_json, whole
 from sadefect.methods import Recipe
 from sadefect.models import precision
 from sadefect.patches import RandomPatches
+from sadefect.provenance import made_by
 from sadefect.training.loop import HISTORY, train
 from sadefect.training.trajectory import checkpoint_path, milestones, state_path
+
+PARTS = "parts.json"  # Who trained, as `parts_until` returns it.
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Training:
             begin = self.trunk.state(self.decay_from)
             with one_process(self.folder), whole(latest) as temporary:
                 shutil.copy(begin, temporary)
+            if parts := parts_until(begin.parents[1], self.decay_from):
+                save_json(self.folder / PARTS, parts)
         with one_process(self.folder):
             if not wanted.exists():  # Else another process trained it while this one waited.
                 self._train(budget, latest)
@@ -80,18 +85,22 @@ class Training:
 
     def _train(self, budget, latest):
         images, held_out = self.read_images()
-        recipe, beyond = self.recipe, False
+        recipe, seen, seconds = self.recipe, 0, 0.0
         options = {"crops": recipe.crops, "symmetries": recipe.symmetries}
         patches = RandomPatches(images, recipe.patch_size, recipe.n_patches, recipe.seed, **options)
         if latest.exists():
             try:
-                beyond = int(load_arrays(latest)["patches_seen"]) >= budget
+                state = load_arrays(latest)
+                seen, seconds = int(state["patches_seen"]), float(state["seconds"])
             except StoreError as error:
                 print(f"Training starts again: {error}")
                 latest.unlink()
         # A trajectory cannot go back: an earlier point without a checkpoint is trained again.
+        beyond = seen >= budget
         folder = self.folder / f"to-{budget}" if beyond else self.folder
         save_json(self.folder / "settings.json", self.settings())
+        if not beyond:
+            self._sign(seen, seconds)
         with precision(recipe.precision):
             model = recipe.build_model()
         train(
@@ -116,6 +125,24 @@ class Training:
                     os.replace(path_of(folder, budget), path_of(self.folder, budget))
             shutil.rmtree(folder)
 
+    def _sign(self, seen, seconds):
+        """Write down who trains from here on, unless it is who did before."""
+        parts = parts_until(self.folder, seen)
+        here = made_by()
+        if not parts or {name: parts[-1][name] for name in here} != here:
+            save_json(self.folder / PARTS, [*parts, {"from": seen, "at": seconds} | here])
+
+
+def parts_until(folder, patches_seen):
+    """Return who trained which part of a trajectory, in order; [] where that was not written down.
+
+    Dicts as `sadefect.provenance.made_by` returns them, with ``from``, the patches, and ``at``, the
+    seconds of training that had been before.
+    """
+    path = Path(folder) / PARTS
+    parts = load_json(path) if path.exists() else []
+    return [part for part in parts if part["from"] < patches_seen]
+
 
 def one_process(folder):
     """Allow one process at a time in a folder; others wait, and say so."""
@@ -139,5 +166,8 @@ def loss_history(path, patches_seen):
     curves = {"history_patches": history[:, 0], "history_loss": history[:, 1], "milestones": marks}
     if "seconds" not in stored:
         return curves, None
-    share = min(1.0, patches_seen / max(1, int(stored["patches_seen"])))
-    return curves, float(stored["seconds"]) * share
+    parts = parts_until(path.parent, np.inf)
+    known = ((0, 0.0), *((part["from"], part["at"]) for part in parts))
+    end = (int(stored["patches_seen"]), float(stored["seconds"]))
+    # Those who trained parts of it took turns at rates of their own.
+    return curves, float(np.interp(patches_seen, *zip(*known, end, strict=True)))
