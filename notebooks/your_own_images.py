@@ -353,7 +353,7 @@ Markdown("\n".join(f"- {note}." for note in detector.notes()))
 # - **Defects that look like the texture.** What the network can reconstruct, it does not find.
 # - **Few images with much variety.** The network has to have seen what is good.
 # - **The border.** Pixels along it are at the edge of every patch that has them, where reconstructions are
-#   worst. Maps are lowered there, and a faint defect is found less easily than inside: take the picture with a
+#   worst. Maps of networks are lowered there, and a faint defect is found less easily than inside: take the picture with a
 #   margin. That is not a fault of table 1's padding, which is even (`python -m benchmarks frame`).
 #
 # If one of these is your case, try methods that compare features of a large pretrained network:
@@ -364,11 +364,14 @@ Markdown("\n".join(f"- {note}." for note in detector.notes()))
 # shows what it expected to see.
 
 # %%
-lowered = detector.levels_[:, 0]
-Markdown(
-    "Of the border, measured here: the map of the outermost pixels is multiplied by "
-    f"{lowered.min():.2f} to {lowered.max():.2f}, by the side of the image."
-)
+border = "Maps of this detector are not lowered near the border."
+if detector.levels_ is not None:
+    lowered = detector.levels_[:, 0]
+    border = (
+        "Of the border, measured here: the map of the outermost pixels is multiplied by "
+        f"{lowered.min():.2f} to {lowered.max():.2f}, by the side of the image."
+    )
+Markdown(border)
 
 # %% tags=["hide-input"]
 origin()
