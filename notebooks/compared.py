@@ -68,6 +68,16 @@ compared.quality_and_time(entries[drawn])
 compared.comparison_table(entries[drawn], drawn)
 
 # %% [markdown]
+# A seed decides which patches a dictionary is learnt from, which features a bank or a Gaussian at each position
+# keeps, and with which weights a network starts; some methods have none.
+
+# %%
+compared.seeds_apart(entries[drawn])
+
+# %%
+compared.needs_table(entries[drawn])
+
+# %% [markdown]
 # Seconds an image of an autoencoder are those of the benchmark `inference`, by the clock on all cores; of those
 # trained on a card, the seconds of the training are left out. Parameters are all numbers that a method
 # keeps, those of a pretrained network included. What "in the spirit of" means is that only the idea of a

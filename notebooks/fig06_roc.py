@@ -14,7 +14,12 @@ datasets: list = [
 ]  # One panel each; names of load_dataset.
 methods: list = ["l2", "ssim"]  # One curve each, at the largest budget that these have.
 others: list = ["vae"]  # Joined to them, at the largest budget that all have.
-augmented: list = ["l2", "feature_matching", "ssim"]  # With augmented patches, where recorded.
+augmented: list = [
+    "l2",
+    "vae",
+    "feature_matching",
+    "ssim",
+]  # With augmented patches, where recorded.
 seeds: list = [0, 1, 2]  # Of the learning curves; the other curves are of seed 0.
 patches_seen: int = 0  # Budget of training; 0 takes the largest that was recorded for all methods.
 patch_size: int = 128  # Side of a patch in pixels.
@@ -138,8 +143,8 @@ charts.roc_curves(with_others) if with_others else None
 # ## Feature matching, and augmented patches
 #
 # Feature matching also compares patches by the first layers of ImageNet's AlexNet. It was trained with
-# augmented patches: fresh crops in the eight symmetries of the square instead of a fixed set. The other
-# two are shown trained in the same way, at the largest budget that all three have. To
+# augmented patches: fresh crops in the eight symmetries of the square instead of a fixed set. The others
+# are shown trained in the same way, at the largest budget that all have. To
 # continue: `sadefect record --group methods-augmented --minutes 60`, with AlexNet's layers under
 # `SADEFECT_WEIGHTS`.
 
@@ -147,7 +152,7 @@ charts.roc_curves(with_others) if with_others else None
 # | figure: fig-roc-augmented
 # | caption: ROC curves with augmented patches, at one shared budget.
 # | alt: >
-# |   ROC curves of the ℓ², feature matching and SSIM autoencoders, trained with augmented patches, and the
+# |   ROC curves of the ℓ², variational, feature matching and SSIM autoencoders, trained with augmented patches, and the
 # |   diagonal of guessing.
 charts.roc_curves(with_augmentation) if with_augmentation else None
 

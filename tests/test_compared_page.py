@@ -152,12 +152,21 @@ def test_the_scatter_names_every_point_and_no_name_covers_another():
 def test_the_table_has_published_numbers_with_their_source():
     text = page.comparison_table(ENTRIES, "nanotwice").data
     rows = text.splitlines()
-    assert [row for row in rows if row.startswith("| CNN feature dictionary | 0.940 | 0.974 ")]
-    assert [row for row in rows if "(GCPF) | - | 0.976 " in row]
+    assert [row for row in rows if row.startswith("| CNN feature dictionary | 0.940 | - | 0.974 ")]
+    assert [row for row in rows if "(GCPF), not run here | - | - | 0.976 " in row]
     assert "Wan, L. Gao" in text and "The paper, section 4.3" in text
     assert len({row.count("|") for row in rows if row.startswith("|")}) == 1
-    spread = page.comparison_table([ENTRIES[0]._replace(spread=(0.98, 0.97))], "nanotwice").data
-    assert "0.980 (0.970 to 0.980)" in spread
+    several = ENTRIES[0]._replace(spread=(0.98, 0.97))
+    assert "| 0.980 | 0.970 to 0.980 |" in page.comparison_table([several], "nanotwice").data
+    needs = page.needs_table(ENTRIES).data.splitlines()
+    assert len(needs) == 2 + len(ENTRIES) and "in the spirit of" in "".join(needs)
+
+
+def test_seeds_that_are_furthest_apart_are_named():
+    assert page.seeds_apart(ENTRIES).data == "No method has several seeds."
+    first, second = (ENTRIES[n]._replace(spread=(0.9, 0.9 - n / 10)) for n in (0, 1))
+    text = page.seeds_apart([first, second, *ENTRIES[2:]]).data
+    assert f"*{second.label}*" in text and "0.800 to 0.900. Those of all others" in text
     assert "10.3390/s18010209" in page.citations().data
 
 

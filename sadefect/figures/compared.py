@@ -256,7 +256,7 @@ def _overlap(one, other):
 
 
 def comparison_table(entries, dataset) -> Markdown:
-    """Tabulate all methods on a data set, one row each, and what others published below them.
+    """Tabulate what methods reach on a data set, one row each, and below what others published.
 
     Parameters
     ----------
@@ -264,26 +264,59 @@ def comparison_table(entries, dataset) -> Markdown:
     dataset : str
     """
     header = (
-        "method", "AUROC", "AUROC, published", "AUPRO", OVERLAP, "seconds an image",
-        "seconds to fit", "parameters", "given", "built",
+        "method", "AUROC", "over seeds", "AUROC, published", "AUPRO", OVERLAP, "seconds an image",
     )  # fmt: skip
     rows = []
     for entry in entries:
         published = numbers.AUROC if entry.given == AUTOENCODER else numbers.AUROC_ELSEWHERE
-        area = f"{entry.auroc:.3f}"
-        if len(entry.spread) > 1:
-            area += f" ({min(entry.spread):.3f} to {max(entry.spread):.3f})"
+        seconds = entry.seconds[0]
         rows.append(
             (
-                entry.label, area, published.get((dataset, entry.name), "-"),
-                entry.result.metrics["aupro"], overlap(entry.result)["median"],
-                *(_short(seconds) if seconds else "-" for seconds in entry.seconds),
-                entry.parameters, GIVEN[entry.given][0], entry.faithful,
+                entry.label, entry.auroc, _over_seeds(entry) or "-",
+                published.get((dataset, entry.name), "-"), entry.result.metrics["aupro"],
+                overlap(entry.result)["median"], _short(seconds) if seconds else "-",
             )
         )  # fmt: skip
     for label, area in numbers.NOT_BUILT.get(dataset, {}).items():
-        rows.append((label, "-", area, *5 * "-", GIVEN[IMAGENET][0], "not here"))
+        rows.append((f"{label}, not run here", "-", "-", area, *3 * "-"))
     return table(header, rows)
+
+
+def needs_table(entries) -> Markdown:
+    """Tabulate what methods need: what they are given, keep, and take to fit, one row each.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    """
+    rows = [
+        (
+            entry.label, GIVEN[entry.given][0], entry.parameters,
+            _short(entry.seconds[1]) if entry.seconds[1] else "-", entry.faithful,
+        )
+        for entry in entries
+    ]  # fmt: skip
+    return table(("method", "given", "parameters", "seconds to fit", "built"), rows)
+
+
+def seeds_apart(entries) -> Markdown:
+    """Say for which method seeds are furthest apart, of those with several."""
+    several = [entry for entry in entries if len(entry.spread) > 1]
+    if not several:
+        return Markdown("No method has several seeds.")
+    widest = max(several, key=lambda entry: max(entry.spread) - min(entry.spread))
+    others = [max(e.spread) - min(e.spread) for e in several if e is not widest]
+    rest = f" Those of all others are at most {max(others):.3f} apart." if others else ""
+    return Markdown(
+        f"Of {len(several)} methods with several seeds, those of *{widest.label}* are furthest "
+        f"apart: {_over_seeds(widest)}.{rest}"
+    )
+
+
+def _over_seeds(entry):
+    """Return the least and the largest AUROC over seeds; an empty string for one seed."""
+    areas = entry.spread
+    return f"{min(areas):.3f} to {max(areas):.3f}" if len(areas) > 1 else ""
 
 
 def citations(names=BASELINES) -> Markdown:

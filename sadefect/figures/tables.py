@@ -1,5 +1,6 @@
 """Tables as Markdown: one maker for all, and those that are made of results."""
 
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -7,7 +8,7 @@ from IPython.display import Markdown
 
 from sadefect.figures.style import method_label
 from sadefect.paper import numbers
-from sadefect.paper.experiment import Experiment
+from sadefect.paper.experiment import AUGMENTED, Experiment
 from sadefect.paper.seeds import OverSeeds
 
 MARKS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐ"  # Of notes below a table.
@@ -101,9 +102,15 @@ def _reported(result):
 MEDIAN = f"> {numbers.OVERLAP_MEDIAN.value:g}"
 OVERLAP = f"median overlap at {100 * numbers.OVERLAP_FPR.value:g} % false positives"
 COVERED = f"share covered above {100 * numbers.OVERLAP_MEDIAN.value:g} %"
+
+
+def _augmented(result):
+    return result.experiment.equals(replace(result.experiment, **AUGMENTED), but=[])
+
+
 COLUMNS = {  # Of a table of results, and what each shows of one.
     "data set": lambda result: result.experiment.dataset,
-    "method": method_label,
+    "method": lambda result: method_label(result) + (", augmented" if _augmented(result) else ""),
     "AUROC, paper": lambda result: numbers.AUROC.get(_reported(result), "-"),
     "AUROC, ours": lambda result: result.metrics["auroc"],
     "AUPRO, ours": lambda result: result.metrics["aupro"],

@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import fields
 
 from sadefect.methods import Recipe
+from sadefect.provenance import BACKENDS
 
-BACKENDS = ("tensorflow", "torch", "jax")  # Each has the name of what it imports.
 SEVERAL = 64  # Steps of a call, where a backend takes many in one.
 WARM_UP = 3  # Steps before the clock starts: functions are traced, buffers allocated.
 
 
 def installed_backends():
     """Return the backends of Keras that can be imported here, without importing them."""
-    return list(filter(importlib.util.find_spec, BACKENDS))
+    return [name for name in BACKENDS if name and importlib.util.find_spec(name)]
 
 
 def cores():
