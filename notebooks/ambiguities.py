@@ -103,7 +103,7 @@ table(
 )
 
 # %% [markdown]
-# Two more have no other reading in this code: pixels beyond the border of an image mirror those
+# Two more choices have no alternative in this code: pixels beyond the border of an image mirror those
 # within, as in SciPy; and networks for patches of 32 and 64 pixels end in a smaller convolution.
 
 # %% tags=["hide-input"]

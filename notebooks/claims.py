@@ -46,9 +46,9 @@ Markdown("\n".join([*lines, "", trained]))
 # ## Claims on trained networks
 #
 # - **The paper shows**: that SSIM makes an autoencoder's segmentation usable where ℓ² fails, and that
-#   other alternatives to comparing pixels do not help.
+#   other alternatives to ℓ² do not help.
 #
-# Each card opens: below it are the rule, the numbers and where the paper says so.
+# Open a card for the rule, the numbers, and where the paper makes the claim.
 
 # %%
 claim_cards(of_kind[NETWORKS])
@@ -65,7 +65,8 @@ claim_cards(of_kind[FORMULAS])
 # ```{admonition} What a verdict says
 # Rules compare runs of one budget, the largest that all of them have, with default settings. A claim is
 # undecided if training was shorter than its rule requires, or if another seed could turn the verdict: if the
-# number is closer to the rule's limit than seeds are to each other. Few runs have several seeds; the others
+# margin is smaller than the spread over seeds. If the networks trained as printed leave a claim undecided, those
+# trained on augmented patches decide it. Few runs have several seeds; the others
 # borrow the spread of the nearest run that does, which the card names. What more training would bring is
 # extrapolated on [the page on the gap](gap.ipynb). We set the limits with first results on nanofibres in view.
 # ```

@@ -47,9 +47,9 @@ compared.best_of_each(entries[drawn], drawn)
 # %%
 # | figure: fig-compared
 # | caption: >
-# |   Area under the ROC curve against the seconds that an image takes, one point for each method, at settings
-# |   that no test image was looked at for. Times are those of the processor where they were measured,
-# |   and else those of the clock, on machines that other work may have shared.
+# |   Area under the ROC curve against the seconds that an image takes, one point for each method, with settings
+# |   chosen without test images. Times are CPU time where it was measured, otherwise wall-clock time, on
+# |   machines that other work may have shared.
 # | alt: >
 # |   Scatter of the area under the ROC curve against seconds an image on a logarithmic axis. Each point is
 # |   named; circles are methods that saw defect-free images alone, triangles those that use a network trained on
@@ -62,7 +62,7 @@ compared.quality_and_time(entries[drawn])
 # - **The paper shows**: that SSIM is on par with a method that relies on a network trained on ImageNet, and
 #   takes seconds for an image where that takes 15 or 55.
 #
-# [The claims](claims.ipynb) decide the first by the numbers below, [run time](runtime.ipynb) has the second.
+# The first is tested on [the page of claims](claims.ipynb), the second on [that of run time](runtime.ipynb).
 
 # %%
 compared.comparison_table(entries[drawn], drawn)
@@ -80,9 +80,9 @@ compared.needs_table(entries[drawn])
 # %% [markdown]
 # Seconds an image of an autoencoder are those of the benchmark `inference`, by the clock on all cores; of those
 # trained on a card, the seconds of the training are left out. Parameters are all numbers that a method
-# keeps, those of a pretrained network included. What "in the spirit of" means is that only the idea of a
-# publication is known here, or that a part was exchanged, such as its network for VGG16; the modules of
-# `sadefect/baselines/` say what.
+# keeps, those of a pretrained network included. "In the spirit of" means that we follow the idea of a
+# publication but not its exact method, or that a part was exchanged, such as its network for VGG16; the
+# modules of `sadefect/baselines/` say what.
 
 # %%
 compared.citations()
@@ -99,14 +99,15 @@ for dataset in datasets:
     if dataset != drawn and entries[dataset]:
         display(compared.best_of_each(entries[dataset], dataset))
         display(compared.comparison_table(entries[dataset], dataset))
-        display(compared.below_chance(entries[dataset]))
+        if sentence := compared.below_chance(entries[dataset]):
+            display(sentence)
 
 # %% [markdown]
 # ## The same features, other distances
 #
-# A Gaussian divides by how much features vary in defect-free images. Distances from a dictionary or a bank do
-# not, and a Gaussian at each position knows it from one value an image. Entries of a dictionary that are too few
-# do not hold the texture: the publication's choice among them was part of what was tried here.
+# A Gaussian scales distances by the spread of the features in defect-free images; a dictionary or a memory bank
+# does not. A Gaussian at each position estimates that spread from only one value per image. A dictionary with too
+# few entries cannot represent the texture: the publication's numbers of entries were among those tried here.
 
 # %%
 compared.same_features(entries[drawn])
@@ -167,8 +168,8 @@ table(
 # ## Where it differs, and why
 #
 # Publications differ in what they score: a crop of the image, rates averaged over images, masks of another
-# edition. Ours pool the pixels of whole images, the same for every method. GCPF's number is of a centre crop,
-# which leaves out a third of the width. No other published number of an SSIM autoencoder on NanoTWICE was
+# edition. Ours pool the pixels of whole images, the same for every method. GCPF's number is of a centre crop
+# of 512 pixels, half of the width. No other published number of an SSIM autoencoder on NanoTWICE was
 # found.
 
 # %% tags=["hide-input"]

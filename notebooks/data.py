@@ -2,7 +2,7 @@
 # # The data
 #
 # Where the images come from, what may be done with them, and how to get them. No image of a real data set
-# is part of this repository or of the published book; what is published of them are numbers, curves, masks
+# is part of this repository or of the published book; we publish only numbers, curves, masks
 # and anomaly maps. Build the book with `SADEFECT_DATA` set, and the images appear in your copy.
 #
 # - **Minutes**: smoke 0.1, quick 0.2, paper 0.2

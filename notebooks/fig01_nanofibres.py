@@ -113,7 +113,7 @@ show_panels([list(inspection_panels(inspection, side).values()) for inspection i
 # %% [markdown]
 # ## Input and reconstruction
 #
-# What the SSIM network cannot reconstruct, it finds. Drag the seam across the defect.
+# Whatever the network fails to reconstruct shows up in the residual. Drag the seam across the defect.
 
 # %%
 last = synthetic[-1]
@@ -133,8 +133,8 @@ slider.comparison(
 #
 # - A network that saw fewer patches than the paper's reconstructs less sharply; the table has the number.
 # - The paper does not name its image. Ours is the first of the test set, whatever it looks like.
-# - The paper does not name its threshold. Ours come from defect-free images alone; test images have more
-#   false alarms than these promise.
+# - The paper does not name its threshold. Ours come from defect-free images alone; test images
+#   may have more false alarms than these allow, or fewer.
 
 # %% tags=["hide-input"]
 origin(results)

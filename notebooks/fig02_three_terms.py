@@ -122,7 +122,7 @@ table(
 # ## Where it differs, and why
 #
 # The paper's own patches are not reproduced: we know only what the figure shows, recalled and not checked
-# against the page. Of an odd number of pixels no half can be bright, so a term may fall a little short of one.
+# against the page. An odd number of pixels cannot be split in half, so a term may fall a little short of one.
 
 # %% tags=["hide-input"]
 origin()

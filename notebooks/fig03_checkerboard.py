@@ -125,7 +125,11 @@ table(
         (
             "contrast responds most to the defects (recalled)",
             "mean on defects of the three terms",
-            f"{strongest} responds most, {best} separates best",
+            (
+                f"{strongest}, on both counts"
+                if strongest == best
+                else f"{strongest} responds most, {best} separates best"
+            ),
             "yes" if strongest == "contrast" else "no",
         ),
     ],
@@ -162,7 +166,7 @@ table(
 # The generator, `sadefect.datasets.synthetic.checkerboard`, makes black and white squares of any size
 # within a range, at any orientation and position. Test pictures get three strokes and three dots, halfway
 # between black and white; their mask is exact. The network is that of [table 1](tab01_architecture.ipynb),
-# trained to minimise the mean squared difference. A second build finds it in the store.
+# trained to minimise the mean squared difference. A second build reuses it.
 
 # %%
 # | figure: fig-checkerboards
@@ -187,7 +191,7 @@ show_panels(
 # - In the quick build the network sees smaller patches than the paper's, because a network for the paper's
 #   still reconstructs almost uniform gray after a minute of training. The `paper` profile trains that one.
 # - The paper's range of squares is not known. Our black is slightly gray: luminance is a ratio, which would
-#   otherwise hang on the last digit.
+#   otherwise depend on the last digit.
 # - The constants are the ones that the paper writes, and here they matter: inside a square the
 #   variance is 0, and with squared constants contrast and structure take the faintest ripple of the
 #   reconstruction for a defect. The last column above shows what that costs.

@@ -81,7 +81,7 @@ result_table(result for found in compared for group in found.values() for result
 #
 # ## More training
 #
-# How much is still to be had? [The page on the gap](gap.ipynb) fits such curves and draws them to the paper's
+# How much would more training add? [The page on the gap](gap.ipynb) fits such curves and draws them to the paper's
 # budget.
 
 # %%
@@ -133,7 +133,7 @@ segmentations(
 
 # %%
 # | figure: fig-roc-all
-# | caption: ROC curves of the variational autoencoder and both others, at one shared budget.
+# | caption: ROC curves of the variational autoencoder and the other two, at one shared budget.
 # | alt: >
 # |   One panel for each data set with the ROC curves of the ℓ², VAE and SSIM autoencoders and the diagonal
 # |   of guessing.
@@ -169,7 +169,7 @@ augmentation_table(stored)
 # ## Why a curve can lie below the diagonal
 #
 # Guessing gives the diagonal: below it, a method finds defects *less* suspicious than good material. On
-# nanofibres that is what comparing pixels does when training is short. The network reconstructs strong texture
+# nanofibres that is what comparing pixels does after few training steps. The network reconstructs strong texture
 # poorly, so that the squared difference follows the contrast of the neighbourhood, and many defects are flat.
 # The table has the rank correlation of residual and contrast over defect-free pixels; the median residual in
 # the flattest and in the busiest fifth of these and on defects, over the median of all; and the AUROC if

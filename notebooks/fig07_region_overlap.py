@@ -61,7 +61,7 @@ result_table((result for group in results.values() for result in group), OVERLAP
 # %% [markdown]
 # ## Where it differs, and why
 #
-# Masks define what a defect is. Ours are connected regions, corners included, however small; the paper
+# Masks define what a defect is. Ours are 8-connected regions, however small; the paper
 # does not say how it counts, nor whether it leaves out specks. Networks that saw few patches, see
 # [figure 6](fig06_roc.ipynb), reconstruct blurred images, which costs small defects first.
 

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # What keeps us from the paper's number
+# # Our number and the paper's
 #
 # How much of the distance to the paper's number on nanofibres is due to training, how much to scoring, and
 # what remains? Each bar changes one thing; then the network is taken apart to see where its false alarms lie.
@@ -61,9 +61,9 @@ gap.waterfall(steps, reported and reported.value) if steps else None
 #
 # The printed recipe trains on a fixed set of crops and overfits to them; fresh crops in the eight symmetries
 # of the square undo that. "Our scoring" was chosen by synthetic defects in the held-out good image, see
-# `sadefect/scoring_choice.py` and, for candidates and network, `recorded/scorings/`, and written down before a test image was scored with it. Trials outside this
-# project had suggested its candidates, and these had looked at every fifth test image. The line below is for
-# the others.
+# `sadefect/scoring_choice.py` and, for candidates and network, `recorded/scorings/`, and written down before a test
+# image was scored with it. Its candidates came from earlier trials that had used every fifth test image; the
+# next line is for the remaining images.
 
 # %%
 ours = headline_experiment(dataset, "ssim", "ours")
@@ -98,7 +98,7 @@ gap.seeds_table(groups)
 # ## What undoes the overfitting
 #
 # A network that overfits reconstructs crops it was trained on better than others. Are fresh crops enough, or
-# do four images hold too few, and it takes their symmetries?
+# are four images too few without their symmetries?
 
 # %%
 taken_apart = ablation(dataset, results=stored)
@@ -136,7 +136,7 @@ gap.fitted_curves(curves, reported and reported.value) if steps else None
 gap.fit_table(curves)
 
 # %% [markdown]
-# What the loss says of it: where the line still rises at its right end, a lower loss brings a larger area.
+# Does a lower loss still help? Where the line still rises at its right end, a lower loss brings a larger area.
 
 # %%
 # | figure: fig-loss-auroc
@@ -234,7 +234,7 @@ gap.speck_sentence(account) if account else missing
 network_free = alarms["plain"]
 baseline, area = max(network_free.items(), key=lambda item: item[1])
 Markdown(
-    f"The best baseline is the {baseline}, with an AUROC of {area:.3f}. The network is "
+    f"The best of these simple scores is the {baseline}, with an AUROC of {area:.3f}. The network is "
     f"{'better' if alarms['auroc'] > area else 'not better'}: {alarms['auroc']:.3f}, "
     f"{alarms['auroc'] - area:+.3f}."
 )
@@ -242,7 +242,7 @@ Markdown(
 # %%
 table(
     ("score", "AUROC"),
-    [*network_free.items(), ("SSIM autoencoder, as scored in this book", alarms["auroc"])],
+    [*network_free.items(), ("SSIM autoencoder, scored as in the paper", alarms["auroc"])],
 )
 
 # %% [markdown]
@@ -274,7 +274,7 @@ scoring_table(scored)
 # defect covers several. That holds for ℓ² as well as for SSIM, so both are smoothed.
 
 # %%
-plain, smoothed = "as scored in this book", "smoothed by a Gaussian of 8 pixels"
+plain, smoothed = "scored as in the paper", "smoothed by a Gaussian of 8 pixels"
 if all(scorings.keys() >= {plain, smoothed} for scorings in scored):
     before, after = (
         {method_label(group[name]): group[name].metrics["auroc"] for group in scored}

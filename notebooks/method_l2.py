@@ -96,7 +96,7 @@ table(
 )
 
 # %% [markdown]
-# SSIM is not expected to be immune: once the reconstruction is off by half of what repeats in the texture,
+# SSIM is not expected to be immune: once the reconstruction is off by half a period of the texture,
 # windows do not match either.
 #
 # ## Beside the paper

@@ -80,7 +80,7 @@ table(
 #
 # In a pool of pixels, large defects outweigh small ones. The paper therefore also asks for each true
 # region which share of it is covered, at a given false positive rate, and gives quantiles over the
-# regions. AUPRO is the area under the mean overlap up to a false positive rate of 0.3, over 0.3
+# regions. AUPRO is the area under the mean overlap up to a false positive rate of 0.3, divided by 0.3
 # {cite:p}`bergmann2020`.
 
 # %%

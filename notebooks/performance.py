@@ -80,7 +80,7 @@ table(
 #
 # ## Details
 #
-# Tables, figures and what was tried, to be folded out. Where a part multiplies matrices, a column says how
+# Tables, figures and what was tried; unfold to read. Where a part multiplies matrices, a column says how
 # close it comes to the fastest that the processor does.
 
 # %% tags=["remove-input"]
@@ -200,11 +200,11 @@ for name, result in whole.items():
 header = ("batch and rate", "patches", "seconds", "SSIM loss", "AUROC")
 folded(
     "Time to quality: batch size and learning rate",
-    "On a processor the number of steps counts, not of patches: small batches learn sooner. Compared is "
-    "the training loss alone, in seconds of one core, from the same weights on the same patches.",
+    "On a processor what counts is steps, not patches: small batches learn sooner. We compare only "
+    "training loss, in seconds of one core, from the same weights on the same patches.",
     schedules,
     f"{schedules.note} Ours takes {mine:.1f} times fewer seconds, the best of those tried, {best[0]}, "
-    f"{best[-1]:.1f} times. Not there after as many patches: {'; '.join(stuck) or 'none'}: a high rate "
+    f"{best[-1]:.1f} times. Never reached it: {'; '.join(stuck) or 'none'}: a high rate "
     f"can keep a training on its first plateau. Lowest at the end: {lowest[0]}.",
     "Whole trainings, recorded to compare, on cores that were shared with other work:",
     table((*header, f"to {goal:.3f}, times sooner"), rows),
@@ -219,7 +219,7 @@ aim = next(aim for what, _, aim, _ in aims if what.startswith("`predict`"))
 folded(
     "A map of an image",
     "OpenVINO runs trained networks where it is installed, which `make install` does: it fuses layers and "
-    "knows processors. It gets the network anew when a weight has changed, and is only used if it "
+    "is tuned to the processor. It gets the network anew when a weight has changed, and is only used if it "
     "reconstructs a trial patch as Keras does. `SADEFECT_ENGINE=keras` does without it.",
     image,
     f"{image.note} The map takes {seconds:.2f} s, at {100 * share:.0f} % of the peak; the plain `predict` "

@@ -54,9 +54,9 @@ Markdown(
 # %%
 patches = len(windows(image, 128, stride)[1])
 steps = {
-    f"forward passes of {patches} windows, {describe_engine()}": patches * one_patch,
+    f"forward passes of {patches} patches, {describe_engine()}": patches * one_patch,
     "SSIM map of the image": residual,
-    "cutting windows, averaging": whole - patches * one_patch - residual,
+    "cutting patches, averaging": whole - patches * one_patch - residual,
     "the whole image": whole,
 }
 table(
@@ -94,7 +94,8 @@ table(
 # %% [markdown]
 # ## Where it differs, and why
 #
-# Other work may have shared the processor while this was measured. Windows overlap, and the network
+# Other work may have shared the processor while this was measured; [the appendix](performance.ipynb) has times of
+# processors that had nothing else to do. Windows overlap, and the network
 # reconstructs each: that is most of the time on either machine, and a larger stride would save it.
 
 # %% tags=["hide-input"]

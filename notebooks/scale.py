@@ -2,7 +2,7 @@
 # # One machine or many
 #
 # How long does the whole paper take, at its full number of patches: on a laptop, on a card, on a hundred
-# cores? And what gives way first where one wants a thousand times as much?
+# cores? And what breaks first if you want a thousand times as much?
 #
 # - **Minutes**: smoke 0.2, quick 0.2, paper 0.2
 
@@ -23,12 +23,12 @@ scale.forecast_sentence(jobs)
 # | figure: fig-scale
 # | caption: >
 # |   Days until every training and scoring of the paper is done, against cores (left); processor seconds until
-# |   a dry run ends, against the number of experiments (right). Long trainings are jobs of their own, short
+# |   planning, Snakemake's dry run, ends, against the number of experiments (right). Long trainings are jobs of their own, short
 # |   ones are put together.
 # | alt: >
 # |   Two charts on logarithmic axes. Left, days fall as one over the number of cores, until they meet a dashed
 # |   line, the longest chain of jobs. Right, seconds of a dry run stay flat up to a hundred experiments and rise
-# |   to ten thousand, for long trainings above those for short ones; a dashed line is what we ask of it.
+# |   to ten thousand, where long trainings are above short ones; a dashed line is what we ask of it.
 scale.growth(jobs, scheduling)
 
 # %% [markdown]
@@ -51,13 +51,13 @@ scale.card_sentence(jobs)
 #
 # ## What planning costs
 #
-# From a list of experiments to the end of Snakemake's dry run. Results are found by their key, none is read.
+# From a list of experiments to the end of Snakemake's dry run. Results are found by their key, without being read.
 
 # %%
 benchmark_table(scheduling)
 
 # %% [markdown]
-# Other work shared the machine: the seconds of the processor say more than those of the clock.
+# Other work shared the machine: CPU time is more reliable than wall-clock time.
 #
 # ## Two workers
 
@@ -67,9 +67,8 @@ scale.workers_sentence(workers)
 # %% [markdown]
 # ## A sweep
 #
-# The table says what one more experiment needs of each thing, taken from recorded results and measurements,
-# and for how many there is enough. What is there is our guess at a good workplace; change it to yours in
-# `sadefect/figures/scale.py`.
+# The table lists what so many experiments need, from recorded results and measurements, and how many each resource
+# allows. What is available is our guess at a well-equipped site; change it to yours in `sadefect/figures/scale.py`.
 
 # %%
 needs = scale.sweep_needs(scheduling, reading)

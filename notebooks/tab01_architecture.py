@@ -42,8 +42,8 @@ table((*header, "parameters"), rows)
 # %%
 # | figure: fig-architecture
 # | caption: >
-# |   The network, drawn from its layers: each box is the output of a convolution, as high as it has pixels
-# |   (on a scale of square roots), the wider the more channels it has. Gray: the patch; blue: the encoder;
+# |   The network, drawn from its layers: each box is the output of a convolution; its height shows
+# |   pixels (on a scale of square roots), its width channels. Gray: the patch; blue: the encoder;
 # |   orange: the latent vector; green: the decoder.
 # | alt: A row of boxes that shrink from the patch to the latent vector and grow again to the patch
 architecture(autoencoder)
@@ -57,7 +57,7 @@ architecture(autoencoder)
 # padding. Our padding follows from the sizes: a convolution with kernel $k$ and stride $s$ that turns $n$
 # pixels into $m$ was given $(m - 1) s + k - n$ more, half on each side.
 #
-# All layers but the last of the encoder and of the decoder are followed by a leaky rectifier of
+# All layers but the last of the encoder and of the decoder are followed by a leaky ReLU of
 # slope 0.2; those two are linear. Nothing is normalised. Slope and linearity are recalled from the
 # text and not in the table; most public code puts a sigmoid at the output instead.
 #
@@ -79,7 +79,7 @@ table(("layer", "output", "filter", "parameters"), rows)
 #
 # Only `conv9` and `deconv9` depend on $d$, and both see all that is left of the patch at once. The
 # network therefore grows by the same number of parameters with each latent dimension: two weights for
-# each number that is left, and one bias.
+# each number that is left of the patch, and one bias.
 
 # %%
 rows = []
@@ -91,7 +91,7 @@ table(("latent dimension d", "parameters", "pixels per latent number"), rows)
 # %% [markdown]
 # ## Where it differs, and why
 #
-# The paper states no count. `build_autoencoder` takes patches of 32 and 64 pixels too, for table 2;
+# The paper gives no parameter count. `build_autoencoder` takes patches of 32 and 64 pixels too, for table 2;
 # the paper does not say how these were encoded, and here the kernel of `conv9` is whatever the
 # strides leave.
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Your own images
 #
-# From pictures of a cloth to a map of its defects, with a detector that is trained already; then what it
-# misses and why, and the few calls that train one on your own material. Each step names the command of the
-# shell that does the same.
+# From pictures of cloth to a map of its defects, with a detector that is trained already; then what it
+# misses and why, and the few calls that train one on your own material. Each step gives the equivalent shell
+# command.
 #
 # - **Minutes**: smoke 0.4, quick 0.6, paper 0.6
 
@@ -66,16 +66,16 @@ hit = float(findings[shown].mask[example.mask].mean())
 Markdown(
     f"The detector, which never saw these images, judges the one with a defect to be {judged[shown]}, with "
     f"{hit:.0%} of the defect marked, and a good one to be {judged['good']}. The same good image with a "
-    f"shadow on it is judged {judged['shadow']}: brightness is next to nothing to SSIM, as is shown below."
+    f"shadow on it is judged {judged['shadow']}: SSIM hardly responds to brightness, as is shown below."
 )
 
 
 # %%
 # | figure: fig-own-found
 # | caption: >
-# |   An image with a defect, outlined in blue, a good one, and the good one with a shadow: the anomaly map,
-# |   all pixels at or above their threshold, and the regions that are judged defects. Yellow is found; pink,
-# |   or orange where nothing is outlined, are false alarms.
+# |   An image with a defect, a good one, and the good one with a shadow: the anomaly map, all pixels at or
+# |   above their threshold, and the regions that are judged defects. Blue outlines the defect and the shadow.
+# |   Yellow: found. Pink, or orange where nothing is outlined: false alarm.
 # | alt: "Three rows of three panels: anomaly map, flagged pixels, regions that are left."
 def finding_row(finding, kind, mask=None):
     """Return a row: map, flagged pixels and verdict, true defects outlined where they are known."""
@@ -139,7 +139,7 @@ separated = {
     for name, map in {"network, 1 − SSIM": findings["shadow"].map, **yardsticks}.items()
 }
 table(
-    ("how well the shadow's pixels are told from others", "AUROC"),
+    ("how well the shadow's pixels are separated from the rest", "AUROC"),
     [(name.replace("_", " "), float(value)) for name, value in separated.items()],
 )
 
@@ -165,8 +165,8 @@ show_panels([[*good_panels, Panel(example.image, f"defect: {shown}")]])
 # Sizes that differ, images that cannot be read, test images that are trained on, masks without
 # images, light that drifts: better known before the training than after it. The scale is judged too,
 # by the texture's middle wavelength: half of the image's power is in shorter waves. A patch should
-# see several of them, and SSIM's window about one; `shrink=2` halves them. A mask with other values than
-# black and one more is refused; `--mask-values 1,2` or `--mask-values "#ff0000"` says which of them mean a
+# see several of them, and SSIM's window about one; `shrink=2` halves them. A mask with more than
+# two values is refused; `--mask-values 1,2` or `--mask-values "#ff0000"` says which of them mean a
 # defect.
 
 # %%
@@ -223,14 +223,12 @@ show_panels(
 # %% [markdown]
 # ## Thresholds, from good images
 #
-# The threshold of pixels, `fpr`, flags the share of the pixels of held-out images that you allow. These lie
-# in specks all over a good image, and some of them are as
-# anomalous as a defect. What a good image does not have is a large region of them, or one that is high as a
-# whole. An image's score is the area or the mass of its largest region, or the height of its highest in the
-# smoothed map: one that tells synthetic defects from good images about as well as the best. The image is judged defective if the
-# score is more than in held-out images, a share `image_fpr` of them
-# left out. A defect that is no more than the specks of good images is flagged, but not judged: that
-# takes a better network, or another scale.
+# The pixel threshold flags a share `fpr` of the pixels of held-out images. These lie in specks all over a good
+# image, and some of them are as anomalous as a defect. What a good image does not have is a large region of
+# them, or one that is high as a whole. An image is scored by its largest flagged region (area or mass) or by
+# the peak of the smoothed map, whichever separates synthetic defects from good images. It is defective if its
+# score exceeds that of all but a share `image_fpr` of held-out images. A defect no larger than the specks of
+# good images is flagged, but not judged: that takes a better network, or another scale.
 #
 # Near the border of an image networks reconstruct worse, and its pixels would decide all thresholds. How much
 # worse is measured on held-out good images, and the map is lowered there by as much.
@@ -323,9 +321,10 @@ table(
 )
 
 # %% [markdown]
-# Defects that are told from the cloth and yet not judged are smaller than what is flagged in good images: an
-# image is judged by its largest region. Where flagged pixels of good images crowd, calibration says so, as
-# below; a `border` in training leaves that margin out.
+# Defects that are flagged and yet not judged are no larger than what is flagged in good images: an image is
+# judged by one region. Where flagged pixels of good images crowd, calibration says so; a `border` in training
+# leaves that margin out. On synthetic defects the ranking of network and yardsticks may be another one than on
+# the defects above; notes say so.
 
 # %%
 Markdown("\n".join(f"- {note}." for note in detector.notes()))
@@ -369,7 +368,7 @@ if detector.levels_ is not None:
     lowered = detector.levels_[:, 0]
     border = (
         "Of the border, measured here: the map of the outermost pixels is multiplied by "
-        f"{lowered.min():.2f} to {lowered.max():.2f}, by the side of the image."
+        f"{lowered.min():.2f} to {lowered.max():.2f}, depending on the side."
     )
 Markdown(border)
 

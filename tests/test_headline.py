@@ -117,7 +117,7 @@ def test_the_first_sentences_answer_where_the_gap_comes_from():
     assert text.startswith(
         "Trained as printed for 80,000 patches, SSIM reaches an AUROC of 0.800, 0.166 below the "
         "paper's: undoing the overfitting adds 0.050, training longer adds 0.050 and our scoring "
-        "adds 0.070. With the paper's scoring 0.066 remain; with ours it is 0.004 above the paper."
+        "adds 0.070. The paper's scoring leaves a gap of 0.066; ours exceeds the paper by 0.004."
     )
     assert "Every step is one seed." in text and "More training" not in text
     assert "Every step" not in gap_sentences([step(gap.PRINTED, 0.8, 0.81)]).data

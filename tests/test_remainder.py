@@ -95,8 +95,8 @@ def test_curves_below_the_diagonal_are_explained_by_their_numbers():
     text = below_chance(accounts, [accounts[1][0], vae]).data
     assert text.startswith("Below 0.5 are VAE 0.470 (80,000 patches) and ℓ² 0.400 (20,000 patches)")
     assert "50.0 % lie in the flattest fifth." in text
-    assert "of like contrast alone, 0.400 becomes 0.700 for ℓ²" in text
-    assert "VAE judges pixels one by one as well" in text
+    assert "of like contrast alone, the AUROC of ℓ² after 20,000 patches becomes 0.700" in text
+    assert "VAE also compares pixel by pixel" in text
     assert "No curve" in below_chance(accounts[1:], []).data
     assert "| ℓ², 20,000 patches | +0.800 | 0.200 | 0.400 | 1.800 | 0.400 | 0.700 |" in (
         residual_table(accounts).data

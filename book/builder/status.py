@@ -33,7 +33,7 @@ def foot_of_notebook(page: Page, notebook: Any, linked: bool) -> str:
     return f"""## Run it yourself
 
 `make lab` opens `notebooks/{page.name}.py` as a notebook: change a parameter, run all cells. `make
-book` runs this page again when something that it reads has changed; one page alone is run by
+book` runs this page again when something that it reads has changed. To run only this page:
 
 ```bash
 python -m book.builder execute {page.name} --profile {record["profile"]}
@@ -51,7 +51,7 @@ def foot_of_prose(linked: bool) -> str:
 
 ---
 
-*What made this page*: text of code `{commit()}`; numbers in it come from the notebooks of this
+*What made this page*: text from commit `{commit()}`; numbers in it come from the notebooks of this
 build.{_link(linked)}
 """
 

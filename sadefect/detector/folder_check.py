@@ -196,7 +196,7 @@ def _counted(groups):
 def _check_sizes(images, least):
     small = [image.path.name for image in images if min(image.shape) < least]
     text = f"smaller than one patch of {least}x{least} pixels"
-    fix = "use a smaller --patch-size or --shrink, or larger images"
+    fix = "use a smaller `--patch-size` or `--shrink`, or larger images"
     yield from _on_those("error", text, small, fix)
     for what, key in (
         ("sizes", lambda image: "x".join(map(str, image.shape))),
@@ -221,7 +221,7 @@ def _check_patches(train, side):
     if not count:
         return  # Of images that are too small, which is an error of its own.
     if count < FEW_PATCHES:
-        fix = "add images, or use a smaller --patch-size; training will stop early"
+        fix = "add images, or use a smaller `--patch-size`; training will stop early"
         yield Remark("warning", f"{text}; a network soon knows them by heart", fix)
     else:
         yield Remark("note", text)
@@ -295,7 +295,7 @@ def _check_texture(train, patch_size, window_size, shrink):
         fix = "use a larger --shrink, so that a patch sees the pattern repeat"
         yield Remark("warning", f"{text}: less than two in a patch of {patch_size}", fix)
     elif wave < 4:
-        fix = "use a smaller --shrink; the network hardly reconstructs waves as short as that"
+        fix = "use a smaller `--shrink`; the network hardly reconstructs waves as short as that"
         yield Remark("warning", text, fix if shrink > 1 else "take images from nearer")
     elif not wave / 4 <= window_size <= 4 * wave:
         fix = f"try --window-size {2 * round(np.clip(wave, 5, 21) // 2) + 1}"

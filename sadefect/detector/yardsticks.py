@@ -98,7 +98,11 @@ def verdict(aurocs):
     return (
         f"On synthetic defects in held-out good images the network (AUROC "
         f"{aurocs['network']:.3f}) does not beat what needs no training: {reached}. Train longer, "
-        + ("or take --method filter_bank" if "filter_bank" in better else "or take another method")
+        + (
+            "or take `--method filter_bank`"
+            if "filter_bank" in better
+            else "or take another method"
+        )
         + (f"; {YARDSTICKS[best]} is best" if best != "filter_bank" else "")
     )
 

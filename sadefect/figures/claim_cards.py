@@ -3,9 +3,8 @@
 from IPython.display import Markdown
 
 from sadefect.figures.explorers.markup import TEMPLATES
-from sadefect.methods import METHODS
 from sadefect.paper.ledger import compared_numbers
-from sadefect.paper.rules import listed
+from sadefect.paper.rules import listed, named
 from sadefect.paper.verdicts import VERDICTS, count_verdicts
 
 
@@ -41,8 +40,8 @@ def _numbers(verdict):
     if not verdict.values or len(numbers) > 2:
         return ""
     parts = []
-    for number in numbers:
+    for need, number in zip(verdict.claim.needs, numbers, strict=True):
         paper = f", paper {number['paper']:g}" if number["paper"] is not None else ""
-        label = METHODS[number["method"]].label
+        label = named(need, verdict.claim.needs)
         parts.append(f"{label} {number['ours']:.3f}{paper}")
     return f"{verdict.claim.measure.name}: {'; '.join(parts)}"

@@ -151,27 +151,26 @@ def same_features(entries):
             layers = tuple(entry.result.settings["layers"])
             groups.setdefault(layers, []).append(f"{entry.label} {entry.auroc:.3f}")
     texts = [
-        f"on {listed(list(layers))} {listed(reached)}"
+        f"on {listed(list(layers))}, {listed(reached)}"
         for layers, reached in groups.items()
         if len(reached) > 1
     ]
-    return Markdown(
-        f"Of methods on the same features the AUROC is {'; '.join(texts)}." if texts else ""
-    )
+    none = "No two methods were given the same features."
+    return Markdown(f"AUROC on the same features: {'; '.join(texts)}." if texts else none)
 
 
 def below_chance(entries):
-    """Say which baselines are below chance, and that their settings were not chosen by that."""
+    """Say which baselines are below chance, and what that does not change; None if none is."""
     texts = [
         f"{entry.label} ({entry.result.variant}), {entry.auroc:.3f}"
         for entry in entries
         if entry.name in BASELINES and entry.auroc < CHANCE
     ]
+    if not texts:
+        return None
     return Markdown(
-        f"Below chance is {listed(texts)}: defects are on the other side of the normal level than "
-        "the synthetic ones that chose the settings, which stay as they are."
-        if texts
-        else ""
+        f"Below chance: {listed(texts)}. Real defects lie on the opposite side of the normal level "
+        "from the synthetic ones that were used to choose the settings. We keep the settings."
     )
 
 
@@ -264,7 +263,8 @@ def comparison_table(entries, dataset) -> Markdown:
     dataset : str
     """
     header = (
-        "method", "AUROC", "over seeds", "AUROC, published", "AUPRO", OVERLAP, "seconds an image",
+        "method", "AUROC, seed 0", "over seeds", "AUROC, published", "AUPRO", OVERLAP,
+        "seconds an image",
     )  # fmt: skip
     rows = []
     for entry in entries:
@@ -296,7 +296,7 @@ def needs_table(entries) -> Markdown:
         )
         for entry in entries
     ]  # fmt: skip
-    return table(("method", "given", "parameters", "seconds to fit", "built"), rows)
+    return table(("method", "uses", "parameters", "seconds to fit", "fidelity"), rows)
 
 
 def seeds_apart(entries) -> Markdown:
@@ -338,7 +338,13 @@ def choices_table(names, dataset) -> Markdown:
     names : iterable of str
     dataset : str
     """
-    header = ("method", "settings tried", "chosen", "AUROC, synthetic defects", "of the last")
+    header = (
+        "method",
+        "settings tried",
+        "chosen",
+        "AUROC, synthetic defects",
+        "AUROC, worst setting",
+    )
     rows = []
     for name in names:
         if scores := written_choice(name, dataset):

@@ -6,7 +6,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from sadefect.figures.style import INK, WIDTH, Figure, house_style, label_level, method_label
 from sadefect.figures.tables import percent, table
-from sadefect.methods import METHODS
+from sadefect.methods import METHODS, SCHEDULES
 from sadefect.paper.extrapolation import CONFIDENCE, LEAST_POINTS, fit, last_doubling
 from sadefect.paper.gap import DECAYED, LONGER, OVERFITTING, SCORED
 from sadefect.paper.numbers import BUDGET
@@ -75,8 +75,8 @@ def _remaining(steps, reported):
     for scored, whose in ((False, "the paper's scoring"), (True, "ours")):
         for step in [s for s in steps if (s.change == SCORED) == scored][-1:]:
             rest = reported - step.area
-            distance = f"{rest:.3f} remain" if rest > 0 else f"it is {-rest:.3f} above the paper"
-            parts.append(f"with {whose} {distance}")
+            leaves, exceeds = f"leaves a gap of {rest:.3f}", f"exceeds the paper by {-rest:.3f}"
+            parts.append(f"{whose} {leaves if rest > 0 else exceeds}")
     text = "; ".join(parts) + "."
     return text[0].upper() + text[1:]
 
@@ -299,15 +299,20 @@ def residual_table(accounts) -> Markdown:
     )  # fmt: skip
     rows = []
     for result, account in accounts:
-        told = account["residual"]
+        told, patches = account["residual"], f"{result.experiment.patches_seen:,} patches"
         rows.append(
             (
-                f"{method_label(result)}, {result.experiment.patches_seen:,} patches",
+                f"{method_label(result)}, {patches}{_batches(result)}",
                 f"{told['contrast']:+.3f}", told["fifths"][0], told["defects"], told["fifths"][-1],
                 result.metrics["auroc"], told["auroc_like"],
             )
         )  # fmt: skip
     return table(header, rows or [("not recorded", *6 * "-")])
+
+
+def _batches(result):
+    size = result.experiment.optimisation.batch_size
+    return "" if size == SCHEDULES["cpu"].batch_size else f", batches of {size}"
 
 
 def below_chance(accounts, results) -> Markdown:
@@ -324,7 +329,8 @@ def below_chance(accounts, results) -> Markdown:
         return Markdown("No curve of this page lies below the diagonal.")
     text = f"Below {CHANCE:g} are {listed(list(below))}."
     explained = [
-        f"{told['auroc']:.3f} becomes {told['auroc_like']:.3f} for {method_label(result)}"
+        f"of {method_label(result)} after {result.experiment.patches_seen:,} patches becomes "
+        f"{told['auroc_like']:.3f}"
         for result, account in accounts
         if (told := account["residual"])["auroc"] < CHANCE
     ]
@@ -332,12 +338,12 @@ def below_chance(accounts, results) -> Markdown:
         flat = percent(accounts[0][1]["residual"]["flat"])
         text += (
             f" Of the defective pixels, {flat} lie in the flattest fifth. Compared with pixels of "
-            f"like contrast alone, {listed(explained)}."
+            f"like contrast alone, the AUROC {listed(explained)}."
         )
     unknown = {method_label(r) for r in low} - {method_label(result) for result, _ in accounts}
     if unknown:
         text += (
-            f" {listed(sorted(unknown))} judges pixels one by one as well; its weights were not "
-            "kept, so that it has no row."
+            f" {listed(sorted(unknown))} also compares pixel by pixel; its weights were not kept, "
+            "so it has no row."
         )
     return Markdown(text)

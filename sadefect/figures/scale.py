@@ -93,9 +93,8 @@ def forecast_sentence(jobs) -> Markdown:
     laptop, cluster = (_days(hours_on(jobs, cores)) for cores in (LAPTOP, CLUSTER))
     return Markdown(
         f"The whole paper is {row['jobs']:,} jobs and {row['core_hours']:,.0f} core-hours: "
-        f"{laptop} on a laptop with {LAPTOP} cores, {cluster} on {CLUSTER} cores, and no less than "
-        f"{_days(row['longest_hours'])} on any number, the longest chain of jobs that wait for "
-        "each other."
+        f"{laptop} on a laptop with {LAPTOP} cores, {cluster} on {CLUSTER} cores, and at least "
+        f"{_days(row['longest_hours'])} on any number of cores, because some jobs wait for others."
     )
 
 
@@ -288,7 +287,7 @@ def needs_table(needs, experiments) -> Markdown:
         )
         for need in needs
     ]  # fmt: skip
-    header = ("what", f"for {experiments:,} experiments", "what we take to be there", "enough for")
+    header = ("what", f"for {experiments:,} experiments", "assumed available", "enough for")
     return table(header, rows)
 
 

@@ -101,7 +101,7 @@ def _reported(result):
 
 MEDIAN = f"> {numbers.OVERLAP_MEDIAN.value:g}"
 OVERLAP = f"median overlap at {100 * numbers.OVERLAP_FPR.value:g} % false positives"
-COVERED = f"share covered above {100 * numbers.OVERLAP_MEDIAN.value:g} %"
+COVERED = f"share of defects covered by more than {100 * numbers.OVERLAP_MEDIAN.value:g} %"
 
 
 def _augmented(result):
@@ -142,11 +142,12 @@ def result_table(results, columns=SCORES) -> Markdown:
 
 def inspection_table(inspections) -> Markdown:
     """Tabulate what thresholds find in single images, one row for each `Inspection`."""
-    header = ("data set", "method", "image", "kind", "defective pixels found",
+    header = ("data set", "method", "seed", "image", "kind", "defective pixels found",
               "other pixels flagged", "AUROC, all images", "patches seen")  # fmt: skip
     rows = [
         (
-            *_cells(inspection.result, "data set", "method"), inspection.name, inspection.kind,
+            *_cells(inspection.result, "data set", "method", "seed"),
+            inspection.name, inspection.kind,
             *found_and_flagged(inspection.found, inspection.mask),
             *_cells(inspection.result, "AUROC, ours", "patches seen"),
         )

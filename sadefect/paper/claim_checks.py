@@ -103,9 +103,10 @@ def each_term_sees_one_thing(own, others):
     meant = zip("lcs", terms.diagonal(), strict=True)
     return (
         bool(np.ptp(squared) < 1e-6 and all(alone)),
-        f"squared difference {squared.min():.2f} to {squared.max():.2f} in every pixel; the term "
-        f"meant: {', '.join(f'{name} {term:.3f}' for name, term in meant)}; the other two: at "
-        f"least {terms[~np.eye(3, dtype=bool)].min():.3f}",
+        f"on other patches than the figure's, squared difference {squared.min():.2f} to "
+        f"{squared.max():.2f} in every pixel; the term meant: "
+        f"{', '.join(f'{name} {term:.3f}' for name, term in meant)}; the other two: at least "
+        f"{terms[~np.eye(3, dtype=bool)].min():.3f}",
     )
 
 
@@ -149,8 +150,8 @@ def edges_mislead_less(lead):
     ours, theirs = (against_edges(maps, border=8) for maps in (ssim, l2))
     return (
         exceeds(lead).holds((ours, theirs)),
-        f"AUROC of defects against edges, {len(ssim)} images: SSIM {ours:.3f}, ℓ² {theirs:.3f}, "
-        f"difference {ours - theirs:.3f}",
+        f"AUROC of defects against edges, {len(ssim)} images, without a network: SSIM {ours:.3f}, "
+        f"ℓ² {theirs:.3f}, difference {ours - theirs:.3f}",
     )
 
 

@@ -113,7 +113,7 @@ CLAIMS = {
         _methods("ssim", "l2"),
     ),
     "ssim_beats_l2_on_fabrics": Claim(
-        "It does so on two woven fabrics too.",
+        "SSIM also beats ℓ² on two woven fabrics.",
         Place("section 5, figure 6", LAST_PAGE, "fig05_textures"),
         rules.exceeds(CLEAR, on_each_fabric=True),
         _methods("ssim", "l2", **ON_FABRICS),
@@ -206,7 +206,7 @@ CLAIMS = {
         OVERLAP,
     ),
     "overlap_beats_features": Claim(
-        "That is more than the feature-based method covers.",
+        "SSIM covers more of the median defect than the feature-based method.",
         Place("section 4.3", RECALLED, "fig07_region_overlap"),
         rules.bounded("more than", paper.OVERLAP_NAPOLETANO.value),
         _methods("ssim"),
@@ -298,7 +298,7 @@ CLAIMS = {
         _column("patch_size", 32, 64, 128),
     ),
     "patch_sizes_are_alike": Claim(
-        "Patches of 32 to 128 pixels differ little, though.",
+        "Results for patches of 32 to 128 pixels differ little.",
         Place("table 2", LAST_PAGE, "tab02_sensitivity"),
         rules.of_table_2(rules.alike(SAME)),
         _column("patch_size", 32, 64, 128),

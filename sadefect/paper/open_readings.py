@@ -109,7 +109,7 @@ READINGS = (
     Reading(
         "Variance of the VAE's pixels",
         "1/2 for all, which makes its likelihood the ℓ² distance",
-        "drawn by the decoder for each pixel, after An and Cho",
+        "predicted by the decoder for each pixel, after An and Cho",
         {"variance": "learned"},
         "vae",
     ),
@@ -147,7 +147,7 @@ def measured(dataset, *, compute=False, patches_seen=0, **settings):
 
 # Scorings of one trained network, from ours on: what would close the gap, seen with the masks.
 OTHER_SCORINGS = {
-    "as scored in this book": {},
+    "scored as in the paper": {},
     "window of 21 pixels": {"residual_window_size": 21},
     "residual maps averaged": {"average": "maps"},
     "disc of 9 pixels": {"opening": 9},

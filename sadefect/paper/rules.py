@@ -137,8 +137,8 @@ class Rule:
         early = f"below {100 * self.minimum_share:g} % of the paper's budget, or "
         return (
             f"On {place}{measure.where}, the {measure.name} {text}{self.remark}. "
-            f"Undecided {early if self.minimum_share else ''}where the number is nearer to that "
-            "limit than seeds are to each other."
+            f"Undecided {early if self.minimum_share else ''}where the margin to that limit is "
+            "smaller than the spread over seeds."
         )
 
 
@@ -203,9 +203,9 @@ class OnPar(NamedTuple):
     def sentence(self, runs, measure):
         """Say the rule of a `Measure`."""
         return (
-            f"On nanofibres{measure.where}, the {measure.name} of the SSIM autoencoder that was "
-            f"settled for the headline, in the paper's scoring, is at most {self.by:g} below that "
-            f"of the best method on ImageNet's features that was run here."
+            f"On nanofibres{measure.where}, the {measure.name} of our final SSIM autoencoder, in "
+            f"the paper's scoring, is at most {self.by:g} below that of the best method on "
+            "ImageNet's features that was run here."
         )
 
 

@@ -89,7 +89,7 @@ def decide(claim, results):
         return printed
     chosen = printed if printed.verdict in DECIDED else augmented
     used = printed.used + tuple(used for used in augmented.used if used not in printed.used)
-    text = f"{printed.evidence} With augmented patches: {augmented.evidence}"
+    text = f"As printed: {printed.evidence} With augmented patches: {augmented.evidence}"
     if chosen is printed and augmented.verdict in DECIDED:
         text += f" The rule {'holds' if augmented.verdict == REPRODUCED else 'does not hold'}."
     return Verdict(claim, chosen.verdict, text, used, chosen.values)
@@ -142,8 +142,8 @@ def _beyond(rule, values, seeds):
     side = "inside" if rule.holds(values) else "outside"
     nearest = "" if seeds.own else ", the nearest where a run has one seed"
     return (
-        f"The number is {abs(rule.margin(values)):.3f} {side} the limit; seeds are up to "
-        f"{seeds.width:.3f} apart ({seeds}{nearest})."
+        f"Margin {abs(rule.margin(values)):.3f} {side} the limit; seeds differ by up to "
+        f"{seeds.width:.3f} ({seeds}{nearest})."
     )
 
 
