@@ -352,7 +352,7 @@ Markdown("\n".join(f"- {note}." for note in detector.notes()))
 # - **Defects that look like the texture.** What the network can reconstruct, it does not find.
 # - **Few images with much variety.** The network has to have seen what is good.
 # - **The border.** Pixels along it are at the edge of every patch that has them, where reconstructions are
-#   worst. Maps of networks are lowered there, and a faint defect is found less easily than inside: take the picture with a
+#   worst. Maps are lowered there, and a faint defect is found less easily than inside: take the picture with a
 #   margin. That is not a fault of table 1's padding, which is even (`python -m benchmarks frame`).
 #
 # If one of these is your case, try methods that compare features of a large pretrained network:

@@ -114,16 +114,16 @@ def test_methods_on_the_same_features_are_named_together():
     entries = [on("memory_bank", 0.9, "a", "b"), on("padim", 0.8, "a", "b"),
                on("feature_gaussian", 0.7, "c")]  # fmt: skip
     assert page.same_features(entries).data == (
-        "Of methods on the same features the AUROC is on a and b memory bank of features 0.900 and "
-        "a Gaussian at each position 0.800."
+        "AUROC on the same features: on a and b, memory bank of features 0.900 and a Gaussian at "
+        "each position 0.800."
     )
-    assert page.same_features(entries[1:]).data == ""
+    assert page.same_features(entries[1:]).data.startswith("No two methods")
 
 
 def test_what_is_below_chance_is_named():
     text = page.below_chance([*ENTRIES, entry("level", 0.4), entry("l2", 0.3, given="x")]).data
-    assert text.startswith("Below chance is mean over a window (default), 0.400:")
-    assert page.below_chance(ENTRIES).data == ""
+    assert text.startswith("Below chance: mean over a window (default), 0.400.")
+    assert page.below_chance(ENTRIES) is None
 
 
 def test_candidates_are_fitted_to_some_images_of_a_large_set(store, monkeypatch):

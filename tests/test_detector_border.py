@@ -75,8 +75,7 @@ def test_the_frame_no_longer_decides_what_a_detector_finds():
     spot[40:60, 40:60] = spot.mean()
     settings = {"patch_size": 32, "image_score": "height"}
     plain = Detector("filter_bank", level_border=False, **settings).fit(good)
-    level = Detector("filter_bank", level_border=True, **settings).fit(good)
-    assert Detector("filter_bank", **settings).fit(good).levels_ is None
+    level = Detector("filter_bank", **settings).fit(good)
     assert level.levels_[:, 0].max() < 0.8
 
     def margin(detector):
@@ -130,7 +129,7 @@ def test_saved_levels_are_checked(tmp_path):
     from sadefect.errors import StoreError
 
     images = [np.random.default_rng(seed).random((40, 40), "float32") for seed in range(6)]
-    bank = Detector("filter_bank", patch_size=32, level_border=True).fit(images)
+    bank = Detector("filter_bank", patch_size=32).fit(images)
     path = bank.save(tmp_path / "bank.sadefect")
     again = Detector.load(path)
     np.testing.assert_array_equal(again.anomaly_map(images[0]), bank.anomaly_map(images[0]))

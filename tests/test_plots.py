@@ -174,7 +174,7 @@ def test_the_colours_of_maps_are_those_of_matplotlib():
 
 def test_augmented_results_stand_beside_those_of_the_printed_recipe():
     lines = augmentation_table(stored_results(["recorded"])).data.splitlines()
-    (row,) = [line for line in lines if "| SSIM | 40,000 |" in line]
+    (row,) = [line for line in lines if "| SSIM, augmented | 40,000 |" in line]
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     assert cells[3] == "constant"
     losses, areas = [float(cell) for cell in cells[4:6]], [float(cells[6]), float(cells[8])]

@@ -83,7 +83,7 @@ def told(method, area, like, patches=20_000):
         "flat": 0.5,
     }
     account = {"residual": residual | {"auroc": area, "auroc_like": like}}
-    run = SimpleNamespace(method=method, patches_seen=patches)
+    run = Experiment(dataset="nanotwice", method=method, patches_seen=patches)
     return SimpleNamespace(experiment=run, metrics={"auroc": area}), account
 
 

@@ -7,7 +7,9 @@ as it is belongs to the noisiest pixel; a defect is a region.
 
 A larger image has more specks, and larger ones among them. In noise the areas of regions above a
 threshold fall off exponentially (Friston et al. 1994, doi:10.1002/hbm.460010306), so that the
-largest of an area r times as large is larger by the tail's mean excess times ln r.
+largest of an area r times as large is larger by the tail's mean excess times ln r. In textures they
+may fall off as a power, by Hill's estimate (1975, doi:10.1214/aos/1176343247), and the largest is
+r to that power times as large. The larger of the two is taken.
 """
 
 import numpy as np
@@ -71,6 +73,12 @@ def _smoothed(map, counted):
     return map / np.maximum(weights, 1e-6)
 
 
+def _power(largest):
+    """Return by which power of the area the largest of some scores grow: Hill's estimate."""
+    low, *above = largest
+    return float(np.mean(np.log(np.divide(above, low)))) if above and low else 0.0
+
+
 def _mean_excess(maps, counted, limits):
     """Compute how far pixels at or above each limit are above it on average, 0 without any."""
     sums = np.zeros((len(limits), 2))
@@ -87,8 +95,8 @@ class Calibration:
 
     ``pixels`` are `PixelMetrics`; ``areas``, int ``(N, len(RATES))``, those of the largest region
     of each image, by the share of pixels that is flagged; ``tails`` ``(len(RATES),)`` how fast the
-    areas of regions fall off, in pixels, and ``size`` how many pixels an image has, both 0 where
-    an earlier version did not count them; ``crowded`` sentences of `Crowding`.
+    areas of regions fall off, in pixels, ``powers`` likewise, and ``size`` how many pixels an image
+    has, all 0 where an earlier version did not count them; ``crowded`` sentences of `Crowding`.
 
     Where regions are judged by their mass, ``excess`` ``(len(RATES),)`` is how far flagged pixels
     of these images are above the threshold on average, and ``areas`` are masses: a pixel at the
@@ -106,12 +114,16 @@ class Calibration:
     """
 
     def __init__(
-        self, pixels, areas, tails=None, size=0, crowded=(), excess=None, image_score=None
-    ):
+        self, pixels, areas, tails=None, size=0, crowded=(), excess=None, image_score=None,
+        powers=None,
+    ):  # fmt: skip
         self.pixels, self.areas, self.size = pixels, np.asarray(areas), float(size)
         self.image_score = image_score or ("area" if excess is None else "mass")
         self.excess = None if excess is None else np.asarray(excess, "float64")
-        self.tails = np.zeros(len(RATES)) if tails is None else np.asarray(tails, "float64")
+        self.tails, self.powers = (
+            np.zeros(len(RATES)) if each is None else np.asarray(each, "float64")
+            for each in (tails, powers)
+        )
         self.crowded = list(crowded)
 
     @classmethod
@@ -143,6 +155,7 @@ class Calibration:
             sizes.append(map.size if mask is None else int(mask.sum()))
         tails = [np.mean(top[1:]) - top[0] if len(top) > 1 else top[0] for top in largest]
         found.tails, found.size = np.asarray(tails, "float64"), float(np.mean(sizes) * side**2)
+        found.powers = np.array([_power(top) for top in largest])
         found.crowded = crowding.sentences()
         return found
 
@@ -221,8 +234,9 @@ class Calibration:
         value = conformal_threshold(scores, image_fpr)
         flagged = int((scores >= value).sum())
         if size and self.size and size > LARGER * self.size:
-            tail = self.tails[np.searchsorted(RATES, fpr)]
-            value += int(np.ceil(tail * np.log(size / self.size)))
+            column, times = np.searchsorted(RATES, fpr), size / self.size
+            more = (self.tails[column] * np.log(times), value * (times ** self.powers[column] - 1))
+            value += int(np.ceil(max(more)))
         return ImageThreshold(value, image_fpr, flagged, len(scores))
 
     def scores(self, fpr=FPR):
@@ -245,12 +259,13 @@ class Calibration:
         counts = np.add.reduceat(state["counts"], kept)
         pixels = PixelMetrics.from_state(state | {"bins": state["bins"][kept], "counts": counts})
         own = self.areas, self.tails, self.size, self.crowded, self.excess, self.image_score
-        return Calibration(pixels, *own)
+        return Calibration(pixels, *own, self.powers)
 
     def state(self):
         """Return everything as a dict of arrays that `from_state` takes."""
         pixels = {f"pixels.{name}": value for name, value in self.pixels.state().items()}
-        regions = {"areas": self.areas, "tails": self.tails, "size": np.array(self.size)}
+        regions = {"areas": self.areas, "tails": self.tails, "powers": self.powers}
+        regions |= {"size": np.array(self.size)}
         regions |= {} if self.excess is None else {"excess": self.excess}
         regions |= {"heights": np.array(1.0)} if self.image_score == "height" else {}
         return pixels | regions | {"rates": np.array(RATES)}
@@ -271,13 +286,17 @@ class Calibration:
                 f"{areas.dtype} of shape {areas.shape}"
             )
         tails, size = arrays.get("tails", np.zeros(len(RATES))), arrays.get("size", np.array(0.0))
-        if tails.shape != (len(RATES),) or size.shape or min(size, *tails) < 0:
-            raise ValueError(f"expected {len(RATES)} tails and a size; got {tails.shape}, {size}")
+        powers = arrays.get("powers", np.zeros(len(RATES)))
+        shapes = {tails.shape, powers.shape}
+        if shapes != {(len(RATES),)} or size.shape or min(size, *tails, *powers) < 0:
+            raise ValueError(f"expected {len(RATES)} tails, powers, a size; got {shapes}, {size}")
         excess = arrays.get("excess")
         if excess is not None and (excess.shape != (len(RATES),) or excess.min() < 0):
             raise ValueError(f"expected {len(RATES)} mean excesses; got shape {excess.shape}")
         by_height = "height" if "heights" in arrays and excess is not None else None
-        calibration = cls(pixels, areas, tails, size, excess=excess, image_score=by_height)
+        calibration = cls(
+            pixels, areas, tails, size, excess=excess, image_score=by_height, powers=powers
+        )
         pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration
 

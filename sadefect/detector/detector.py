@@ -61,10 +61,9 @@ class Detector(Mapping):
     colour : {"auto", "luminance", "channels"}
         What colour images are judged by: their luminance, or each channel for itself. "auto" tries
         both where ``patches`` are 20,000 or more, and is luminance otherwise.
-    level_border : {"auto", True, False}
+    level_border : bool
         Whether maps are lowered near the border of images by as much as those of held-out good
-        images are higher there than inside; "auto" does so with networks, which reconstruct worse
-        near the frame of a patch.
+        images are higher there than inside.
     image_score : {"auto", "height", "mass", "area"}
         What an image is judged by: the height of its highest flagged region in the smoothed map, or
         of its largest the area or the mass, where pixels count from a half to 2.5 times, by how far
@@ -208,7 +207,7 @@ class Detector(Mapping):
         counted = [self._counted(planes[0].shape, self.shrink) for planes in images]
         self.levels_ = None
         maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
-        if self._levels:
+        if self.level_border:
             self.levels_ = border_levels(maps, counted, self.patch_size // PART)
             maps = Levelled(maps, self.levels_)
         score = getattr(self, "image_score_", self.image_score)

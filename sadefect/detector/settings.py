@@ -30,7 +30,7 @@ class Settings:
     opening: int | str = "auto"
     margin: int | str = 0
     border: int = 0
-    level_border: bool | str = "auto"
+    level_border: bool = True
     crops: str = "fresh"
     symmetries: str = "auto"
     colour: str = "auto"
@@ -52,7 +52,7 @@ class Settings:
                 )
         require_choice("patch_size", self.patch_size, PATCH_SIZES)
         require_choice("average", self.average, ("auto", "reconstructions", "maps"))
-        require_choice("level_border", self.level_border, ("auto", True, False))
+        require_choice("level_border", self.level_border, (True, False))
         require_choice("crops", self.crops, CROPS)
         require_choice("symmetries", self.symmetries, ("auto", *SYMMETRIES))
         require_choice("colour", self.colour, ("auto", "luminance", "channels"))
@@ -86,10 +86,6 @@ class Settings:
     @property
     def _network(self):
         return self.method in METHODS
-
-    @property
-    def _levels(self):
-        return self._network if self.level_border == "auto" else self.level_border
 
     @property
     def _colours(self):
