@@ -106,8 +106,8 @@ shown
 # - Synthetic cloth is more regular than the paper's fabrics, which makes it easier for SSIM.
 # - The table says how many patches our networks saw.
 # - The paper picked its images; ours are the first of each kind.
-# - The paper does not name its thresholds. Ours allow the false positive rate among the page's parameters, 1 %
-#   unless changed, on defect-free images.
+# - The paper does not name its thresholds. Ours allow the false positive rate `fpr`, a parameter of this page,
+#   on defect-free images.
 
 # %% tags=["hide-input"]
 origin(results)

@@ -90,8 +90,8 @@ def trained_by(made):
     >>> trained_by(made)
     [{'from': 0, 'seconds': 60.0, 'commit': '1c3', 'versions': {}, 'machine': {}}]
     """
-    alone = {"from": 0, "seconds": made["seconds"].get("training")}
-    alone |= {name: made[name] for name in ("commit", "versions", "machine")}
+    alone = {"from": 0, "seconds": made.get("seconds", {}).get("training")}
+    alone |= {name: made[name] for name in ("commit", "versions", "machine") if name in made}
     return made.get("trained_by") or [alone]
 
 

@@ -130,7 +130,7 @@ def article_facts():
             "roc": _roc(recipes),
             "maps": maps,
             "sensitivity": _flat(
-                charts.sensitivity({"as printed": cells, "augmented": decayed}, paper.TABLE_2), 2.6
+                charts.sensitivity({"as printed": cells, "augmented": decayed}, paper.TABLE_2), 2.2
             ),
             "gap": _gap(steps) if steps else None,
         },
