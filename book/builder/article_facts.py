@@ -208,7 +208,7 @@ def _columns(cells):
             "name": SETTINGS[setting].removesuffix(" in pixels"),
             "ours": spread([result.metrics["auroc"] for result in column.values()]),
             "paper": spread([paper.TABLE_2[setting][value].value for value in column]),
-            "values": listed([str(value) for value in column]),
+            "settings": listed([str(value) for value in column]),
             "patches": next(iter(column.values())).experiment.patches_seen,
         }
         for setting, column in cells.items()
