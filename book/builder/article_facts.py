@@ -394,4 +394,5 @@ def _maps(recipes):
         "defect. Yellow: found. Pink: false alarm. Over the whole image, scored the paper's way, "
         f"{found_by(inspections[:2])}."
     )
-    return show_panels(rows, width=MAPS), caption
+    # With a third row it is as high as with two, and stays on its page.
+    return show_panels(rows, width=MAPS * 2 / len(rows)), caption
