@@ -377,7 +377,7 @@ def _maps(recipes):
     inspections = [inspect(result, 0, FALSE_POSITIVES) for result in results]
     panels = [inspection_panels(inspection, SIDE) for inspection in inspections]
     names = {"residual map": "map", "segmentation": "found"}
-    titles = [METHODS[method].label for method, _ in wanted[:-1]] + ["SSIM, our scoring"]
+    titles = [METHODS[method].label for method, _ in wanted[:-1]] + ["SSIM, ours"]
     rows = [
         [
             replace(shown[name], title=f"{what}, {title}")
@@ -386,7 +386,11 @@ def _maps(recipes):
         for name, what in names.items()
     ]
     if "input" in panels[0]:
-        rows.insert(0, [panels[0]["input"], *(shown["reconstruction"] for shown in panels[:2])])
+        outputs = [
+            replace(shown["reconstruction"], title=f"output, {title}")
+            for shown, title in zip(panels[:2], titles, strict=False)
+        ]
+        rows.insert(0, [panels[0]["input"], *outputs])
     caption = (
         f"Test image {inspections[0].name} about its largest defect, by the augmented networks: "
         "ℓ² (left), SSIM (middle), SSIM with our scoring (right). Thresholds allow "
@@ -394,5 +398,5 @@ def _maps(recipes):
         "defect. Yellow: found. Pink: false alarm. Over the whole image, scored the paper's way, "
         f"{found_by(inspections[:2])}."
     )
-    # With a third row it is as high as with two, and stays on its page.
-    return show_panels(rows, width=MAPS * 2 / len(rows)), caption
+    # With a third row it stays on its page if it is narrower.
+    return show_panels(rows, width=MAPS * (0.66 if len(rows) > 2 else 1)), caption
