@@ -90,9 +90,32 @@ def trained_by(made):
     >>> trained_by(made)
     [{'from': 0, 'seconds': 60.0, 'commit': '1c3', 'versions': {}, 'machine': {}}]
     """
+    if parts := made.get("trained_by"):
+        return parts
     alone = {"from": 0, "seconds": made.get("seconds", {}).get("training")}
-    alone |= {name: made[name] for name in ("commit", "versions", "machine") if name in made}
-    return made.get("trained_by") or [alone]
+    return [
+        alone | {name: made[name] for name in ("commit", "versions", "machine") if name in made}
+    ]
+
+
+def training_seconds(made):
+    """Return the seconds of a training on processors and on a card, by whether it was a card.
+
+    Those of parts that shared a machine with others are divided among them; a kind that trained
+    nothing, or whose seconds are not known, is left out.
+
+    Examples
+    --------
+    >>> shared = {"from": 0, "seconds": 60.0, "machine": {"card": "H100", "at_once": 4}}
+    >>> training_seconds({"trained_by": [shared, {"from": 9, "seconds": 5.0, "machine": {}}]})
+    {True: 15.0, False: 5.0}
+    """
+    seconds = {}
+    for part in trained_by(made):
+        if part["seconds"] is not None:
+            card, shared = "card" in part["machine"], part["machine"].get("at_once", 1)
+            seconds[card] = seconds.get(card, 0) + part["seconds"] / shared
+    return seconds
 
 
 def backend_of(installed):

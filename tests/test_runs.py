@@ -31,7 +31,7 @@ from sadefect.paper.recording import (
     train_group,
 )
 from sadefect.paper.store import find, stored_results, training_folder
-from sadefect.provenance import commit, this_machine
+from sadefect.provenance import commit, this_machine, training_seconds
 from sadefect.training.trajectory import checkpoint_path
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -392,8 +392,14 @@ def test_a_network_trained_in_parts_names_who_trained_each(empty_store, monkeypa
         assert sum(seconds) == pytest.approx(result.provenance["seconds"]["training"])
         assert min(seconds) > 0 and result.curves["history_loss"].shape == (0,)
         assert "until 64 by" in origin(result).data
+        assert training_seconds(result.provenance) == {True: seconds[0], False: seconds[1]}
     assert run(replace(trunk, opening=0)).provenance["trained_by"] == alone.provenance["trained_by"]
     Costs()  # Learns from neither.
+    # Without a state nobody knows how long the last part took.
+    (training_folder(trunk) / "state.npz").rename(training_folder(trunk) / "elsewhere.npz")
+    last = run(replace(trunk, patches_seen=96, opening=0)).provenance["trained_by"][-1]
+    assert last["seconds"] is None and last["from"] == 64
+    (training_folder(trunk) / "elsewhere.npz").rename(training_folder(trunk) / "state.npz")
     record([run(replace(trunk, patches_seen=96))])
     assert (empty_store / "trainings" / trunk.training_key / "parts.json").exists()
 

@@ -48,7 +48,7 @@ from sadefect.paper.verdicts import (
     count_verdicts,
     decide_claims,
 )
-from sadefect.provenance import describe_machine, trained_by
+from sadefect.provenance import describe_machine, training_seconds
 
 DATASET, METHODS_SHOWN = "nanotwice", ("l2", "ssim")
 FALSE_POSITIVES = 0.05  # At which maps are segmented and false alarms looked at.
@@ -315,14 +315,9 @@ def _made(results, entries):
     for result in different.values():
         made = result.experiment
         key = (made.trunk or made).training_key  # A branch has its trunk's time in its own.
-        for known, card in ((on_card, True), (networks, False)):
-            parts = [
-                part["seconds"] / part["machine"].get("at_once", 1)
-                for part in trained_by(result.provenance)
-                if part["seconds"] is not None and ("card" in part["machine"]) == card
-            ]
-            if parts:
-                known[key] = max(known.get(key, 0), sum(parts))
+        for card, seconds in training_seconds(result.provenance).items():
+            known = on_card if card else networks
+            known[key] = max(known.get(key, 0), seconds)
     different |= {entry.result.key: entry.result for entry in entries}
     provenance = [result.provenance for result in different.values()]
     libraries = {}

@@ -292,13 +292,13 @@ def _check_texture(train, patch_size, window_size, shrink):
     after = f" after shrinking by {shrink}" if shrink > 1 else ""
     text = f"the texture's middle wavelength is {wave:.1f} pixels{after}"
     if wave > patch_size / 2:
-        fix = "use a larger --shrink, so that a patch sees the pattern repeat"
+        fix = "use a larger `--shrink`, so that a patch sees the pattern repeat"
         yield Remark("warning", f"{text}: less than two in a patch of {patch_size}", fix)
     elif wave < 4:
         fix = "use a smaller `--shrink`; the network hardly reconstructs waves as short as that"
         yield Remark("warning", text, fix if shrink > 1 else "take images from nearer")
     elif not wave / 4 <= window_size <= 4 * wave:
-        fix = f"try --window-size {2 * round(np.clip(wave, 5, 21) // 2) + 1}"
+        fix = f"try `--window-size {2 * round(np.clip(wave, 5, 21) // 2) + 1}`"
         yield Remark("warning", f"{text}, the SSIM window {window_size}", fix)
     else:
         yield Remark("note", text)

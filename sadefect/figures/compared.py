@@ -338,13 +338,7 @@ def choices_table(names, dataset) -> Markdown:
     names : iterable of str
     dataset : str
     """
-    header = (
-        "method",
-        "settings tried",
-        "chosen",
-        "AUROC, synthetic defects",
-        "AUROC, worst setting",
-    )
+    header = ("method", "settings tried", "chosen", "AUROC, synthetic defects", "of the worst")
     rows = []
     for name in names:
         if scores := written_choice(name, dataset):

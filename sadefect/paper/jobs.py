@@ -14,7 +14,7 @@ from statistics import median
 from sadefect.files import load_json
 from sadefect.paper.experiment import Experiment
 from sadefect.paper.store import places, training_folder
-from sadefect.provenance import processor, trained_by
+from sadefect.provenance import processor, trained_by, training_seconds
 from sadefect.training.trajectory import checkpoint_path, keeps_state, milestones
 
 SECONDS_A_PATCH = 0.03  # Of 128x128 pixels on one core, where nothing is recorded.
@@ -119,9 +119,9 @@ class Costs:
         shares = []
         for result in self._on_card:
             settings, made = result["experiment"], result["provenance"]
-            seconds = made["seconds"]["training"] / made["machine"].get("at_once", 1)
-            known = self.a_patch(Experiment(**settings))
-            shares.append(seconds / settings["patches_seen"] / known)
+            if seconds := training_seconds(made).get(True):
+                known = self.a_patch(Experiment(**settings))
+                shares.append(seconds / settings["patches_seen"] / known)
         return median(shares) if shares else 1.0
 
     def a_patch(self, experiment):

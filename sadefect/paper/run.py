@@ -150,9 +150,10 @@ def _compute(experiment, folder, root):
         "settings": experiment.training_settings | experiment.evaluation_settings,
     }
     if parts := parts_until(path.parents[1], experiment.patches_seen):
-        ends = [*(part["at"] for part in parts[1:]), training]
+        ends = [*(part["at"] for part in parts[1:]), training]  # Unknown without a state.
         provenance["trained_by"] = [
-            part | {"seconds": end - part["at"]} for part, end in zip(parts, ends, strict=True)
+            part | {"seconds": None if end is None else end - part["at"]}
+            for part, end in zip(parts, ends, strict=True)
         ]
     result = {"experiment": asdict(experiment), "metrics": metrics, "provenance": provenance}
     curves |= history

@@ -75,9 +75,9 @@ class Training:
         if self.trunk and not latest.exists():
             begin = self.trunk.state(self.decay_from)
             with one_process(self.folder), whole(latest) as temporary:
+                if parts := parts_until(begin.parents[1], self.decay_from):
+                    save_json(self.folder / PARTS, parts)
                 shutil.copy(begin, temporary)
-            if parts := parts_until(begin.parents[1], self.decay_from):
-                save_json(self.folder / PARTS, parts)
         with one_process(self.folder):
             if not wanted.exists():  # Else another process trained it while this one waited.
                 self._train(budget, latest)
