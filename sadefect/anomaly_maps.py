@@ -43,9 +43,9 @@ def residual_map(name, image, reconstructions, **options):
     raise ValueError(f"no function computes the residual {name!r}; add it here")
 
 
-def _sampler(model, method, samples, seed):
+def _sampler(model, residual, samples, seed):
     """Return what turns a batch of windows into a list of reconstructions ``(B, P, P, C)``."""
-    if method != "vae":
+    if residual != "vae":
         run = forward(model)
         return lambda batch: [run(batch)]
     encode, decode = (forward(model.get_layer(name)) for name in ("encoder", "decoder"))
@@ -64,7 +64,7 @@ def _sampler(model, method, samples, seed):
 def anomaly_map(
     model,
     image,
-    method="ssim",
+    residual="ssim",
     *,
     stride=STRIDE,
     average="reconstructions",
@@ -81,8 +81,9 @@ def anomaly_map(
         Maps patches ``(B, P, P, 1)`` to reconstructions of the same shape.
     image : array (H, W) or (H, W, 1)
         Gray values in [0, 1], at least one patch large.
-    method : {"ssim", "l2", "vae"}
-        The residual; "vae" needs a model of `build_vae`, "l2" is that of feature matching too.
+    residual : {"ssim", "l2", "vae"}
+        How images and reconstructions are compared: "vae" needs a model of `build_vae`, "l2" is
+        that of feature matching too.
     stride : int
         Pixels between windows; the last window of each row and column ends at the border.
     average : {"reconstructions", "maps"}
@@ -123,11 +124,11 @@ def anomaly_map(
     >>> result.residual.shape
     (70, 80)
     """
-    windows_of = reconstructed_windows(model, image, method, stride, samples, seed)
-    return combine(image, windows_of, method, average, frame, **residual_options)
+    windows_of = reconstructed_windows(model, image, residual, stride, samples, seed)
+    return combine(image, windows_of, residual, average, frame, **residual_options)
 
 
-def reconstructed_windows(model, image, method="ssim", stride=STRIDE, samples=SAMPLES, seed=0):
+def reconstructed_windows(model, image, residual="ssim", stride=STRIDE, samples=SAMPLES, seed=0):
     """Yield the windows of an image with their reconstructions, as many as go in at once.
 
     Parameters are those of `anomaly_map`.
@@ -139,17 +140,17 @@ def reconstructed_windows(model, image, method="ssim", stride=STRIDE, samples=SA
     reconstructions : list of float32 arrays (N, P, P, C)
         One, or one for each latent sample of a VAE.
     """
-    require_choice("method", method, RESIDUALS)
+    require_choice("residual", residual, RESIDUALS)
     image = as_image(image)
     views, corners = windows(image, model.input_shape[1], stride)
-    reconstruct = _sampler(model, method, samples, seed)
+    reconstruct = _sampler(model, residual, samples, seed)
     for start in range(0, len(corners), BATCH):
         some = corners[start : start + BATCH]
         batch = views[some[:, 0], some[:, 1]]
         yield some, batch, reconstruct(batch[..., None])
 
 
-def combine(image, reconstructed, method, average="reconstructions", frame=0, **residual_options):
+def combine(image, reconstructed, residual, average="reconstructions", frame=0, **residual_options):
     """Average what `reconstructed_windows` yields of an image, and take the residual.
 
     Parameters
@@ -157,7 +158,7 @@ def combine(image, reconstructed, method, average="reconstructions", frame=0, **
     image : array (H, W) or (H, W, 1)
     reconstructed : iterable
         Of `reconstructed_windows`; a list of them serves several residuals of one image.
-    method, average, frame, **residual_options
+    residual, average, frame, **residual_options
         As in `anomaly_map`.
 
     Returns
@@ -173,12 +174,12 @@ def combine(image, reconstructed, method, average="reconstructions", frame=0, **
         for whole, output in zip(averages, outputs, strict=True):
             whole.add(corners, output)
         if average == "maps":
-            residuals.add(corners, residual_map(method, batch, outputs, **residual_options))
+            residuals.add(corners, residual_map(residual, batch, outputs, **residual_options))
     wholes = [whole.mean() for whole in averages]
     reconstruction = np.mean([whole[..., 0] for whole in wholes], axis=0, dtype="float32")
     if average == "maps":
         return AnomalyMap(reconstruction, residuals.mean())
-    return AnomalyMap(reconstruction, residual_map(method, image, wholes, **residual_options))
+    return AnomalyMap(reconstruction, residual_map(residual, image, wholes, **residual_options))
 
 
 def scored_map(model, image, scoring, seed=0):

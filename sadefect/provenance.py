@@ -130,8 +130,8 @@ def backend_of(installed):
     return next((name for name in BACKENDS if name in packages), "")
 
 
-def describe_machine(machine):
-    """Say what ``machine`` of a provenance is.
+def describe_machine(machine, shared=True):
+    """Say what ``machine`` of a provenance is, and, if ``shared``, how many trainings shared it.
 
     Examples
     --------
@@ -140,8 +140,8 @@ def describe_machine(machine):
     """
     with_card = f" with {machine['card']}" if "card" in machine else ""
     cores = f"{machine['cores']} cores of " if "cores" in machine else ""
-    shared = f", {machine['at_once']} trainings at once" if "at_once" in machine else ""
-    return f"{cores}{machine['processor']}{with_card}{shared}"
+    together = f", {machine['at_once']} trainings at once" if "at_once" in machine else ""
+    return f"{cores}{machine['processor']}{with_card}{together if shared else ''}"
 
 
 def chosen_engine():

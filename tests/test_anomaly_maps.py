@@ -88,7 +88,7 @@ def test_unusable_images_are_refused(model, image, change, message):
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "l3"}, {"average": "median"}, {"stride": 33}, {"window_size": 4}]
+    "options", [{"residual": "l3"}, {"average": "median"}, {"stride": 33}, {"window_size": 4}]
 )
 def test_unusable_options_are_refused(model, image, options):
     with pytest.raises(ValueError, match=next(iter(options))):

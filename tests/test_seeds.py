@@ -7,6 +7,7 @@ import pytest
 from sadefect.figures.gap import (
     ablation_table,
     overfitting_sentence,
+    precision_table,
     repeated_table,
     seeds_table,
 )
@@ -15,8 +16,8 @@ from sadefect.paper.comparisons import learning_curve
 from sadefect.paper.experiment import AUGMENTATIONS, AUGMENTED, Experiment
 from sadefect.paper.gap import ablation
 from sadefect.paper.headline import headline_experiment
-from sadefect.paper.repeated import made_on, repeated
-from sadefect.paper.seeds import with_other_seeds
+from sadefect.paper.repeated import made_on, precisions, repeated
+from sadefect.paper.seeds import longest_with_seeds, with_other_seeds
 from sadefect.paper.store import Result, empty_store, find, stored_results
 from sadefect.provenance import NUMERICS
 
@@ -52,9 +53,25 @@ def test_seeds_of_a_result_are_those_with_the_same_settings():
     assert [seed.metrics["auroc"] for seed in group] == [0.8, 0.7, 0.9]
     assert area_over_seeds(own, [own, *others]) == "0.800 (3 seeds, 0.700 to 0.900)"
     assert area_over_seeds(own, [own]) == "0.800"
-    text = seeds_table({"some network": group}).data
+    text = seeds_table({"some network": [group]}).data
     assert "0.700 to 0.900" in text and "| 0.400 |" in text
     assert "not recorded" in seeds_table({}).data
+
+
+def test_one_seed_is_beside_the_largest_budget_with_several():
+    own = result(0.9, Experiment(dataset=DATA, patches_seen=1_000, decay_from=800))
+    shorter = replace(own.experiment, patches_seen=100, decay_from=80)
+    alike = [result(0.7, replace(shorter, seed=seed)) for seed in (0, 1)]
+    others = [
+        *(result(0.5, replace(shorter, patches_seen=10, decay_from=8, seed=n)) for n in (0, 1)),
+        *(result(0.1, replace(shorter, patches_seen=400, decay_from=0, seed=n)) for n in (0, 1)),
+        *(result(0.2, replace(shorter, patches_seen=500, opening=9, seed=n)) for n in (0, 1)),
+        result(0.3, replace(shorter, patches_seen=500, decay_from=400)),
+    ]
+    assert longest_with_seeds(own, [own, *others, *alike]) == alike
+    said = area_over_seeds(own, [own, *others, *alike])
+    assert said == "0.900; at 100 patches 0.700 (2 seeds, 0.700 to 0.700)"
+    assert longest_with_seeds(own, [own]) == []
 
 
 def test_the_ablation_is_at_one_budget_and_says_what_overfits(recorded):
@@ -92,6 +109,18 @@ def test_what_was_computed_twice_differs_less_than_seeds_do(recorded):
     assert repeated(DATA) == [] and "nothing" in repeated_table([]).data
 
 
+def test_lower_precision_changes_less_than_another_seed(recorded):
+    pairs = precisions("nanotwice")
+    assert [full.experiment.seed for full, _ in pairs] == [0, 1]
+    areas = [[result.metrics["auroc"] for result in pair] for pair in pairs]
+    apart = abs(areas[0][0] - areas[1][0])
+    assert all(abs(lower - full) < apart for full, lower in areas)
+    assert all(full.experiment.precision == "float32" for full, _ in pairs)
+    lines = precision_table(pairs).data.splitlines()
+    assert len(lines) == TABLE_LINES + 2 and "mixed_bfloat16" in lines[-1]
+    assert precisions(DATA) == [] and "not recorded" in precision_table([]).data
+
+
 def test_a_learning_curve_is_of_one_backend():
     def point(area, seen, package):
         made = result(area, Experiment(dataset=DATA, patches_seen=seen))
@@ -108,6 +137,6 @@ def test_the_headline_of_each_method_has_three_seeds(recorded):
     with empty_store():
         for method in ("ssim", "l2"):
             settled = find(headline_experiment("nanotwice", method))
-            made = [seed.experiment for seed in with_other_seeds(settled, recorded)]
+            made = [seed.experiment for seed in longest_with_seeds(settled, recorded)]
             assert [run.seed for run in made] == [0, 1, 2]
             assert all(run.crops == AUGMENTED["crops"] for run in made)

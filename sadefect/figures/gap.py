@@ -232,13 +232,16 @@ def overfitting_sentence(rows) -> Markdown:
 
 
 def seeds_table(groups) -> Markdown:
-    """Tabulate the seeds of networks and scorings: ``groups`` has lists of `Result` by name."""
+    """Tabulate the seeds of networks and scorings.
+
+    ``groups`` has, by name, lists of `Result`: those of each budget that is shown.
+    """
     header = (
         "network and scoring", "seeds", "patches seen", "AUROC, mean", "from, to", "AUPRO, mean",
         "median overlap at 5 %, mean",
     )  # fmt: skip
     rows = []
-    for name, group in groups.items():
+    for name, group in [(name, group) for name, budgets in groups.items() for group in budgets]:
         seeds, patches = OverSeeds.of(group), f"{group[0].experiment.patches_seen:,}"
         areas = seeds.auroc, seeds.range, seeds.aupro, seeds.overlap
         rows.append((name, seeds.count, patches, *areas))
@@ -265,6 +268,25 @@ def repeated_table(rows) -> Markdown:
             )
         )  # fmt: skip
     return table(header, lines or [("nothing was computed twice", *7 * "-")])
+
+
+def precision_table(pairs) -> Markdown:
+    """Tabulate what `sadefect.paper.repeated.precisions` returns: one row for each pair."""
+    header = (
+        "training", "seed", "patches seen", "AUROC, float32", "AUROC, lower precision",
+        "difference", "precision", "loss, held-out crops, float32", "the same, lower precision",
+    )  # fmt: skip
+    lines = []
+    for full, lower in pairs:
+        made, areas = lower.experiment, [result.metrics["auroc"] for result in (full, lower)]
+        losses = ["-" if r.losses[1] is None else r.losses[1] for r in (full, lower)]
+        lines.append(
+            (
+                method_label(lower), made.seed, f"{made.patches_seen:,}", *areas,
+                f"{areas[1] - areas[0]:+.3f}", made.precision, *losses,
+            )
+        )  # fmt: skip
+    return table(header, lines or [("not recorded", *8 * "-")])
 
 
 def threshold_table(account) -> Markdown:

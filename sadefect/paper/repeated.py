@@ -63,6 +63,25 @@ def repeated(dataset):
     return shown
 
 
+def precisions(dataset):
+    """Return pairs of recorded results on a data set that differ in precision, float32 first.
+
+    They are sorted by method, patches seen and seed.
+    """
+    results = {
+        result.experiment: result
+        for result in stored_results(["recorded"])
+        if result.experiment.dataset == dataset
+    }
+    pairs = [
+        (results[full], result)
+        for made, result in results.items()
+        if (full := replace(made, precision="float32")) != made and full in results
+    ]
+    order = ("method", "patches_seen", "seed")
+    return sorted(pairs, key=lambda pair: [getattr(pair[0].experiment, name) for name in order])
+
+
 def made_on(provenance):
     """Say what computed something: the backend, and the card or else the processor.
 

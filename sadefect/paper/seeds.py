@@ -71,6 +71,26 @@ def with_other_seeds(result, results):
     return [result, *(others[seed] for seed in sorted(others))]
 
 
+def longest_with_seeds(result, results):
+    """Return the seeds of the largest budget that several seeds had, trained and scored likewise.
+
+    Alike is what differs from a `Result` in seed and budget only, and whose learning rate decays
+    for the same share of the budget, if it does. Returns a list of `Result` of ``results``, by
+    seed; empty where no two seeds have one budget.
+    """
+    made = result.experiment
+    budgets = defaultdict(dict)
+    for other in results:
+        like = other.experiment
+        alike = like.equals(made, but=("seed", "patches_seen", "decay_from"))
+        same_share = like.decay_from * made.patches_seen == made.decay_from * like.patches_seen
+        if alike and same_share and not other.outdated:
+            budgets[like.patches_seen][like.seed] = other
+    several = [budget for budget, seeds in budgets.items() if len(seeds) > 1]
+    seeds = budgets[max(several)] if several else {}
+    return [seeds[seed] for seed in sorted(seeds)]
+
+
 def seed_spread(run, measure, results):
     """Return how far seeds of a run are apart; of the nearest run with several, if it has none.
 
