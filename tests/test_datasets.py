@@ -69,6 +69,20 @@ def check(data, train, test, shape):
 
 
 @pytest.mark.filterwarnings("ignore:the files of")
+def test_nanotwice_at_half_its_size(root):
+    whole, half = (load_dataset(name, root) for name in ("nanotwice", "nanotwice-half"))
+    assert half.fingerprint == f"{whole.fingerprint}-half"
+    assert nanotwice.about("nanotwice-half").fingerprint == f"{nanotwice.FINGERPRINT}-half"
+    assert dataset_fingerprint("nanotwice-half", root) == half.fingerprint
+    for large, small in zip([*whole.train, *whole.test], [*half.train, *half.test], strict=True):
+        assert (small.name, small.kind) == (large.name, large.kind)
+        blocks = [large.image[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+        np.testing.assert_allclose(small.image, np.mean(blocks, axis=0), atol=1e-6)
+        parts = [large.mask[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+        np.testing.assert_array_equal(small.mask, np.mean(parts, axis=0) >= 0.5)
+        assert small.image.dtype == np.float32 and small.mask.dtype == bool
+
+
 def test_nanotwice(root):
     data = load_dataset("nanotwice", root)
     check(data, 5, 3, (66, 90))

@@ -28,7 +28,7 @@ def dataset_names():
     """
     from sadefect.datasets.synthetic import NAMES
 
-    return ["nanotwice", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES]
+    return ["nanotwice", "nanotwice-half", "fabric1", "fabric2", "mvtec_ad/grid", "folder", *NAMES]
 
 
 def _home(name):
@@ -37,8 +37,9 @@ def _home(name):
 
     if name.startswith("mvtec_ad/") and name.count("/") == 1 and not name.endswith(("/", "..")):
         return mvtec_ad
-    homes = {"nanotwice": nanotwice, **dict.fromkeys(fabrics.FOLDERS, fabrics), "folder": folder}
-    homes |= dict.fromkeys(synthetic.NAMES, synthetic)
+    homes = {"folder": folder, **dict.fromkeys(nanotwice.FINGERPRINTS, nanotwice)}
+    for names, home in ((fabrics.FOLDERS, fabrics), (synthetic.NAMES, synthetic)):
+        homes |= dict.fromkeys(names, home)
     require_choice("name", name, dataset_names())
     return homes[name]
 
@@ -49,9 +50,9 @@ def load_dataset(name, root=None, **options):
     Parameters
     ----------
     name : str
-        One of `dataset_names`: the paper's nanofibres (``nanotwice``) and woven fabrics
-        (``fabric1``, ``fabric2``), ``mvtec_ad/<category>``, your own images (``folder``), or a
-        synthetic stand-in, which needs no files.
+        One of `dataset_names`: the paper's nanofibres (``nanotwice``, and at half their size
+        ``nanotwice-half``) and woven fabrics (``fabric1``, ``fabric2``), ``mvtec_ad/<category>``,
+        your own images (``folder``), or a synthetic stand-in, which needs no files.
     root : path, optional
         Where the files are; by default ``SADEFECT_DATA``, then the user's cache directory.
     **options
@@ -108,7 +109,7 @@ def dataset_fingerprint(name, root=None):
 
     if name in synthetic.NAMES:
         return synthetic.fingerprint(name)
-    known = {"nanotwice": nanotwice.FINGERPRINT, **mvtec_ad.FINGERPRINTS}
+    known = nanotwice.FINGERPRINTS | mvtec_ad.FINGERPRINTS
     try:
         return load_dataset(name, root).fingerprint
     except DatasetNotFound:

@@ -68,7 +68,7 @@ class Experiment(Scoring, Recipe):
 
     def __post_init__(self):
         Recipe.__post_init__(self)
-        fibres = self.dataset == "nanotwice" or self.dataset.startswith("synthetic/fibres")
+        fibres = self.dataset.startswith(("nanotwice", "synthetic/fibres"))
         defaults = {
             "latent_dim": 500 if fibres else 100,
             "residual": METHODS[self.method].residual,
