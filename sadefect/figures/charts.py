@@ -122,7 +122,7 @@ def sensitivity(recipes, reported) -> Figure:
     `Result`; `reported` is the same of `sadefect.paper.numbers.Reported`, and may be empty.
     """
     names = dict.fromkeys(name for cells in recipes.values() for name in cells)
-    looks = dict(zip(recipes, ("o-", "s-."), strict=False))
+    looks = dict(zip(recipes, ("o-", "s-.", "^:"), strict=False))
 
     def draw(axes, _, name):
         columns = {label: cells.get(name, {}) for label, cells in recipes.items()}
