@@ -32,6 +32,7 @@ from sadefect.paper.jobs import (
     scoring_jobs,
     training_jobs,
 )
+from sadefect.paper.run import train_experiment
 from sadefect.paper.store import training_folder
 from sadefect.training.trajectory import checkpoint_path
 
@@ -182,7 +183,7 @@ def test_without_the_engine_jobs_are_done_one_after_another(monkeypatch):
 def test_a_training_that_is_asked_to_end_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
     long = replace(TINY, patches_seen=3200)
     command = [sys.executable, "-m", "sadefect", "train-one", as_argument(long)]
-    subprocess.run(command, check=True)
+    train_experiment(long)
     whole = dict(trained(long))
     monkeypatch.setenv("SADEFECT_CACHE", str(tmp_path / "stopped"))
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -196,7 +197,7 @@ def test_a_training_that_is_asked_to_end_goes_on_as_if_it_had_not_been(tmp_path,
     assert (training_folder(long) / "state.npz").exists()
     late = subprocess.run([*command, "--deadline", "1"], check=False, capture_output=True)
     assert late.returncode == 75 and b"the time is spent" in late.stderr
-    subprocess.run(command, check=True)
+    train_experiment(long)
     again = trained(long)
     assert all(np.array_equal(again[name], whole[name]) for name in whole)
 

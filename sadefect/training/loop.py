@@ -30,6 +30,7 @@ STATE_SECONDS = 30  # Between two resumable states on disk.
 CALL_SECONDS = 1.0  # Of many steps at once, about; reports and requests to end wait for them.
 PAUSE = 60  # Seconds; a step that takes longer was a process that was stopped meanwhile.
 FLAT = 1e-3  # A reconstruction this much flatter than its input is a constant one.
+FLAT_FROM = 10_000  # Patches seen, before which it may be one still.
 CROPS = 512  # Of each kind, whose loss is computed at milestones; a multiple of 128.
 
 
@@ -285,7 +286,7 @@ def _check(model, batch, loss, seen, schedule):
         )
     # Of a VAE with a learned variance the second channel is its logarithm, far from the first.
     spread = float(np.std(np.asarray(model.predict_on_batch(batch))[..., 0]))
-    if seen >= 10_000 and spread < FLAT * float(np.std(batch)):
+    if seen >= FLAT_FROM and spread < FLAT * float(np.std(batch)):
         raise TrainingDiverged(
             f"expected a reconstruction; after {seen:,} patches every patch gives the same gray "
             f"(standard deviation {spread:.2g}); try another seed, a lower learning rate, or "
