@@ -109,9 +109,9 @@ READINGS = (
         {"train": "all"},
     ),
     Reading(
-        "Size of the nanofibre images",
-        "as they are: the sentence on downscaling speaks of the textures",
-        "half of it",
+        "Size of nanofibre images",
+        "whole: only textures are downscaled",
+        "half of that",
         {"dataset": "nanotwice-half"},
         only="nanotwice",
     ),
