@@ -1,5 +1,6 @@
 """Detectors of one's own images: what is learnt, said, saved and refused."""
 
+import gc
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from sadefect.datasets.images import as_gray
 from sadefect.detector import saving as detector_files
 from sadefect.detector.conformal import ImageThreshold, conformal_threshold
 from sadefect.detector.inputs import Downscaled, named_images
+from sadefect.detector.stack import stacked
 from sadefect.detector.tiles import tiles
 from sadefect.segmentation import threshold_for_fpr
 
@@ -395,3 +397,16 @@ def test_images_are_taken_one_by_one():
     taken = []
     found = named_images(taken.append(number) or texture(number) for number in range(5))
     assert next(found)[0] == "image 0" and len(taken) == 1
+
+
+@pytest.mark.filterwarnings(
+    "error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning"
+)
+def test_images_in_a_file_leave_nothing_open(tmp_path):
+    images = [texture(seed) for seed in range(2)]
+    views, digest = stacked(tmp_path, iter(images))
+    assert list(tmp_path.iterdir()) == [] and len(digest) == 16
+    gc.collect()
+    for view, image in zip(views, images, strict=True):
+        np.testing.assert_array_equal(view, image)
+    assert stacked(tmp_path, [])[0] == []

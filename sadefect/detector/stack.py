@@ -18,17 +18,19 @@ def stacked(folder, images):
     shapes, ends, digest = [], [0], hashlib.sha256()
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the views keep it open.
-    for image in images:
-        data = np.ascontiguousarray(image, "float32")
-        digest.update(repr(data.shape).encode())
-        digest.update(data)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below.
+    with file:
+        for image in images:
+            data = np.ascontiguousarray(image, "float32")
+            digest.update(repr(data.shape).encode())
+            digest.update(data)
+            with explained(folder):
+                file.write(data)
+            shapes.append(data.shape)
+            ends.append(ends[-1] + data.size)
         with explained(folder):
-            file.write(data)
-        shapes.append(data.shape)
-        ends.append(ends[-1] + data.size)
-    with explained(folder):
-        file.flush()
-    parts = np.split(np.memmap(file, "float32", "r"), ends[1:-1]) if shapes else []
+            file.flush()
+        # The views keep what is mapped when the file is closed.
+        parts = np.split(np.memmap(file, "float32", "r"), ends[1:-1]) if shapes else []
     views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     return views, digest.hexdigest()[:16]
