@@ -248,8 +248,8 @@ def faults():
                 text = f"taken, {value}" if isinstance(value, str) else "taken"
             except Exception as error:
                 text = f"{type(error).__name__}: {error}"
-        ours = [warned_of for warned_of in warned if issubclass(warned_of.category, UserWarning)]
-        text = "; ".join([*(f"warned: {warned_of.message}" for warned_of in ours), text])
+        said = [w.message for w in warned if issubclass(w.category, UserWarning)]
+        text = "; ".join([*(f"warned: {message}" for message in said), text])
         rows.append((fault, " ".join(text.replace(str(folder), "...").split())))
     report("own_images-faults", ("fault", "what came out"), rows)
 

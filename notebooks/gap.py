@@ -34,7 +34,7 @@ from sadefect.paper.headline import headline_experiment, headline_result, unseen
 from sadefect.paper.open_readings import scorings
 from sadefect.paper.remainder import remainder
 from sadefect.paper.repeated import precisions, repeated
-from sadefect.paper.seeds import longest_with_seeds, seed_spread, with_other_seeds
+from sadefect.paper.seeds import seed_spread, seeds_beside
 from sadefect.paper.store import find, stored_results
 
 stored, reported = stored_results(), numbers.AUROC.get((dataset, "ssim"))
@@ -92,9 +92,7 @@ for method in ("ssim", "l2"):
     variants["our scoring"] = headline_experiment(dataset, method, "ours")
     for name, variant in variants.items():
         if variant and (result := find(variant)):
-            budgets = [with_other_seeds(result, stored), longest_with_seeds(result, stored)]
-            several = len(budgets[0]) > 1 or not budgets[1]
-            groups[f"{method_label(result)}, {name}"] = budgets[:1] if several else budgets
+            groups[f"{method_label(result)}, {name}"] = seeds_beside(result, stored)
 gap.seeds_table(groups)
 
 # %% [markdown]

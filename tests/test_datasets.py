@@ -83,6 +83,7 @@ def test_nanotwice_at_half_its_size(root):
         assert small.image.dtype == np.float32 and small.mask.dtype == bool
 
 
+@pytest.mark.filterwarnings("ignore:the files of")
 def test_nanotwice(root):
     data = load_dataset("nanotwice", root)
     check(data, 5, 3, (66, 90))

@@ -39,7 +39,7 @@ from sadefect.paper.ledger import compared_numbers
 from sadefect.paper.open_readings import measured, still_stuck
 from sadefect.paper.recording import BRANCH_AT
 from sadefect.paper.rules import listed, named, spread
-from sadefect.paper.seeds import OverSeeds, longest_with_seeds, with_other_seeds
+from sadefect.paper.seeds import OverSeeds, seeds_beside
 from sadefect.paper.store import empty_store, recorded_folder, stored_results
 from sadefect.paper.verdicts import (
     NOT_REPRODUCED,
@@ -166,17 +166,15 @@ def _training_hours(result):
 def _headline_rows(recipes, stored):
     rows = []
     for method, group in recipes.items():
-        area, median = paper.AUROC[DATASET, method], paper.OVERLAP_MEDIAN
         rows.append(
             (
-                METHODS[method].label, "the paper", "-", area, "-", "-",
-                median if method == "ssim" else "-", paper.BUDGET, "-",
+                METHODS[method].label, "the paper", "-", paper.AUROC[DATASET, method], "-", "-",
+                paper.OVERLAP_MEDIAN if method == "ssim" else "-", paper.BUDGET, "-",
             )
         )  # fmt: skip
         for recipe, result in group.items():
-            own, several = with_other_seeds(result, stored), longest_with_seeds(result, stored)
-            beside = several and len(own) == 1 and recipe != "as printed"  # The text has those.
-            for trained in [own, several] if beside else [own]:
+            most = 1 if recipe == "as printed" else None  # The text has its seeds.
+            for trained in seeds_beside(result, stored)[:most]:
                 seeds = OverSeeds.of(trained)
                 rows.append(
                     (

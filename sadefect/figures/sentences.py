@@ -8,7 +8,7 @@ from sadefect.figures.tables import percent
 from sadefect.paper import numbers
 from sadefect.paper.extrapolation import last_doubling
 from sadefect.paper.rules import listed
-from sadefect.paper.seeds import OverSeeds, longest_with_seeds, with_other_seeds
+from sadefect.paper.seeds import OverSeeds, seeds_beside
 
 
 def best_first(sentence, values, show="{:.3f}".format):
@@ -43,17 +43,12 @@ def area_over_seeds(result, results):
     Where its budget has one seed only, that of the largest budget with several comes after it.
     ``results`` are those to look among.
     """
-
-    def told(seeds):
-        return f"{seeds.auroc:.3f}" + (
-            f" ({seeds.count} seeds, {seeds.range})" if seeds.count > 1 else ""
-        )
-
-    own, several = with_other_seeds(result, results), longest_with_seeds(result, results)
-    if len(own) > 1 or not several:
-        return told(OverSeeds.of(own))
-    patches = several[0].experiment.patches_seen
-    return f"{told(OverSeeds.of(own))}; at {patches:,} patches {told(OverSeeds.of(several))}"
+    told = []
+    for group in seeds_beside(result, results):
+        seeds, patches = OverSeeds.of(group), group[0].experiment.patches_seen
+        told.append(f"at {patches:,} patches {seeds.auroc:.3f}" if told else f"{seeds.auroc:.3f}")
+        told[-1] += f" ({seeds.count} seeds, {seeds.range})" if seeds.count > 1 else ""
+    return "; ".join(told)
 
 
 def areas_beside_the_papers(results):

@@ -91,6 +91,15 @@ def longest_with_seeds(result, results):
     return [seeds[seed] for seed in sorted(seeds)]
 
 
+def seeds_beside(result, results):
+    """Return the seeds of a `Result`, and, where it is the only one, `longest_with_seeds`.
+
+    That is a list of one or two lists of `Result`, of one budget each.
+    """
+    own, several = with_other_seeds(result, results), longest_with_seeds(result, results)
+    return [own] if len(own) > 1 or not several else [own, several]
+
+
 def seed_spread(run, measure, results):
     """Return how far seeds of a run are apart; of the nearest run with several, if it has none.
 
