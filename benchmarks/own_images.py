@@ -20,12 +20,13 @@ from PIL import Image
 
 from sadefect import Detector, load_dataset
 from sadefect.datasets.base import Dataset, Sample
+from sadefect.detector.conformal import held_out
 from sadefect.detector.defaults import IMAGE_SCORES
 
 from ._measure import report
 
 PATCHES, SIDE = 6_000, 64  # The budget of each network, and the side of its patches.
-TESTED = 16  # Test images of each set, good ones, and as many with defects.
+TESTED, DEFECTIVE = 48, 16  # Test images of each set, good ones and such with defects.
 UNSEEN = {1: 4, 2: 4, 4: 1}  # Crops of each unseen good image, by times the calibrated side.
 PROMISED = (0.05, 0.1)
 
@@ -63,7 +64,7 @@ def hard_set(kind):
     name = "synthetic/twill" if kind == "mixed sizes" else "synthetic/weave"
     train = good_images(name, (20,), 40)
     good = [(image, np.zeros(image.shape, bool)) for image in good_images(name, (21,), TESTED)]
-    bad = [(sample.image, sample.mask) for sample in load_dataset(name, seed=20).test[:TESTED]]
+    bad = [(sample.image, sample.mask) for sample in load_dataset(name, seed=20).test[:DEFECTIVE]]
 
     def hardened(image, mask):
         if kind == "margin":
@@ -104,11 +105,11 @@ def fitted(data, method):
 
 def by_each_score(name, what, detector, data, seconds):
     """Yield the rows of a detector with each image score, the chosen one marked."""
-    _, held_out = data.split()
+    kept = [sample.image for sample in data.train[-held_out(len(data.train)) :]]
     chosen = detector.image_score_
     for score in IMAGE_SCORES:
         detector.image_score_ = score
-        detector.calibrate(held_out)
+        detector.calibrate(kept)
         label = f"{what}, by {score}" + (", chosen" if score == chosen else "")
         yield verdict_row(name, label, detector, data, seconds)
 
@@ -156,17 +157,17 @@ def false_alarms():
     name = "synthetic/weave"
     bank = Detector("filter_bank", patch_size=SIDE, image_score="area")
     bank.fit(cropped(good_images(name, (30,), 20), SIDE, 2))
-    held_out, unseen = good_images(name, (31,), 33), good_images(name, (32,), 40)
-    held_out = cropped(held_out, SIDE, 3)
+    kept, unseen = good_images(name, (31,), 33), good_images(name, (32,), 40)
+    kept = cropped(kept, SIDE, 3)
     unseen = [cropped(unseen, factor * SIDE, number) for factor, number in UNSEEN.items()]
     detectors = {"filter_bank": bank, "network, preset:weave": Detector.from_preset("weave")}
     for method, detector in detectors.items():
         start = time.perf_counter()
-        detector.calibrate(held_out)  # Maps depend on it, and not on the score.
+        detector.calibrate(kept)  # Maps depend on it, and not on the score.
         maps = [[(image, detector.anomaly_map(image)) for image in of] for of in unseen]
         for score in IMAGE_SCORES:
             detector.image_score_ = score
-            detector.calibrate(held_out)
+            detector.calibrate(kept)
             for promised in PROMISED:
                 rates = [
                     float(np.mean([detector.judge(*p, image_fpr=promised).defect for p in pairs]))
@@ -176,7 +177,7 @@ def false_alarms():
     columns = ("method", "score", "promised", *(f"{factor}x side" for factor in UNSEEN), "seconds")
     counts = ", ".join(str(len(of)) for of in unseen)
     report("own_images-rates", columns, rows,
-           f"{name}, thresholds by {len(held_out)} good images of {SIDE} pixels; the share of "
+           f"{name}, thresholds by {len(kept)} good images of {SIDE} pixels; the share of "
            f"{counts} unseen good images judged defective.")  # fmt: skip
 
 

@@ -180,9 +180,9 @@ table(("level", "what", "what to do"), check_folder(folder, patch_size=detector.
 # sadefect train cloth -o cloth.sadefect --method filter_bank     # Without a network: seconds.
 # ```
 #
-# The last tenth of the good images is held out. Their loss decides which state of the network is kept and
-# when training stops, in which symmetries patches are shown and whether colour images are judged by channel;
-# synthetic defects in them decide how maps are made. What was chosen is said at the end, and noted in the
+# The last of the good images, up to a third, are held out. Their loss decides which state of the network is
+# kept and when training stops, in which symmetries patches are shown and whether colour images are judged by
+# channel; synthetic defects in them decide how maps are made. What was chosen is said at the end, and noted in the
 # file. The latent dimension is the one setting that has to fit the material: too short a vector cannot hold
 # the texture, and every thread is an anomaly; {doc}`tab02_sensitivity` shows what that does. If
 # good images are not reconstructed sharply, `--latent-dim 200` or a larger `--patches` helps.

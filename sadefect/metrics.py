@@ -69,8 +69,8 @@ class PixelMetrics:
 
     A pixel is flagged if its value is at least the threshold. The false positive rate is the share
     flagged of all defect-free pixels of the data set, the true positive rate that of all defect
-    pixels. A region is an 8-connected component of a true mask. Memory is that of the bins, 32 MiB,
-    and at most 8 bytes for each defect pixel.
+    pixels. A region is an 8-connected component of a true mask. Memory is that of the bins from the
+    lowest to the highest in use, at most 32 MiB, and at most 8 bytes for each defect pixel.
 
     References
     ----------
@@ -88,7 +88,9 @@ class PixelMetrics:
 
     def __init__(self):
         self.images = 0
-        self._defect_free = np.zeros(1 << BITS, np.int64)
+        self._first = 0  # Bin of the first count.
+        self._defect_free = np.zeros(0, np.int64)
+        self._in_use = None  # What `_bins_in_use` found, until more is counted.
         # One entry per image with defects, its arrays those of REGION_ARRAYS: the bins and counts
         # of its regions, how many bins each region has, and the number of the image.
         self._regions = []
@@ -134,19 +136,40 @@ class PixelMetrics:
             lengths = np.bincount(both >> BITS, minlength=n_regions)
             images = np.full(n_regions, self.images)
             self._regions.append((region_bins, times.astype(np.uint32), lengths, images))
-        self._defect_free[first : first + len(counts)] += counts
+        self._add(first, counts)
         self.images += 1
+
+    def _add(self, first, counts):
+        """Add counts of consecutive bins of defect-free pixels; the array grows to hold them."""
+        known = self._defect_free
+        if not len(known):
+            self._first = first
+        start = min(first, self._first)
+        end = max(first + len(counts), self._first + len(known))
+        if end - start > len(known):
+            self._defect_free = np.zeros(end - start, np.int64)
+            self._defect_free[self._first - start :][: len(known)] = known
+            self._first = start
+        self._defect_free[first - start :][: len(counts)] += counts
+        self._in_use = None
+
+    def _bins_in_use(self):
+        """Return the bins of defect-free pixels, rising, and the counts of each."""
+        if self._in_use is None:
+            places = np.flatnonzero(self._defect_free)
+            self._in_use = places + self._first, self._defect_free[places]
+        return self._in_use
 
     def state(self):
         """Return everything counted, as a dict of small arrays that `from_state` takes."""
-        bins = np.flatnonzero(self._defect_free)
+        bins, counts = self._bins_in_use()
         empty = ((np.zeros(0, np.uint32),) * 2 + (np.zeros(0, np.int64),) * 2,)
         columns = map(np.concatenate, zip(*(self._regions or empty), strict=True))
         return {
             "bits": np.array(BITS),
             "images": np.array(self.images),
             "bins": bins.astype(np.uint32),
-            "counts": self._defect_free[bins],
+            "counts": counts,
         } | dict(zip(REGION_ARRAYS, columns, strict=True))
 
     @classmethod
@@ -166,7 +189,15 @@ class PixelMetrics:
                 )
             pixels = cls()
             pixels.images = int(state["images"])
-            pixels._defect_free[state["bins"]] = state["counts"]
+            bins = state["bins"].astype(np.int64)
+            if np.diff(bins, prepend=-1, append=1 << BITS).min() < 1:
+                raise DataError(
+                    "expected rising numbers of bins; got others; count the images again"
+                )
+            if len(bins):
+                counts = np.zeros(bins[-1] - bins[0] + 1, np.int64)
+                counts[bins - bins[0]] = state["counts"]
+                pixels._add(int(bins[0]), counts)
             if len(state["region_lengths"]):
                 pixels._regions.append(tuple(state[name] for name in REGION_ARRAYS))
         except KeyError as error:
@@ -183,8 +214,8 @@ class PixelMetrics:
         of all pairs of a region and a bin the bin's place in this order, the count, and the
         region's number.
         """
-        free = self._defect_free.sum()
-        if not self._regions or not free:
+        known, free = self._bins_in_use()
+        if not self._regions or not len(known):
             wanted = "defect-free" if self._regions else "defect"
             raise DataError(
                 f"expected at least one {wanted} pixel in the masks; got none in {self.images} "
@@ -192,12 +223,15 @@ class PixelMetrics:
             )
         columns = zip(*self._regions, strict=True)
         bins, counts, lengths, _ = (np.concatenate(column) for column in columns)
-        used = self._defect_free > 0
-        used[bins] = True
-        used = np.flatnonzero(used)
+        lowest, highest = min(known[0], bins.min()), max(known[-1], bins.max())
+        used = np.zeros(highest - lowest + 1, bool)
+        used[known - lowest] = used[bins - lowest] = True
+        used = np.flatnonzero(used) + lowest
         places = len(used) - 1 - np.searchsorted(used, bins)
+        falling = np.zeros(len(used), np.int64)
+        falling[len(used) - 1 - np.searchsorted(used, known)] = free
         used = used[::-1]
-        fpr = np.concatenate([[0], np.cumsum(self._defect_free[used]) / free])
+        fpr = np.concatenate([[0], np.cumsum(falling) / free.sum()])
         return used, fpr, places, counts, np.repeat(np.arange(len(lengths)), lengths)
 
     def threshold(self, fpr):
@@ -207,13 +241,12 @@ class PixelMetrics:
         of the bins. Raises `DataError` if no defect-free pixel was counted.
         """
         check_share(fpr, "fpr")
-        used = np.flatnonzero(self._defect_free)
+        used, counts = self._bins_in_use()
         if not len(used):
             raise DataError(
                 f"expected maps of defect-free images; got none in {self.images} images; count "
                 "the images that were held out"
             )
-        counts = self._defect_free[used]
         pixels = int(counts.sum())
         at_least = np.cumsum(counts[::-1])[::-1]  # Pixels of a bin or a higher one.
         too_many = np.count_nonzero(at_least / pixels > fpr)

@@ -78,11 +78,11 @@ def test_the_frame_no_longer_decides_what_a_detector_finds():
     level = Detector("filter_bank", **settings).fit(good)
     assert level.levels_[:, 0].max() < 0.8
 
-    def margin(detector):
-        found = detector.look(spot)
-        return found.score / found.threshold
+    def flagged_inside(detector):
+        return np.mean([detector.segment(texture(seed))[8:-8, 8:-8].mean() for seed in (70, 71)])
 
-    assert margin(level) > max(1, margin(plain))
+    assert flagged_inside(plain) < 0.001 and 0.005 < flagged_inside(level) < 0.02
+    assert level.look(spot).defect and level.look(spot).mask[45:55, 45:55].all()
 
 
 def test_a_height_is_that_of_a_smoothed_region():

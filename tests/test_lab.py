@@ -5,8 +5,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -54,28 +57,34 @@ def lab(tmp_path: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [programs / "jupyter", "lab", *options], env=environment, stdout=log, stderr=log
         )
+        address = f"http://127.0.0.1:{port}"
         try:
-            yield f"http://127.0.0.1:{port}"
+            await_server(f"{address}/api")
+            yield address
         finally:
-            server.terminate()
-            server.wait(60)
+            server.kill()  # What it has to tidy up lies in a folder of this test.
+            server.wait()
+
+
+def await_server(address):
+    for _ in range(SECONDS):
+        try:
+            with urlopen(address, timeout=SECONDS):
+                return
+        except URLError:
+            time.sleep(1)
+    pytest.fail(f"no answer from {address} in {SECONDS} seconds")
 
 
 def run_all(lab: str, browser: Browser, name: str) -> Page:
     """The page of a script after "Run All Cells", when its last cell is done."""
     page = browser.new_page(viewport={"width": 1280, "height": 1200})
     page.set_default_timeout(SECONDS * 1000)
-    for _ in range(SECONDS):
-        try:
-            page.goto(f"{lab}/lab/tree/notebooks/{name}.py")
-            break
-        except Exception as error:  # The server is not up yet.
-            if "ERR_CONNECTION_REFUSED" not in str(error):
-                raise
-            page.wait_for_timeout(1000)
+    page.goto(f"{lab}/lab/tree/notebooks/{name}.py")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.locator(".jp-Dialog .jp-mod-accept").click()  # A script does not say which kernel.
-    expect(page.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
+    # What is run before the kernel is there would not run at all.
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS * 1000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     # The last cell says where the numbers come from.

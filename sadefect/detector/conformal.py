@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from sadefect.datasets.base import HELD_OUT
+from sadefect.datasets.base import held_out as tenth
 from sadefect.detector.defaults import IMAGE_FPR
 
 CONFIDENCE = 0.95
+PART = 3  # One good image in so many is held out at most, unless they are very few.
 
 
 class ImageThreshold(NamedTuple):
@@ -60,8 +61,8 @@ class ImageThreshold(NamedTuple):
             return text
         needed = images_needed(self.fpr)
         return (
-            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {HELD_OUT} of "
-            f"{HELD_OUT * needed} good ones"
+            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {PART} of "
+            f"{PART * needed} good ones"
         )
 
 
@@ -74,6 +75,20 @@ def images_needed(image_fpr=IMAGE_FPR):
     19
     """
     return int(np.ceil(1 / image_fpr - 1e-9)) - 1
+
+
+def held_out(images):
+    """Return how many good images, the last ones, a detector holds out; at least one.
+
+    A tenth, or as many as it takes to keep `IMAGE_FPR` if that is more, but no more than a third:
+    the others are trained on.
+
+    Examples
+    --------
+    >>> [held_out(images) for images in (2, 12, 40, 57, 300)]
+    [1, 4, 13, 19, 30]
+    """
+    return max(tenth(images), min(images_needed(), images // PART))
 
 
 def conformal_threshold(scores, image_fpr):

@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from sadefect.datasets.base import held_out
 from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import presets, yardsticks
 from sadefect.detector.border import PART, Levelled, border_levels
 from sadefect.detector.calibration import Calibration, choose_calibration
 from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
+from sadefect.detector.conformal import held_out
 from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.export import export_network, thresholds
@@ -99,7 +99,7 @@ class Detector(Mapping):
     """
 
     def fit(self, images, ignore=None):
-        """Learn from defect-free images; the last tenth of them, at least one, is held out.
+        """Learn from defect-free images; the last of them are held out, as `held_out` counts.
 
         A training that was stopped goes on where it was, and a larger ``patches`` continues a
         smaller one: the store knows them by settings and images.
@@ -231,7 +231,7 @@ class Detector(Mapping):
 
     def _training_settings(self, data, colour="luminance", recipe=None):
         """Return what the trajectory depends on: the recipe's settings and the images."""
-        known = {"dataset": "folder", "train": "split", "numerics": NUMERICS["training"]}
+        known = {"dataset": "folder", "train": "own split", "numerics": NUMERICS["training"]}
         known |= {"data": data, "shrink": self.shrink}
         known |= {"margin": self._margin} if self._margin else {}
         known |= {"colour": colour} if colour == "channels" else {}

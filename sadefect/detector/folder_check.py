@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.datasets.folder import folders_of, mask_beside, require_mask
 from sadefect.datasets.images import (
     SUFFIXES,
@@ -21,10 +20,10 @@ from sadefect.datasets.images import (
     subfolders,
 )
 from sadefect.datasets.masks import paired_mask
-from sadefect.detector.conformal import images_needed
+from sadefect.detector.conformal import PART, held_out, images_needed
 from sadefect.errors import DataError
 
-FEW_IMAGES = 2 * HELD_OUT  # Fewer to train on leave a single one for thresholds.
+FEW_IMAGES = 2 * PART  # Fewer to train on leave a single one for thresholds.
 DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 LEAST_CONTRAST = 0.02  # Standard deviation of gray values of an image that has any texture.
@@ -167,7 +166,7 @@ def _check_counts(good, train, test, laid_out):
     elif len(train) < FEW_IMAGES:
         text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
         needed = images_needed()
-        fix = f"add good images; {HELD_OUT * needed}, of which {needed} are held out, make that "
+        fix = f"add good images; {PART * needed}, of which {needed} are held out, make that "
         fix += f"one in {needed + 1}"
         yield Remark("warning", f"{text}good images may be judged defective", fix)
     else:
@@ -272,7 +271,7 @@ def _check_brightness(train):
         if trend.pvalue < DRIFT_CHANCE and abs(trend.slope) > DRIFT:
             text = f"brightness drifts by name, from a mean gray value of {trend.intercept:.3f} to "
             text += f"{trend.intercept + trend.slope:.3f}"
-            fix = "thresholds come from the last tenth; fix the lighting, or shuffle the names"
+            fix = "thresholds come from the last images; fix the lighting, or shuffle the names"
             yield Remark("warning", text, fix)
     distance = np.abs(means - np.median(means))
     limit = max(OUTLIER * 1.4826 * np.median(distance), 0.05)
