@@ -21,7 +21,7 @@ PAPER = {
     "average": "reconstructions", "frame": 0, "smoothing": 0.0, "opening": 4, "margin": 0,
     "crops": "fixed", "symmetries": "none", "image_score": "area", "level_border": False,
 }  # fmt: skip
-SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 19_200} | PAPER
+SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 9_600} | PAPER
 
 HELD = range(8, 12)  # Of a dozen textures the last third.
 
