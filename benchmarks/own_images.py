@@ -20,7 +20,7 @@ from PIL import Image
 
 from sadefect import Detector, load_dataset
 from sadefect.datasets.base import Dataset, Sample
-from sadefect.detector.conformal import held_out
+from sadefect.detector.conformal import held_out_count
 from sadefect.detector.defaults import IMAGE_SCORES
 
 from ._measure import report
@@ -105,7 +105,7 @@ def fitted(data, method):
 
 def by_each_score(name, what, detector, data, seconds):
     """Yield the rows of a detector with each image score, the chosen one marked."""
-    kept = [sample.image for sample in data.train[-held_out(len(data.train)) :]]
+    kept = [sample.image for sample in data.train[-held_out_count(len(data.train)) :]]
     chosen = detector.image_score_
     for score in IMAGE_SCORES:
         detector.image_score_ = score

@@ -20,20 +20,18 @@ from IPython.display import Markdown
 from sadefect.figures import charts
 from sadefect.figures.origins import origin
 from sadefect.figures.tables import table
-from sadefect.paper.open_readings import measured
+from sadefect.paper.open_readings import measured, still_stuck
 
 settings = {"patch_size": patch_size, "latent_dim": latent_dim or None}
 readings = measured(dataset, compute=compute, patches_seen=patches_seen, **settings)
 scored = [row for row in readings if row[1] is not None]
 
-STUCK = 0.95  # Of the loss at the start: no structure is reconstructed yet.
-changes, stuck = {}, []
-for reading, ours, other in scored:
-    loss = other.curves["history_loss"]
-    if reading.trains and reading.method == "ssim" and len(loss) > 1 and loss[-1] > STUCK * loss[0]:
-        stuck.append((reading, loss[-1]))
-    else:
-        changes[reading.question] = other.metrics["auroc"] - ours.metrics["auroc"]
+stuck = [(reading, other) for reading, _, other in scored if still_stuck(reading, other)]
+changes = {
+    reading.question: other.metrics["auroc"] - ours.metrics["auroc"]
+    for reading, ours, other in scored
+    if not still_stuck(reading, other)
+}
 largest = max(changes, key=lambda question: abs(changes[question]), default=None)
 Markdown(
     f"{len(scored)} of {len(readings)} open questions are measured on `{dataset}`."
@@ -82,9 +80,9 @@ table(
 Markdown(
     " ".join(
         f"{reading.question}: with the other reading, training was still on its first plateau, at a loss "
-        f"of {loss:.3f}. The network does not reconstruct anything yet; its AUROC says how hard the start "
-        "is, not what it would reach, and does not count as the largest change."
-        for reading, loss in stuck
+        f"of {other.curves['history_loss'][-1]:.3f}. The network does not reconstruct anything yet; its AUROC "
+        "says how hard the start is, not what it would reach, and does not count as the largest change."
+        for reading, other in stuck
     )
 )
 

@@ -70,7 +70,7 @@ class Method(NamedTuple):
     settings: tuple[str, ...] = ()  # Of a `Recipe`, on which this method alone depends.
     variational: bool = False  # Whether its network is `build_vae`, which the residual "vae" needs.
     colour: str = "#222222"  # Of Okabe and Ito's palette, which colour-blind readers tell apart.
-    # Of its line, as matplotlib has them, for who does not see colours.
+    # Of its line, as matplotlib has them, for readers who cannot tell colours apart.
     dashes: str | tuple = "-"
 
 

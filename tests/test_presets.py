@@ -120,9 +120,9 @@ def test_what_ships_finds_defects_and_leaves_good_images_alone(name):
 
 def test_cards_of_real_images_say_what_they_may_be_used_for(detector):
     for name in ("nanofibres", "grid"):
-        card = presets.card(name, detector, presets.RECIPES[name], {"AUROC": "0.9"}.items())
+        card = presets.card(name, detector, presets.OFFERED[name], {"AUROC": "0.9"}.items())
         assert "research and non-commercial use only" in card and "| AUROC | 0.9 |" in card
-    assert "non-commercial" not in presets.card("weave", detector, presets.RECIPES["weave"])
+    assert "non-commercial" not in presets.card("weave", detector, presets.OFFERED["weave"])
 
 
 # In the shell
@@ -163,10 +163,10 @@ def test_what_a_user_may_do_wrong(shell, tmp_path, monkeypatch, arguments, messa
 
 def test_a_preset_is_made(shell, tmp_path, monkeypatch):
     tiny = {"patch_size": 32, "window_size": 7, "latent_dim": 4, "patches": 320, "margin": 0}
-    recipe = presets.RECIPES["weave"]._replace(
+    recipe = presets.OFFERED["weave"]._replace(
         dataset="synthetic/weave-tiny", settings=tiny | PAPER
     )
-    monkeypatch.setitem(presets.RECIPES, "weave", recipe)
+    monkeypatch.setitem(presets.OFFERED, "weave", recipe)
     monkeypatch.setattr(verbs, "TRAINED_ON", (1,))
     code, said, error = shell("preset", "make", "weave", "-o", tmp_path)
     assert code == 0 and said.strip() == str(tmp_path / "weave"), error

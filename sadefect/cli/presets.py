@@ -17,12 +17,12 @@ PAINTED = 4  # Good images, and twice as many with defects.
 @app.command("list")
 def list_presets(as_json: Json = False):
     """The presets that `preset:NAME` takes in place of a model, and those that can be made."""
-    from sadefect.detector.presets import RECIPES, preset_names
+    from sadefect.detector.presets import OFFERED, preset_names
 
     here = preset_names()
     rows = []
-    for name in dict.fromkeys([*RECIPES, *here]):
-        recipe = RECIPES.get(name)
+    for name in dict.fromkeys([*OFFERED, *here]):
+        recipe = OFFERED.get(name)
         made = f"sadefect preset make {name}"
         made += ", with SADEFECT_DATA" if recipe and recipe.recorded else ""
         rows.append({
@@ -39,14 +39,14 @@ def paint_images(name: str, folder: Path):
     """Paint a few images for a preset of a synthetic texture, good ones and defects with masks."""
     from sadefect.datasets import load_dataset
     from sadefect.datasets.folder import write_test_images
-    from sadefect.detector.presets import RECIPES
+    from sadefect.detector.presets import OFFERED
     from sadefect.errors import DataError
 
-    painted = [known for known, recipe in RECIPES.items() if not recipe.recorded]
+    painted = [known for known, recipe in OFFERED.items() if not recipe.recorded]
     if name not in painted:
         raise DataError(f"expected a preset of a synthetic texture, {' or '.join(painted)}; got "
                         f"{name}: real images are not included")  # fmt: skip
-    data = load_dataset(RECIPES[name].dataset)
+    data = load_dataset(OFFERED[name].dataset)
     samples = [*data.train[:PAINTED], *data.test[: 2 * PAINTED]]
     write_test_images(folder, samples)
     kinds = sorted({sample.kind for sample in samples})
@@ -61,15 +61,15 @@ def make_presets(
     ] = None,
 ):
     """Train or collect presets: nanofibres and grid are made of recorded/, with SADEFECT_DATA."""
-    from sadefect.detector.presets import RECIPES
+    from sadefect.detector.presets import OFFERED
     from sadefect.errors import DataError
     from sadefect.files import store_folder
 
-    if unknown := [name for name in names if name not in RECIPES]:
-        raise DataError(f"expected presets among {', '.join(RECIPES)}; got {', '.join(unknown)}")
+    if unknown := [name for name in names if name not in OFFERED]:
+        raise DataError(f"expected presets among {', '.join(OFFERED)}; got {', '.join(unknown)}")
     load_framework()
     for name in names:
-        print(_make(name, RECIPES[name], (output or store_folder() / "presets") / name))
+        print(_make(name, OFFERED[name], (output or store_folder() / "presets") / name))
 
 
 def _make(name, recipe, folder):

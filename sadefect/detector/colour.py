@@ -1,7 +1,8 @@
 """Colour images, judged by luminance or by each channel: chosen by the loss of held-out images.
 
 A network sees one gray image at a time. Of a colour image that is its luminance, or red, green and
-blue in turn, which takes three times as long and sees stains of the luminance of what is around.
+blue in turn, which takes three times as long and sees stains that are as bright as what is around
+them.
 """
 
 from sadefect.detector.defaults import LEAST_TRIAL, TRIAL
@@ -9,7 +10,7 @@ from sadefect.detector.learning import AGREE, LEARNT
 from sadefect.detector.region import continued
 from sadefect.detector.stack import stacked
 
-COLOURS = ("luminance", "channels")
+COLOUR_MODES = ("luminance", "channels")
 
 
 def stacked_planes(folder, prepared, colours, margin=0):
@@ -20,7 +21,7 @@ def stacked_planes(folder, prepared, colours, margin=0):
     folder : Path
     prepared : iterable of Downscaled
     colours : sequence of str
-        Those of `COLOURS` that are needed; a gray image is its own luminance and only channel.
+        Those of `COLOUR_MODES` that are needed; a gray image is its own luminance and only channel.
     margin : int
         As in `continued`.
 
@@ -50,13 +51,13 @@ def stacked_planes(folder, prepared, colours, margin=0):
     return planes, fingerprint
 
 
-def flat(images):
+def all_planes(images):
     """List the planes of all images, one after the other."""
     return [plane for planes in images for plane in planes]
 
 
 def choose_colour(learnings, budget):
-    """Choose one of `COLOURS` by the loss of held-out images after a tenth of the budget each.
+    """Choose one of `COLOUR_MODES` by the loss of held-out images after a tenth of the budget each.
 
     It is channels where their loss is no higher than that of luminance: what they see more costs
     nothing then. It is luminance where a trial is too short to tell.
@@ -79,8 +80,8 @@ def choose_colour(learnings, budget):
         colour: learning.training("none", f"trying {colour}").best(trial)[1]
         for colour, learning in learnings.items()
     }
-    luminance, channels = (losses[colour] for colour in COLOURS)
-    learnt = all(losses[c] <= LEARNT * learnings[c].flat_loss() for c in COLOURS)
+    luminance, channels = (losses[colour] for colour in COLOUR_MODES)
+    learnt = all(losses[c] <= LEARNT * learnings[c].flat_loss() for c in COLOUR_MODES)
     agrees = channels <= luminance + (AGREE - 1) * abs(luminance)
     return "channels" if learnt and agrees else "luminance", losses
 

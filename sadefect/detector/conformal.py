@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from sadefect.datasets.base import held_out as tenth
+from sadefect.datasets.base import held_out
 from sadefect.detector.defaults import IMAGE_FPR
 
 CONFIDENCE = 0.95
@@ -77,7 +77,7 @@ def images_needed(image_fpr=IMAGE_FPR):
     return int(np.ceil(1 / image_fpr - 1e-9)) - 1
 
 
-def held_out(images):
+def held_out_count(images):
     """Return how many good images, the last ones, a detector holds out; at least one.
 
     A tenth, or as many as it takes to keep `IMAGE_FPR` if that is more, but no more than a third:
@@ -85,10 +85,10 @@ def held_out(images):
 
     Examples
     --------
-    >>> [held_out(images) for images in (2, 12, 40, 57, 300)]
+    >>> [held_out_count(images) for images in (2, 12, 40, 57, 300)]
     [1, 4, 13, 19, 30]
     """
-    return max(tenth(images), min(images_needed(), images // PART))
+    return max(held_out(images), min(images_needed(), images // PART))
 
 
 def conformal_threshold(scores, image_fpr):

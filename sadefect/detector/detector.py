@@ -9,8 +9,8 @@ from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import presets, yardsticks
 from sadefect.detector.border import PART, Levelled, border_levels
 from sadefect.detector.calibration import Calibration, choose_calibration
-from sadefect.detector.colour import choose_colour, colour_sentence, flat, stacked_planes
-from sadefect.detector.conformal import held_out
+from sadefect.detector.colour import all_planes, choose_colour, colour_sentence, stacked_planes
+from sadefect.detector.conformal import held_out_count
 from sadefect.detector.defaults import FPR, IMAGE_FPR
 from sadefect.detector.evaluation import evaluate_detector
 from sadefect.detector.export import export_network, thresholds
@@ -99,7 +99,7 @@ class Detector(Mapping):
     """
 
     def fit(self, images, ignore=None):
-        """Learn from defect-free images; the last of them are held out, as `held_out` counts.
+        """Learn from defect-free images; of these the last ones are held out (`held_out_count`).
 
         A training that was stopped goes on where it was, and a larger ``patches`` continues a
         smaller one: the store knows them by settings and images.
@@ -134,13 +134,13 @@ class Detector(Mapping):
                 f"expected at least 2 defect-free images, one to hold out for thresholds; got "
                 f"{count}; add images, or cut the one into two"
             )
-        last, record = held_out(count), None
+        last, record = held_out_count(count), None
         self.history_, seconds, self.colour_ = np.zeros((0, 2)), None, next(iter(wide))
         if self._network:
             learnings = {
                 colour: Learning(
                     place, self.recipe, partial(self._training_settings, fingerprint, colour),
-                    flat(planes[:-last]), flat(planes[-last:]),
+                    all_planes(planes[:-last]), all_planes(planes[-last:]),
                 )
                 for colour, planes in wide.items()
                 if colour == "luminance" or len(wide) == 1 or max(map(len, planes)) > 1
@@ -163,7 +163,7 @@ class Detector(Mapping):
         scorings = yardsticks.allowed_scorings(self._scoring(), self.patch_size, self.get_params())
         model = self.model_ if self._network else None
         chosen = yardsticks.Ranking(
-            flat(trained_on), flat(kept), scorings, model, self._margin, self.seed
+            all_planes(trained_on), all_planes(kept), scorings, model, self._margin, self.seed
         )
         self.yardsticks_, self.scoring_ = chosen.yardsticks, chosen.scoring or self._scoring()
         if not self._network:
@@ -212,7 +212,7 @@ class Detector(Mapping):
             maps = Levelled(maps, self.levels_)
         score = getattr(self, "image_score_", self.image_score)
         if score == "auto":
-            planted = planted_samples(flat(images), self.seed)
+            planted = planted_samples(all_planes(images), self.seed)
             border = -(-self.border // self.shrink)
             bad = [cropped(self._map_of([one.image], "residual"), border) for one in planted]
             self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)

@@ -20,7 +20,7 @@ from sadefect.datasets.images import (
     subfolders,
 )
 from sadefect.datasets.masks import paired_mask
-from sadefect.detector.conformal import PART, held_out, images_needed
+from sadefect.detector.conformal import PART, held_out_count, images_needed
 from sadefect.errors import DataError
 
 FEW_IMAGES = 2 * PART  # Fewer to train on leave a single one for thresholds.
@@ -170,7 +170,7 @@ def _check_counts(good, train, test, laid_out):
         fix += f"one in {needed + 1}"
         yield Remark("warning", f"{text}good images may be judged defective", fix)
     else:
-        count = held_out(len(train))
+        count = held_out_count(len(train))
         text = f"{count} of them will be held out for thresholds: with these, about one good "
         yield Remark("note", f"{text}image in {count + 1} is judged defective")
     if laid_out and test and not any(image.path.parent.name == "good" for image in test):

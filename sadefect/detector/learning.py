@@ -113,8 +113,8 @@ def sentence(record, budget):
     if record["trained"] < budget:
         return (
             f"{text}Training stopped after {record['trained']:,} patches: the loss on held-out "
-            f"images rises since {record['best']:,}, and the state of then is kept. More training "
-            "overfits; more images would help"
+            f"images has been rising since {record['best']:,}, and the weights of that point are "
+            "kept. More training overfits; more images would help"
         )
     if record["best"] < budget:
         return (

@@ -37,7 +37,7 @@ class Offer(NamedTuple):
 
 TEXTURE = {"latent_dim": 100, "symmetries": "none", "colour": "luminance"}
 RESEARCH = "research and non-commercial use only"
-RECIPES = {
+OFFERED = {
     "weave": Offer(
         "Synthetic plain weave", "synthetic/weave",
         TEXTURE | {"patch_size": 64, "patches": 23_000},
@@ -85,9 +85,9 @@ def preset_folder(name):
     if (Path(name) / CONFIG).is_file():
         return Path(name)
     text = f"expected a preset among {', '.join(preset_names())}, or a preset's folder; got {name}"
-    if str(name) in RECIPES:
+    if str(name) in OFFERED:
         text += f"; `sadefect preset make {name}` makes it"
-        text += ", in a checkout, with SADEFECT_DATA" if RECIPES[str(name)].recorded else ""
+        text += ", in a checkout, with SADEFECT_DATA" if OFFERED[str(name)].recorded else ""
     raise StoreError(text)
 
 

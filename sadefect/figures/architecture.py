@@ -4,14 +4,14 @@ import numpy as np
 
 from sadefect.figures.style import INK, WIDTH, Figure, house_style
 
-COLOURS = {"encoder": "#0072B2", "decoder": "#009E73", "latent": "#D55E00", "patch": "#999999"}
+PART_COLOURS = {"encoder": "#0072B2", "decoder": "#009E73", "latent": "#D55E00", "patch": "#999999"}
 
 
 def outputs_by_layer(autoencoder):
     """List what flows through the autoencoder of `sadefect.build_autoencoder`, from patch to patch.
 
     There is a tuple for the patch and for each convolution: name, side of the output in pixels,
-    channels, and the network that it belongs to, a key of `COLOURS`.
+    channels, and the network that it belongs to, a key of `PART_COLOURS`.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def architecture(autoencoder) -> Figure:
         for (name, side, channels, part), left, width, height in zip(
             rows, lefts, widths, heights, strict=True
         ):
-            axes.bar(left, height, width, -height / 2, align="edge", color=COLOURS[part],
+            axes.bar(left, height, width, -height / 2, align="edge", color=PART_COLOURS[part],
                      edgecolor=INK, linewidth=0.6)  # fmt: skip
             middle = left + width / 2
             axes.text(middle, height / 2 + 0.3, f"{side}×{side}×{channels}", rotation=90,

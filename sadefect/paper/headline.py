@@ -28,7 +28,7 @@ from sadefect.paper.store import (
 from sadefect.provenance import commit
 from sadefect.training.trajectory import keeps_state, milestones
 
-RECIPES = {"as printed": {}, "augmented": AUGMENTED}
+TRAININGS = {"as printed": {}, "augmented": AUGMENTED}
 SCORINGS = ("paper's", "ours")
 LOOKED_AT = 5  # One of so many test images, the first included, was looked at by findings.
 LATEST = 640_000  # Patches: no branch leaves its trunk later.
@@ -115,7 +115,7 @@ def headline_experiment(dataset, method, scoring="paper's"):
                 seed=row["seed"],
                 patches_seen=row["patches_seen"],
                 decay_from=row["decay_from"],
-                **RECIPES[row["recipe"]],
+                **TRAININGS[row["recipe"]],
             )
             return settled if scoring == "paper's" else own_scoring(settled)
     return None
