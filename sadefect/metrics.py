@@ -38,6 +38,22 @@ def _lower_edges(bins):
     return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)
 
 
+def _are_bins(bins):
+    """Return whether an array holds numbers of bins."""
+    return (
+        bins.dtype.kind in "iu"
+        and bins.ndim == 1
+        and bool(((bins >= 0) & (bins >> BITS == 0)).all())
+    )
+
+
+def _are_counts(bins, counts):
+    """Return whether bins rise and each has a count."""
+    rising = _are_bins(bins) and (np.diff(bins.astype(np.int64)) > 0).all()
+    whole = counts.dtype.kind in "iu" and counts.shape == bins.shape
+    return bool(rising and whole and (counts >= 0).all())
+
+
 class RocCurve(NamedTuple):
     """Hold arrays ``(n,)``: shares flagged at each threshold, which fall from infinity."""
 
@@ -70,7 +86,8 @@ class PixelMetrics:
     A pixel is flagged if its value is at least the threshold. The false positive rate is the share
     flagged of all defect-free pixels of the data set, the true positive rate that of all defect
     pixels. A region is an 8-connected component of a true mask. Memory is that of the bins from the
-    lowest to the highest in use, at most 32 MiB, and at most 8 bytes for each defect pixel.
+    lowest to the highest in use, at most 32 MiB, 12 bytes for each bin in use once a metric was
+    asked for, and at most 8 bytes for each defect pixel.
 
     References
     ----------
@@ -157,7 +174,7 @@ class PixelMetrics:
         """Return the bins of defect-free pixels, rising, and the counts of each."""
         if self._in_use is None:
             places = np.flatnonzero(self._defect_free)
-            self._in_use = places + self._first, self._defect_free[places]
+            self._in_use = (places + self._first).astype(np.uint32), self._defect_free[places]
         return self._in_use
 
     def state(self):
@@ -168,8 +185,8 @@ class PixelMetrics:
         return {
             "bits": np.array(BITS),
             "images": np.array(self.images),
-            "bins": bins.astype(np.uint32),
-            "counts": counts,
+            "bins": bins.copy(),
+            "counts": counts.copy(),
         } | dict(zip(REGION_ARRAYS, columns, strict=True))
 
     @classmethod
@@ -189,15 +206,17 @@ class PixelMetrics:
                 )
             pixels = cls()
             pixels.images = int(state["images"])
-            bins = state["bins"].astype(np.int64)
-            if np.diff(bins, prepend=-1, append=1 << BITS).min() < 1:
+            bins, counts, region_bins = (state[key] for key in ("bins", "counts", "region_bins"))
+            if not _are_counts(bins, counts) or not _are_bins(region_bins):
                 raise DataError(
-                    "expected rising numbers of bins; got others; count the images again"
+                    f"expected rising bins below {1 << BITS} and a whole number of pixels for "
+                    "each; got others, of a file that was changed; count the images again"
                 )
             if len(bins):
-                counts = np.zeros(bins[-1] - bins[0] + 1, np.int64)
-                counts[bins - bins[0]] = state["counts"]
-                pixels._add(int(bins[0]), counts)
+                bins = bins.astype(np.int64)
+                between = np.zeros(bins[-1] - bins[0] + 1, np.int64)
+                between[bins - bins[0]] = counts
+                pixels._add(int(bins[0]), between)
             if len(state["region_lengths"]):
                 pixels._regions.append(tuple(state[name] for name in REGION_ARRAYS))
         except KeyError as error:
@@ -223,6 +242,7 @@ class PixelMetrics:
             )
         columns = zip(*self._regions, strict=True)
         bins, counts, lengths, _ = (np.concatenate(column) for column in columns)
+        known, bins = known.astype(np.int64), bins.astype(np.int64)
         lowest, highest = min(known[0], bins.min()), max(known[-1], bins.max())
         used = np.zeros(highest - lowest + 1, bool)
         used[known - lowest] = used[bins - lowest] = True

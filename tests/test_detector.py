@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from scipy import ndimage, special
 from sadefect import DataError, Detector, StoreError, anomaly_map, opening
 from sadefect.datasets.images import as_gray
 from sadefect.detector import saving as detector_files
-from sadefect.detector.conformal import ImageThreshold, conformal_threshold
+from sadefect.detector.conformal import (
+    ImageThreshold,
+    conformal_threshold,
+    expected_fpr,
+    held_out_count,
+)
 from sadefect.detector.inputs import Downscaled, named_images
 from sadefect.detector.stack import stacked
 from sadefect.detector.tiles import tiles
@@ -188,6 +194,13 @@ def test_the_threshold_of_images_is_that_of_regions_of_held_out_images(detector)
     assert not found.enough and found.expected == 0.2 and "it takes 19" in found.sentence()
     # In between, the regions of a larger share: never more is flagged than allowed.
     assert detector.image_threshold(fpr=0.07).value == detector.image_threshold(fpr=0.1).value
+
+
+@pytest.mark.parametrize("fpr", [0.01, 0.02, 0.05, 0.1, 0.3])
+def test_what_it_takes_is_enough(fpr):
+    threshold = ImageThreshold(9, fpr, 0, 1)
+    held, good = map(int, re.search(r"takes (\d+) .* of (\d+) good", threshold.sentence()).groups())
+    assert held_out_count(good) >= held and expected_fpr(held, fpr) <= fpr + 1e-9
 
 
 @pytest.mark.parametrize(("flagged", "images"), [(0, 1), (1, 1), (0, 19), (1, 40), (10, 5000)])

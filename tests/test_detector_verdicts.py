@@ -1,6 +1,7 @@
 """Verdicts on sets that nobody has seen: borders, sizes, symmetries, and what to compare with."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -420,6 +421,22 @@ def test_train_in_the_shell_says_what_is_better(shell, tmp_path):
     assert code == 0 and "without training: filter bank" in said
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert "does not beat" in page and "without training: filter bank" in page
+
+
+@pytest.mark.parametrize(
+    ("images", "level", "said"),
+    [
+        (2, "warning", "1 of them .* about one good image in 2 "),
+        (12, "warning", "4 of them .* about one good image in 5 "),
+        (57, "note", "19 of them .* about one good image in 20 "),
+        (400, "note", "40 of them .* about one good image in 20 "),
+    ],
+)
+def test_check_says_how_many_good_images_will_be_judged_defective(tmp_path, images, level, said):
+    for number in range(images):
+        Image.fromarray(np.uint8(255 * texture(number, (32, 40)))).save(tmp_path / f"{number}.png")
+    (remark,) = [one for one in check_folder(tmp_path, 32, 7) if re.search(said, one.text)]
+    assert remark.level == level and bool(remark.fix) == (level == "warning")
 
 
 def test_check_counts_distinct_patches(tmp_path):

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -59,21 +58,23 @@ def lab(tmp_path: Path) -> Iterator[str]:
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            await_server(f"{address}/api")
+            await_server(f"{address}/api", server, tmp_path / "log")
             yield address
         finally:
             server.kill()  # What it has to tidy up lies in a folder of this test.
             server.wait()
 
 
-def await_server(address):
-    for _ in range(SECONDS):
+def await_server(address, server, log):
+    """Wait until a server answers; fail with what it said if it ends, or takes too long."""
+    end = time.monotonic() + SECONDS
+    while server.poll() is None and time.monotonic() < end:
         try:
-            with urlopen(address, timeout=SECONDS):
+            with urlopen(address, timeout=5):
                 return
-        except URLError:
+        except OSError:
             time.sleep(1)
-    pytest.fail(f"no answer from {address} in {SECONDS} seconds")
+    pytest.fail(f"no answer from {address}: {log.read_text()[-2000:]}")
 
 
 def run_all(lab: str, browser: Browser, name: str) -> Page:

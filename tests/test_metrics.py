@@ -292,6 +292,36 @@ def test_state_of_other_bins_is_refused():
         PixelMetrics.from_state(state)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda state: state | {"bins": state["bins"][::-1]},
+        lambda state: state | {"bins": np.full_like(state["bins"], state["bins"][0])},
+        lambda state: state | {"bins": state["bins"] + np.uint32(1 << 31)},
+        lambda state: state | {"bins": state["bins"] + 0.5},
+        lambda state: state | {"counts": -state["counts"]},
+        lambda state: state | {"counts": state["counts"][:1]},
+        lambda state: state | {"region_bins": state["region_bins"] + np.uint32(1 << 29)},
+    ],
+)
+def test_a_state_that_was_changed_is_refused(changed):
+    pixels = PixelMetrics()
+    pixels.update(np.eye(8, dtype=bool), np.random.default_rng(0).random((8, 8), dtype="float32"))
+    state = pixels.state()
+    assert PixelMetrics.from_state(state).auroc() == pixels.auroc()
+    with pytest.raises(DataError, match="count the images again"):
+        PixelMetrics.from_state(changed(state))
+
+
+def test_a_state_is_a_copy():
+    pixels = PixelMetrics()
+    pixels.update(np.zeros((8, 8), bool), np.random.default_rng(0).random((8, 8), dtype="float32"))
+    expected = pixels.threshold(0.1)
+    for array in pixels.state().values():
+        array[...] = 0
+    assert pixels.threshold(0.1) == expected
+
+
 MASK, MAP = np.eye(4, dtype=bool), np.eye(4, dtype="float32")
 
 

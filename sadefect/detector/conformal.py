@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from sadefect.datasets.base import held_out
+from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.detector.defaults import IMAGE_FPR
 
 CONFIDENCE = 0.95
@@ -60,9 +60,10 @@ class ImageThreshold(NamedTuple):
         if self.enough or not self.fpr:
             return text
         needed = images_needed(self.fpr)
+        part = PART if needed <= images_needed() else HELD_OUT
         return (
-            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {PART} of "
-            f"{PART * needed} good ones"
+            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {part} of "
+            f"{part * needed} good ones"
         )
 
 
@@ -111,6 +112,21 @@ def conformal_threshold(scores, image_fpr):
     >>> conformal_threshold(np.arange(19), 0.05), conformal_threshold(np.arange(19), 0.1)
     (19, 18)
     """
-    ascending = np.sort(scores)
-    allowed = max(int(image_fpr * (len(scores) + 1) + 1e-9) - 1, 0)  # Of them, to reach it.
+    ascending, allowed = np.sort(scores), _allowed(len(scores), image_fpr)
     return int(ascending[-1 - allowed]) + 1 if allowed < len(scores) else 1
+
+
+def _allowed(images, image_fpr):
+    """Return how many of some held-out images may reach the threshold."""
+    return max(int(image_fpr * (images + 1) + 1e-9) - 1, 0)
+
+
+def expected_fpr(images, image_fpr=IMAGE_FPR):
+    """Return the share of good images that so many held-out ones can keep: `image_fpr`, or more.
+
+    Examples
+    --------
+    >>> expected_fpr(4), round(expected_fpr(40), 3)
+    (0.2, 0.049)
+    """
+    return ImageThreshold(0, image_fpr, min(_allowed(images, image_fpr), images), images).expected

@@ -20,10 +20,9 @@ from sadefect.datasets.images import (
     subfolders,
 )
 from sadefect.datasets.masks import paired_mask
-from sadefect.detector.conformal import PART, held_out_count, images_needed
+from sadefect.detector.conformal import PART, expected_fpr, held_out_count, images_needed
 from sadefect.errors import DataError
 
-FEW_IMAGES = 2 * PART  # Fewer to train on leave a single one for thresholds.
 DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
 OUTLIER = 6.0  # Robust standard deviations of a mean gray value.
 LEAST_CONTRAST = 0.02  # Standard deviation of gray values of an image that has any texture.
@@ -163,16 +162,13 @@ def _check_counts(good, train, test, laid_out):
     if len(train) < 2:
         text = f"expected at least 2 good images in {good}; got {len(train)}"
         yield Remark("error", text, "add images, or cut one into parts")
-    elif len(train) < FEW_IMAGES:
-        text = f"with {len(train)} good images thresholds rest on one held-out image: half of all "
-        needed = images_needed()
+    else:
+        count, needed = held_out_count(len(train)), images_needed()
+        text = f"{count} of them will be held out for thresholds: with these, about one good image "
+        text += f"in {round(1 / expected_fpr(count))} is judged defective"
         fix = f"add good images; {PART * needed}, of which {needed} are held out, make that "
         fix += f"one in {needed + 1}"
-        yield Remark("warning", f"{text}good images may be judged defective", fix)
-    else:
-        count = held_out_count(len(train))
-        text = f"{count} of them will be held out for thresholds: with these, about one good "
-        yield Remark("note", f"{text}image in {count + 1} is judged defective")
+        yield Remark("warning", text, fix) if count < needed else Remark("note", text)
     if laid_out and test and not any(image.path.parent.name == "good" for image in test):
         fix = "add good images that are not trained on, to learn how often they are flagged"
         yield Remark("warning", "no good images in test/good", fix)
