@@ -76,6 +76,20 @@ def few_crops():
 
 
 @pytest.fixture(scope="module")
+def small_networks(request):
+    """Build networks of few layers, which are traced in a third of the time, where any would do.
+
+    Not beside slow tests: these start processes of their own, which build that of table 1.
+    """
+    from sadefect import models
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(item.get_closest_marker("slow") for item in request.session.items):
+            patch.setattr(models, "TABLE_1", ((16, 4, 4), (16, 4, 4)))
+        yield
+
+
+@pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Keep what a test file trains in a store of its own."""
     with pytest.MonkeyPatch.context() as patch:

@@ -29,6 +29,8 @@ PAPER = {
 }  # fmt: skip
 SMALL = {"latent_dim": 8, "patch_size": 32, "window_size": 7, "patches": 9_600} | PAPER
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 HELD = range(8, 12)  # Of a dozen textures the last third.
 
 

@@ -23,6 +23,8 @@ from sadefect.provenance import describe_engine
 
 QUICK = ("--patch-size", "32", "--latent-dim", "8", "--window-size", "7", "--patches", "640")
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

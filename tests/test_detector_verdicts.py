@@ -26,7 +26,7 @@ FORMAT_3 = Path(__file__).with_name("fixtures") / "detector_format3.sadefect"
 QUICK = {"latent_dim": 4, "patch_size": 32, "window_size": 7, "patches": 320}
 
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = pytest.mark.usefixtures("store", "small_networks")
 
 
 @pytest.fixture(scope="module")

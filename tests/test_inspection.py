@@ -18,6 +18,8 @@ TINY = Experiment(
     dataset="synthetic/fibres-tiny", latent_dim=4, patch_size=32, window_size=7, patches_seen=64
 )
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 
 @pytest.fixture
 def result(tmp_path, monkeypatch):

@@ -40,6 +40,8 @@ TINY = Experiment(
 )
 HEADLINE = Experiment(dataset="nanotwice", patches_seen=640_000)
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 
 @pytest.fixture(autouse=True)
 def empty_store(tmp_path, monkeypatch):

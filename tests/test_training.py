@@ -22,6 +22,8 @@ from sadefect.training.trajectory import checkpoint_path, milestones, state_path
 
 SCHEDULE = Schedule(batch_size=4, learning_rate=1e-3)
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 
 def texture(seed=0):
     rows, columns = np.mgrid[:64, :80] / 5
