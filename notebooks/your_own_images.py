@@ -278,10 +278,10 @@ if live():
     def flag(share, window):
         """Flag pixels for a share of good pixels and a window, and name the largest regions."""
         maps = [ssim_residual(*pair, window_size=window) for pair in good_pairs]
-        threshold = np.quantile(np.concatenate([one.ravel() for one in maps]), 1 - share)
+        threshold = np.quantile(np.concatenate([map.ravel() for map in maps]), 1 - share)
         residual = ssim_residual(*pairs["with a defect"], window_size=window)
         flagged = residual >= threshold
-        allowed = max(largest_region(one >= threshold) for one in maps)
+        allowed = max(largest_region(map >= threshold) for map in maps)
         title = f"largest: {largest_region(flagged):,} pixels, good {allowed:,}"
         panels = [
             Panel(residual, f"window {window}", "1 − SSIM"),

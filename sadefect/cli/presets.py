@@ -22,13 +22,13 @@ def list_presets(as_json: Json = False):
     here = preset_names()
     rows = []
     for name in dict.fromkeys([*OFFERED, *here]):
-        recipe = OFFERED.get(name)
+        offer = OFFERED.get(name)
         made = f"sadefect preset make {name}"
-        made += ", with SADEFECT_DATA" if recipe and recipe.recorded else ""
+        made += ", with SADEFECT_DATA" if offer and offer.recorded else ""
         rows.append({
             "name": name,
-            "texture": recipe.title if recipe else "made here",
-            "use": recipe.terms if recipe else "",
+            "texture": offer.title if offer else "made here",
+            "use": offer.terms if offer else "",
             "state": "here" if name in here else made,
         })  # fmt: skip
     show_table("Presets", ("name", "texture", "use", "state"), rows, as_json)
@@ -42,7 +42,7 @@ def paint_images(name: str, folder: Path):
     from sadefect.detector.presets import OFFERED
     from sadefect.errors import DataError
 
-    painted = [known for known, recipe in OFFERED.items() if not recipe.recorded]
+    painted = [known for known, offer in OFFERED.items() if not offer.recorded]
     if name not in painted:
         raise DataError(f"expected a preset of a synthetic texture, {' or '.join(painted)}; got "
                         f"{name}: real images are not included")  # fmt: skip
@@ -72,10 +72,10 @@ def make_presets(
         print(_make(name, OFFERED[name], (output or store_folder() / "presets") / name))
 
 
-def _make(name, recipe, folder):
+def _make(name, offer, folder):
     from sadefect.detector.presets import card, save_to_preset
 
-    detector, data = (_recorded if recipe.recorded else _trained)(recipe)
+    detector, data = (_recorded if offer.recorded else _trained)(offer)
     metrics, _ = detector.evaluate(data)
     measured = {f"AUROC of pixels, {len(data.test)} test images": f"{metrics['auroc']:.3f}"}
     for yardstick, values in metrics["yardsticks"].items():
@@ -83,28 +83,28 @@ def _make(name, recipe, folder):
         measured[text] = f"{values['auroc']:.3f}"
     for kind, counts in metrics["verdicts"].items():
         measured[f"{kind}: judged defective"] = f"{counts['defect']} of {counts['images']}"
-    if not recipe.recorded:
+    if not offer.recorded:
         good = [detector.look(sample.image).defect for sample in data.train]
         measured["other good images: judged defective"] = f"{sum(good)} of {len(good)}"
-    return save_to_preset(detector, folder, card(name, detector, recipe, measured.items()))
+    return save_to_preset(detector, folder, card(name, detector, offer, measured.items()))
 
 
-def _trained(recipe):
+def _trained(offer):
     """Train a detector on painted images; return it and the data set to test it on."""
     from sadefect.datasets import load_dataset
     from sadefect.detector.detector import Detector
     from sadefect.detector.presets import round_to_half
 
     def good(seeds):
-        sets = (load_dataset(recipe.dataset, seed=seed) for seed in seeds)
+        sets = (load_dataset(offer.dataset, seed=seed) for seed in seeds)
         return [sample for data in sets for sample in data.train]
 
-    detector = Detector(**recipe.settings).fit(good(TRAINED_ON))
+    detector = Detector(**offer.settings).fit(good(TRAINED_ON))
     round_to_half(detector)
-    return detector.calibrate(good(THRESHOLDS)), load_dataset(recipe.dataset)
+    return detector.calibrate(good(THRESHOLDS)), load_dataset(offer.dataset)
 
 
-def _recorded(recipe):
+def _recorded(offer):
     """Make a detector of a network in recorded/; return it and the data set to test it on."""
     from sadefect.datasets import load_dataset
     from sadefect.datasets.folder import TEXTURE_SIZE
@@ -115,19 +115,19 @@ def _recorded(recipe):
     from sadefect.paper.run import trained_model
     from sadefect.paper.store import stored_results, weights
 
-    data = load_dataset(recipe.dataset, **({"size": None} if recipe.whole else {}))
+    data = load_dataset(offer.dataset, **({"size": None} if offer.whole else {}))
     runs = [run.experiment for run in stored_results(["recorded"])]
-    runs = [run for run in runs if (run.dataset, run.method) == (recipe.dataset, "ssim")]
+    runs = [run for run in runs if (run.dataset, run.method) == (offer.dataset, "ssim")]
     runs = [run for run in runs if weights(run)]
-    settled = headline_experiment(recipe.dataset, "ssim")
+    settled = headline_experiment(offer.dataset, "ssim")
     if not settled and not runs:
         raise StoreError(
-            f"expected weights of {recipe.dataset} in recorded/, which is in a checkout; got none; "
+            f"expected weights of {offer.dataset} in recorded/, which is in a checkout; got none; "
             "run this in one, or train a detector on your images"
         )
     experiment = settled or max(runs, key=lambda run: run.patches_seen)
     network, _ = trained_model(experiment)
-    settings = dict(recipe.settings)
-    if recipe.whole:  # Networks of textures saw images at `TEXTURE_SIZE`, whatever their own.
+    settings = dict(offer.settings)
+    if offer.whole:  # Networks of textures saw images at `TEXTURE_SIZE`, whatever their own.
         settings["shrink"] = max(1, round(min(data.train[0].image.shape) / TEXTURE_SIZE))
     return detector_of(Detector, network, experiment, data.split(), settings), data

@@ -216,7 +216,7 @@ class Detector(Mapping):
         if score == "auto":
             planted = planted_samples(all_planes(images), self.seed)
             border = -(-self.border // self.shrink)
-            bad = [cropped(self._map_of([one.image], "residual"), border) for one in planted]
+            bad = [cropped(self._map_of([sample.image], "residual"), border) for sample in planted]
             self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)
             self.image_score_ = self.calibration_.image_score
             return reached

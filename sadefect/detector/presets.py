@@ -201,11 +201,11 @@ def from_preset(cls, name):
 
 
 def _plain_card(name, detector):
-    recipe = Offer(name, "images of its maker", {}, "other", "none stated")
-    return card(name, detector, recipe)
+    offer = Offer(name, "images of its maker", {}, "other", "none stated")
+    return card(name, detector, offer)
 
 
-def card(name, detector, recipe, measured=()):
+def card(name, detector, offer, measured=()):
     """Write a preset's card, Markdown: what it is for, what it was made of, what it reached.
 
     ``measured`` has pairs of words and values.
@@ -213,8 +213,8 @@ def card(name, detector, recipe, measured=()):
     known, limit = detector._learnt("provenance_"), detector.image_threshold()
     training = known["training"] or {}
     rows = {
-        "data": f"{recipe.dataset}, fingerprint {known['data']}",
-        "licence of the data, and so of this": recipe.terms,
+        "data": f"{offer.dataset}, fingerprint {known['data']}",
+        "licence of the data, and so of this": offer.terms,
         "trained on": f"{known['images']['trained on']} defect-free images",
         "patches seen": f"{training.get('best', detector.patches):,}",
         "method": f"{detector.method}, d = {detector.recipe.latent_dim}, patches of "
@@ -223,14 +223,14 @@ def card(name, detector, recipe, measured=()):
         **dict(measured),
     }
     table = "\n".join(f"| {what} | {value} |" for what, value in rows.items())
-    limits = f"**For {RESEARCH}**, as its data are. " if RESEARCH in recipe.terms else ""
+    limits = f"**For {RESEARCH}**, as its data are. " if RESEARCH in offer.terms else ""
     return f"""---
 library_name: keras
-license: {recipe.licence}
+license: {offer.licence}
 tags: [anomaly-detection, sadefect]
 ---
 
-# {recipe.title}
+# {offer.title}
 
 {limits}A detector of what does not look like the good images that it was trained on. On another
 texture, or at another scale, it judges everything defective: train one of your own for those.
