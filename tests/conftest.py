@@ -17,12 +17,12 @@ from book.builder.render import render
 from sadefect.cli.main import main
 from sadefect.paper.store import FRESH
 
-
 # The files that take longest, begun first, so that no process is left with one of them at the end.
 LONGEST = (
-    "test_book", "test_runs", "test_training", "test_workflow", "test_browser", "test_detector",
-    "test_detector_verbs", "test_numerics", "test_presets", "test_detector_verdicts",
-    "test_synthetic", "test_explorers", "test_doors", "test_models", "test_inspection",
+    "test_book", "test_runs", "test_training", "test_workflow", "test_detector", "test_numerics",
+    "test_detector_verbs", "test_presets", "test_detector_verdicts", "test_synthetic",
+    "test_browser",  # Which waits for the book.
+    "test_explorers", "test_doors", "test_models", "test_inspection",
 )  # fmt: skip
 
 

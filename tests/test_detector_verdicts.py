@@ -12,9 +12,15 @@ from test_detector import PAPER, broken, texture, write_set
 
 from sadefect import DataError, Detector, StoreError
 from sadefect.baselines.base import Gaussian
+from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import learning as learning_module
 from sadefect.detector import yardsticks
-from sadefect.detector.calibration import Calibration, choose_calibration, largest_region
+from sadefect.detector.calibration import (
+    Calibration,
+    choose_calibration,
+    largest_region,
+    planted_sentence,
+)
 from sadefect.detector.colour import choose_colour
 from sadefect.detector.folder_check import check_folder
 from sadefect.detector.learning import Learning, sentence
@@ -305,6 +311,16 @@ def test_a_score_is_chosen_by_planted_defects():
         found, reached = choose_calibration(good, 1, None, planted)
         assert best == found.image_score, reached
         assert reached[best] == max(reached.values())
+
+
+def test_a_detector_says_how_many_synthetic_defects_it_judges(bank, tmp_path):
+    planted = planted_samples([texture(seed) for seed in range(16, 24)], bank.seed)
+    judged = sum(bank.look(sample.image).defect for sample in planted)
+    said = f"Of {len(planted)} good images with synthetic defects {judged} are judged defective"
+    assert judged > 0 and [note for note in bank.notes() if note.startswith(said)]
+    assert Detector.load(bank.save(tmp_path / "one.sadefect")).notes() == bank.notes()
+    assert "more good images" not in planted_sentence(6, 12).lower()
+    assert "expect that defects are missed. More good images" in planted_sentence(5, 12)
 
 
 def test_a_score_keeps_its_promise_on_the_images_it_was_set_by(bank):

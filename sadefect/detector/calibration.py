@@ -218,6 +218,11 @@ class Calibration:
         above = map >= self.pixels.threshold(FPR).value
         return int(self.score_regions(map, above)[1].max()) * self._block(side)
 
+    def count_defective(self, maps, side=1):
+        """Count the opened maps whose score reaches the threshold of images."""
+        limit = self.image_threshold().value
+        return sum(self.score(map, side) >= limit for map in maps)
+
     def image_threshold(self, image_fpr=IMAGE_FPR, fpr=FPR, size=None):
         """Return the score from which a region of flagged pixels is a defect.
 
@@ -299,6 +304,17 @@ class Calibration:
         )
         pixels.threshold(FPR), calibration.image_threshold()  # Raises where there is none.
         return calibration
+
+
+def planted_sentence(judged, images):
+    """Say how many good images with synthetic defects are judged defective, in words."""
+    text = f"Of {images} good images with synthetic defects {judged} are judged defective"
+    if 2 * judged >= images:
+        return text
+    return (
+        f"{text}: expect that defects are missed. More good images lower the threshold of images; "
+        "a larger `--image-fpr` lowers it too, at the price of false alarms"
+    )
 
 
 def choose_calibration(maps, side, counted, planted):

@@ -8,7 +8,7 @@ import numpy as np
 from sadefect.datasets.synthetic.planted import planted_samples
 from sadefect.detector import presets, yardsticks
 from sadefect.detector.border import PART, Levelled, border_levels
-from sadefect.detector.calibration import Calibration, choose_calibration
+from sadefect.detector.calibration import Calibration, choose_calibration, planted_sentence
 from sadefect.detector.colour import all_planes, choose_colour, colour_sentence, stacked_planes
 from sadefect.detector.conformal import held_out_count
 from sadefect.detector.defaults import FPR, IMAGE_FPR
@@ -99,9 +99,7 @@ class Detector(Mapping):
     """
 
     def fit(self, images, ignore=None):
-        """Learn from defect-free images; the last tenth of them, at least one, is held out.
-
-        More are held out where fewer cannot keep ``image_fpr`` = 0.05: 19, or a third of all.
+        """Learn from defect-free images; the last of them, a tenth to a third, are held out.
 
         A training that was stopped goes on where it was, and a larger ``patches`` continues a
         smaller one: the store knows them by settings and images.
@@ -178,7 +176,7 @@ class Detector(Mapping):
             **made_by(),
         }
         self.image_score_ = self.image_score
-        self.provenance_["image scores"] = self._calibrate(kept)
+        self.provenance_ |= self._calibrate(kept)
         return self
 
     def calibrate(self, images):
@@ -189,10 +187,6 @@ class Detector(Mapping):
         images : path, Dataset, or iterable of arrays or paths
             Good images, none of them trained on, such as those that caused false alarms; all of
             them are held out.
-
-        Returns
-        -------
-        Detector
         """
         place, old = store_folder() / "detectors", thresholds(self)
         prepared = (self._prepared(image, name) for name, image in named_images(images))
@@ -205,7 +199,7 @@ class Detector(Mapping):
         return self
 
     def _calibrate(self, images):
-        """Set thresholds by good images; return what image scores reached that were tried."""
+        """Set thresholds by good images; return what is known of them by synthetic defects."""
         counted = [self._counted(planes[0].shape, self.shrink) for planes in images]
         self.levels_ = None
         maps, _ = stacked(store_folder() / "detectors", self._residuals(images))
@@ -219,7 +213,8 @@ class Detector(Mapping):
             bad = [cropped(self._map_of([sample.image], "residual"), border) for sample in planted]
             self.calibration_, reached = choose_calibration(maps, self.shrink, counted, bad)
             self.image_score_ = self.calibration_.image_score
-            return reached
+            judged = self.calibration_.count_defective(bad, self.shrink)
+            return {"image scores": reached, "planted": {"judged": judged, "images": len(bad)}}
         self.calibration_ = Calibration.of(maps, self.shrink, counted, score)
         return {}
 
@@ -229,6 +224,7 @@ class Detector(Mapping):
         record, aurocs = known.get("training"), known.get("synthetic defects", {})
         told = [colour_sentence(record), sentence(record, self.patches)] if record else []
         told += [yardsticks.verdict(aurocs)] if "network" in aurocs else []
+        told += [planted_sentence(**known["planted"])] if "planted" in known else []
         return [text for text in [*told, *self.calibration_.crowded] if text]
 
     def _training_settings(self, data, colour="luminance", recipe=None):
