@@ -308,7 +308,8 @@ class Calibration:
 
 def planted_sentence(judged, images):
     """Say how many good images with synthetic defects are judged defective, in words."""
-    text = f"Of {images} good images with synthetic defects {judged} are judged defective"
+    verb = "is" if judged == 1 else "are"
+    text = f"Of {images} good images with synthetic defects {judged} {verb} judged defective"
     if 2 * judged >= images:
         return text
     return (
