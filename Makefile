@@ -47,7 +47,7 @@ article: $(INSTALLED)  ## Print the replication article as book/_build/article.p
 	@$(BIN)/python -m book.builder article
 
 test: $(INSTALLED)  ## Run the tests, the smoke book included, on all cores
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(TORCH)  ## Run the slow tests, those of the torch backend included
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile -m "slow or torch"

@@ -17,18 +17,11 @@ from book.builder.render import render
 from sadefect.cli.main import main
 from sadefect.paper.store import FRESH
 
-# The files that take longest, begun first, so that no process is left with one of them at the end.
-LONGEST = (
-    "test_book", "test_runs", "test_training", "test_workflow", "test_detector", "test_numerics",
-    "test_detector_verbs", "test_presets", "test_detector_verdicts", "test_synthetic",
-    "test_browser",  # Which waits for the book.
-    "test_explorers", "test_doors", "test_models", "test_inspection",
-)  # fmt: skip
-
 
 def pytest_collection_modifyitems(items):
-    order = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    """Begin with the book, which takes longest."""
+    of_the_book = {item.path for item in items if "smoke_book" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in of_the_book)
 
 
 @pytest.fixture(scope="session")
