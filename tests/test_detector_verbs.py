@@ -524,3 +524,8 @@ def test_exit_codes_of_check(shell, tmp_path):
 def test_check_of_a_data_set(shell):
     code, said, _ = shell("data", "check", "synthetic/weave-tiny")
     assert code == 0 and "all can be read" in said
+
+
+def test_reproduce_names_the_pages(shell):
+    code, _, error = shell("reproduce", "--only", "fig99")
+    assert code == 1 and "fig07_region_overlap" in error

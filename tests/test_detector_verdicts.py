@@ -407,6 +407,7 @@ def test_new_thresholds_without_training(bank, tmp_path):
     again = Detector.load(detector.save(tmp_path / "two.sadefect"))
     assert again.image_threshold() == detector.image_threshold()
     assert again.calibrations_[0]["images"]["value"] == before.value
+    assert not any("synthetic defects" in note for note in again.notes())
     with pytest.raises(DataError, match="at least one good image"):
         detector.calibrate([])
 

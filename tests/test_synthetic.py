@@ -74,7 +74,7 @@ def test_masks_are_exact(name):
         around = ndimage.binary_dilation(mask, iterations=4)
         assert not changed[~around].any()
         assert changed[mask].mean() > 0.85
-    for sample in data.train[:2]:
+    for sample in data.train:
         assert not sample.mask.any()
 
 

@@ -9,7 +9,7 @@ from sadefect.datasets.base import HELD_OUT, held_out
 from sadefect.detector.defaults import IMAGE_FPR
 
 CONFIDENCE = 0.95
-PART = 3  # One good image in so many is held out at most, unless they are very few.
+THIRD = 3  # One good image in so many is held out at most, unless they are very few.
 
 
 class ImageThreshold(NamedTuple):
@@ -60,10 +60,10 @@ class ImageThreshold(NamedTuple):
         if self.enough or not self.fpr:
             return text
         needed = images_needed(self.fpr)
-        part = PART if needed <= images_needed() else HELD_OUT
+        good = good_images_needed(self.fpr)
         return (
-            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in {part} of "
-            f"{part * needed} good ones"
+            f"{text}. For {self.fpr:.4g} it takes {needed} held-out images, one in "
+            f"{good // needed} of {good} good ones"
         )
 
 
@@ -89,7 +89,19 @@ def held_out_count(images):
     >>> [held_out_count(images) for images in (2, 12, 40, 57, 300)]
     [1, 4, 13, 19, 30]
     """
-    return max(held_out(images), min(images_needed(), images // PART))
+    return max(held_out(images), min(images_needed(), images // THIRD))
+
+
+def good_images_needed(image_fpr=IMAGE_FPR):
+    """Return a number of good images of which a detector holds out `images_needed`.
+
+    Examples
+    --------
+    >>> good_images_needed(), good_images_needed(0.01)
+    (57, 990)
+    """
+    needed = images_needed(image_fpr)
+    return (THIRD if needed <= images_needed() else HELD_OUT) * needed
 
 
 def conformal_threshold(scores, image_fpr):

@@ -180,7 +180,9 @@ class Detector(Mapping):
         return self
 
     def calibrate(self, images):
-        """Set thresholds anew from other good images, without training; the old ones are noted.
+        """Set thresholds anew from other good images, without training; return the detector.
+
+        The old ones are noted; how many synthetic defects they judged is not said any more.
 
         Parameters
         ----------
@@ -195,6 +197,7 @@ class Detector(Mapping):
         if not planes[colour]:
             raise DataError("expected at least one good image to set thresholds with; got none")
         self._calibrate(planes[colour])
+        self.provenance_.pop("planted", None)
         self.calibrations_.append(old | {"followed by": fingerprint})
         return self
 

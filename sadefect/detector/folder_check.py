@@ -20,7 +20,12 @@ from sadefect.datasets.images import (
     subfolders,
 )
 from sadefect.datasets.masks import paired_mask
-from sadefect.detector.conformal import PART, expected_fpr, held_out_count, images_needed
+from sadefect.detector.conformal import (
+    expected_fpr,
+    good_images_needed,
+    held_out_count,
+    images_needed,
+)
 from sadefect.errors import DataError
 
 DRIFT, DRIFT_CHANCE = 0.02, 0.001  # Of the mean gray value, by how much and how surely.
@@ -166,7 +171,7 @@ def _check_counts(good, train, test, laid_out):
         count, needed = held_out_count(len(train)), images_needed()
         text = f"{count} of them will be held out for thresholds: with these, about one good image "
         text += f"in {round(1 / expected_fpr(count))} is judged defective"
-        fix = f"add good images; {PART * needed}, of which {needed} are held out, make that "
+        fix = f"add good images; {good_images_needed()}, of which {needed} are held out, make that "
         fix += f"one in {needed + 1}"
         yield Remark("warning", text, fix) if count < needed else Remark("note", text)
     if laid_out and test and not any(image.path.parent.name == "good" for image in test):
