@@ -137,8 +137,9 @@ def growth(jobs, measured) -> Figure:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    left = figure.axes[0]
-    left.set_ylim(longest / 2, None)  # Room for the name of the line.
+    left, right = figure.axes
+    left.set_ylim(longest / 2, None)  # Room for the name of the line,
+    right.set_ylim(None, 3 * DRY_RUN)  # and for the legend above it.
     for name, cores in {"a laptop": LAPTOP, "a cluster": CLUSTER}.items():
         point = (cores, hours_on(jobs, cores) / 24)
         left.annotate(name, point, (6, 6), textcoords="offset points", fontsize=9)
